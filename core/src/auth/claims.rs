@@ -1,0 +1,159 @@
+//! What a token says once its signature was found right.
+
+use super::issuer::trusting;
+use super::{Scope, Unauthenticated};
+use crate::account::Identity;
+use crate::payload::AuthConfig;
+use crate::time::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// How far clocks may be apart, in seconds (RFC 8725 leaves it to us; a minute is common).
+const LEEWAY_SECONDS: i64 = 60;
+/// The longest subject that is accepted, in bytes.
+const MAX_SUBJECT: usize = 255;
+
+#[derive(Deserialize)]
+struct Raw {
+    iss: Option<String>,
+    sub: Option<String>,
+    aud: Option<Audience>,
+    exp: Option<f64>,
+    nbf: Option<f64>,
+    iat: Option<f64>,
+    azp: Option<String>,
+    client_id: Option<String>,
+    gty: Option<String>,
+    scope: Option<String>,
+    permissions: Option<Vec<String>>,
+    email: Option<String>,
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// A caller who proved who they are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Caller {
+    /// Who.
+    pub identity: Identity,
+    /// The client they came through.
+    pub client: Option<String>,
+    /// Whether a person or a program.
+    pub kind: CallerKind,
+    scopes: Vec<String>,
+    /// The claims as they came, for `GET /api/me`.
+    pub claims: serde_json::Map<String, Value>,
+}
+
+/// Whether a person or a program calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallerKind {
+    /// A person.
+    Person,
+    /// A program with its own credentials; never becomes a user.
+    Machine,
+}
+
+impl Caller {
+    /// Whether the token may be used for `scope`.
+    #[must_use]
+    pub fn may(&self, scope: Scope) -> bool {
+        self.scopes.iter().any(|held| held == scope.as_str())
+    }
+}
+
+/// The issuer a token names, before anything is known about it; it only chooses which published keys to check with.
+#[must_use]
+pub fn claimed_issuer(claims_json: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Issuer {
+        iss: String,
+    }
+    serde_json::from_slice::<Issuer>(claims_json)
+        .ok()
+        .map(|claims| claims.iss)
+}
+
+/// Reads the claims of a token whose signature was found right.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn verify(
+    claims_json: &[u8],
+    configs: &[AuthConfig],
+    now: Timestamp,
+) -> Result<Caller, Unauthenticated> {
+    let malformed = |_| Unauthenticated::Malformed;
+    let raw: Raw = serde_json::from_slice(claims_json).map_err(malformed)?;
+    let claims = serde_json::from_slice(claims_json).map_err(malformed)?;
+    let config = raw
+        .iss
+        .as_deref()
+        .and_then(|issuer| trusting(configs, issuer))
+        .ok_or(Unauthenticated::Issuer)?;
+    let audience = config.auth0_audience.as_str();
+    let addressed = match &raw.aud {
+        Some(Audience::One(one)) => one == audience,
+        Some(Audience::Many(many)) => many.iter().any(|one| one == audience),
+        None => false,
+    };
+    if !addressed {
+        return Err(Unauthenticated::Audience);
+    }
+    check_times(&raw, now)?;
+    let sub = raw
+        .sub
+        .filter(|sub| !sub.is_empty() && sub.len() <= MAX_SUBJECT)
+        .ok_or(Unauthenticated::Subject)?;
+    let kind = if raw.gty.as_deref() == Some("client-credentials") || sub.ends_with("@clients") {
+        CallerKind::Machine
+    } else {
+        CallerKind::Person
+    };
+    let scopes = raw
+        .scope
+        .iter()
+        .flat_map(|scope| scope.split_ascii_whitespace())
+        .map(str::to_owned)
+        .chain(raw.permissions.into_iter().flatten())
+        .collect();
+    let bounded = |text: Option<String>, max: usize| {
+        text.filter(|text| !text.is_empty() && text.chars().count() <= max)
+    };
+    Ok(Caller {
+        identity: Identity {
+            sub,
+            email: bounded(raw.email, 254),
+            name: bounded(raw.name, 200),
+        },
+        client: raw.azp.or(raw.client_id),
+        kind,
+        scopes,
+        claims,
+    })
+}
+
+fn check_times(raw: &Raw, now: Timestamp) -> Result<(), Unauthenticated> {
+    // Seconds since the epoch fit a double exactly for millions of years.
+    #[allow(clippy::cast_precision_loss, reason = "seconds up to the year 9999 are exact")]
+    let (now, leeway) = (now.seconds() as f64, LEEWAY_SECONDS as f64);
+    match raw.exp {
+        Some(exp) if exp + leeway > now => {}
+        Some(_) => return Err(Unauthenticated::Expired),
+        None => return Err(Unauthenticated::Malformed),
+    }
+    if [raw.nbf, raw.iat]
+        .into_iter()
+        .flatten()
+        .any(|from| from - leeway > now)
+    {
+        return Err(Unauthenticated::NotYet);
+    }
+    Ok(())
+}

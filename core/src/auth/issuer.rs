@@ -1,0 +1,75 @@
+//! Where tokens come from, derived from the rows of `auth_config`.
+
+use crate::payload::format::loopback;
+use crate::payload::{AuthClient, AuthConfig};
+use serde::Serialize;
+
+/// The issuer's address for a configured domain: `https://DOMAIN/`, or `http://` when the domain is this machine.
+///
+/// ```
+/// use legis_core::auth::issuer::issuer;
+/// assert_eq!(issuer("example.eu.auth0.com"), "https://example.eu.auth0.com/");
+/// assert_eq!(issuer("127.0.0.1:8788"), "http://127.0.0.1:8788/");
+/// ```
+#[must_use]
+pub fn issuer(domain: &str) -> String {
+    let scheme = if loopback(domain) { "http" } else { "https" };
+    format!("{scheme}://{domain}/")
+}
+
+/// Where the issuer of a configured domain publishes its keys.
+#[must_use]
+pub fn jwks_url(domain: &str) -> String {
+    format!("{}.well-known/jwks.json", issuer(domain))
+}
+
+/// The part of a row of `auth_config` that anyone may see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+pub struct PublicAuthConfig {
+    /// Which kind of client.
+    pub config_name: AuthClient,
+    /// The issuer's address.
+    pub issuer: String,
+    /// The issuer's host.
+    pub auth0_domain: String,
+    /// The client's id at the issuer.
+    pub auth0_client_id: String,
+    /// The audience to ask for.
+    pub auth0_audience: String,
+    /// The scopes to ask for.
+    pub auth0_scope: String,
+}
+
+impl From<&AuthConfig> for PublicAuthConfig {
+    fn from(config: &AuthConfig) -> Self {
+        Self {
+            config_name: config.config_name,
+            issuer: issuer(config.auth0_domain.as_str()),
+            auth0_domain: config.auth0_domain.as_str().to_owned(),
+            auth0_client_id: config.auth0_client_id.as_str().to_owned(),
+            auth0_audience: config.auth0_audience.as_str().to_owned(),
+            auth0_scope: config.auth0_scope.as_str().to_owned(),
+        }
+    }
+}
+
+/// The active row that trusts `issuer`, if any.
+#[must_use]
+pub fn trusting<'c>(configs: &'c [AuthConfig], token_issuer: &str) -> Option<&'c AuthConfig> {
+    configs
+        .iter()
+        .find(|config| config.is_active && issuer(config.auth0_domain.as_str()) == token_issuer)
+}
+
+/// Whether a page of `origin` may call the API (CORS).
+#[must_use]
+pub fn allows_origin(configs: &[AuthConfig], origin: &str) -> bool {
+    configs.iter().any(|config| {
+        config.is_active
+            && config
+                .allowed_origins
+                .iter()
+                .any(|allowed| allowed.as_str() == origin)
+    })
+}

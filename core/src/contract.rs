@@ -1,0 +1,32 @@
+//! What two sides must agree on, in one short text: the npm package has it, the worker sends it with every response.
+
+use crate::schema::FINGERPRINT;
+use serde::Serialize;
+
+/// The version of the rules. Raise it when a rule changes without a plan or a schema changing.
+pub const RULES_VERSION: u32 = 1;
+
+/// Version and fingerprint of a side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+pub struct Contract {
+    /// The release.
+    pub version: &'static str,
+    /// Of the catalog, the version of the rules and the schemas. Equal on two sides that agree.
+    pub fingerprint: &'static str,
+}
+
+/// The contract of this build.
+#[must_use]
+pub const fn contract() -> Contract {
+    Contract {
+        version: env!("CARGO_PKG_VERSION"),
+        fingerprint: FINGERPRINT,
+    }
+}
+
+/// The value of the `Legis-Contract` header.
+#[must_use]
+pub fn header() -> String {
+    format!("{}; fingerprint=\"{FINGERPRINT}\"", env!("CARGO_PKG_VERSION"))
+}

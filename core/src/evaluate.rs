@@ -1,0 +1,93 @@
+//! The questions that both sides answer, from bytes to bytes. The npm package and the worker's `/api/evaluate/*`
+//! call these very functions, so their answers cannot differ.
+
+use crate::account::Account;
+use crate::quota::{Cost, Decision};
+use crate::schema::{self, Origin, Schema, Violations};
+use crate::time::Timestamp;
+use crate::violation::{Issue, Violation};
+use serde::{Deserialize, Serialize};
+
+/// A question about an account at a moment.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DecisionRequest {
+    /// The account, as `GET /api/account` returns it.
+    pub account: Account,
+    /// The moment.
+    pub now: Timestamp,
+    /// What the call costs; 1 when absent.
+    #[serde(default, deserialize_with = "crate::whole::optional")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = Cost::MAX)))]
+    pub cost: Option<u32>,
+}
+
+/// Reads a [`DecisionRequest`].
+///
+/// # Errors
+/// What is wrong with it.
+pub fn decision_request(text: &[u8], origin: Origin) -> Result<DecisionRequest, Violations> {
+    decode("decisionRequest", text, origin)
+}
+
+/// The decision that `request` asks for.
+#[must_use]
+pub fn decision(request: &DecisionRequest) -> Decision {
+    let cost = request.cost.and_then(Cost::new).unwrap_or(Cost::ONE);
+    let account = &request.account;
+    crate::quota::decide(&account.entitlement, &account.usage, cost, request.now)
+}
+
+/// Reads a payload of a known schema into its type.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn decode<T: for<'de> Deserialize<'de>>(
+    name: &str,
+    text: &[u8],
+    origin: Origin,
+) -> Result<T, Violations> {
+    // The reader and serde agree on every document (tests/agreement.rs), so the second error never happens; if it
+    // did, the document would be refused rather than half understood.
+    let malformed = || {
+        let code = crate::violation::Code::Malformed { offset: 0 };
+        vec![Violation::new(Vec::new(), code)]
+    };
+    let schema = schema::by_name(name).ok_or_else(malformed)?;
+    schema.read(text, origin)?;
+    serde_json::from_slice(text).map_err(|_| malformed())
+}
+
+/// The answer about a payload: `{"ok":true,"value":…}` or `{"ok":false,"issues":[…]}`.
+#[must_use]
+pub fn payload(schema: &Schema, text: &[u8], origin: Origin) -> Vec<u8> {
+    match schema.read(text, origin) {
+        Ok(tape) => {
+            let value = schema::write(schema, text, &tape).unwrap_or_default();
+            [br#"{"ok":true,"value":"#, value.as_slice(), b"}"].concat()
+        }
+        Err(violations) => refused(&violations),
+    }
+}
+
+/// `{"ok":false,"issues":[…]}`
+#[must_use]
+pub fn refused(violations: &[Violation]) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Refused {
+        ok: bool,
+        issues: Vec<Issue>,
+    }
+    let answer = Refused {
+        ok: false,
+        issues: violations.iter().map(Issue::from).collect(),
+    };
+    json(&answer)
+}
+
+/// A value as JSON text. Serializing our own plain types cannot fail.
+#[must_use]
+pub fn json<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
+}

@@ -1,0 +1,27 @@
+//! What is true about plans, quotas and payloads: no I/O, no clock, no randomness, no JavaScript, no panic.
+//!
+//! Everything here is a function of its arguments. `now` and every id come from the caller, so the same
+//! compiled code answers in a browser, in Node and inside the Worker, and can be tested without any of them.
+//!
+//! Bottom to top: [`money`], [`time`], [`violation`], [`plan`], [`subscription`], [`entitlement`], [`quota`],
+//! [`meter`], [`account`], [`payload`], [`auth`], [`problem`], [`refusal`], [`route`], [`evaluate`],
+//! [`contract`].
+
+pub mod account;
+pub mod auth;
+pub mod contract;
+pub mod entitlement;
+pub mod evaluate;
+pub mod meter;
+pub mod money;
+pub mod payload;
+pub mod plan;
+pub mod problem;
+pub mod quota;
+pub mod refusal;
+pub mod route;
+pub mod schema;
+pub mod subscription;
+pub mod time;
+pub mod violation;
+mod whole;

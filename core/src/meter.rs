@@ -1,0 +1,93 @@
+//! What a usage bar shows.
+
+use crate::account::Account;
+use crate::money::group;
+use crate::plan::Allowance;
+use crate::quota::balance;
+use crate::time::Timestamp;
+use serde::Serialize;
+
+/// How close an account is to its limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+pub enum Level {
+    /// No limit to come close to.
+    Unlimited,
+    /// Less than 80 % used.
+    Normal,
+    /// 80 % used or more.
+    Low,
+    /// Nothing left.
+    Exhausted,
+}
+
+/// Figures and words for a usage bar.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+pub struct Meter {
+    /// Calls used in the period.
+    pub used: u64,
+    /// The part of them made by MCP tools.
+    pub mcp: u64,
+    /// Calls allowed in the period; absent when unlimited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub limit: Option<u64>,
+    /// Calls left in the period; absent when unlimited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub remaining: Option<u64>,
+    /// How full the bar is, 0 to 100, rounded down: 100 means nothing is left. 0 when unlimited.
+    pub percent: u64,
+    /// How close to the limit.
+    pub level: Level,
+    /// When calls become available again; absent when they never do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub resets_at: Option<Timestamp>,
+    /// One line for people.
+    pub text: String,
+}
+
+/// The usage bar of `account` at `now`.
+#[must_use]
+pub fn meter(account: &Account, now: Timestamp) -> Meter {
+    let balance = balance(&account.entitlement, &account.usage, now);
+    let (limit, remaining) = (balance.limit(), balance.remaining());
+    let percent = limit.map_or(0, |limit| {
+        balance
+            .used
+            .saturating_mul(100)
+            .checked_div(limit)
+            .unwrap_or(100)
+            .min(100)
+    });
+    let level = match remaining {
+        None => Level::Unlimited,
+        Some(0) => Level::Exhausted,
+        Some(_) if percent >= 80 => Level::Low,
+        Some(_) => Level::Normal,
+    };
+    let used = group(balance.used);
+    let text = match (balance.allowance, limit, balance.period.end) {
+        (Allowance::Monthly { .. }, Some(limit), Some(end)) => format!(
+            "{used} of {} calls used this month, renews on {}",
+            group(limit),
+            end.text()
+        ),
+        (_, Some(limit), _) => format!("{used} of {} calls used", group(limit)),
+        (_, None, _) => format!("{used} calls used this month, no limit"),
+    };
+    Meter {
+        used: balance.used,
+        mcp: balance.mcp,
+        limit,
+        remaining,
+        percent,
+        level,
+        resets_at: balance.period.end,
+        text,
+    }
+}

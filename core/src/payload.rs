@@ -1,0 +1,247 @@
+//! What callers may send. The rules are the garde attributes of these types and nothing else; the tables of the
+//! single-pass reader ([`crate::schema`]) and the JSON Schemas are generated from them.
+
+use crate::plan::PlanId;
+use serde::{Deserialize, Serialize};
+
+pub mod format;
+pub mod json;
+pub mod text;
+
+use json::{AnyJson, JsonObject};
+use text::{
+    Audience, ClientId, Email, Endpoint, ErrorText, FeatureText, Host, HttpMethod, IpAddress,
+    PersonName, PlanName, ScopeList, ToolName, UserAgent, WebOrigin, WebUrl,
+};
+
+/// The body of `POST /api/users/register`. All of it is optional: what the token says wins over what is sent.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, garde::Validate)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Registration {
+    /// Where to reach the user.
+    #[garde(dive)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub email: Option<Email>,
+    /// What to call the user.
+    #[garde(dive)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub name: Option<PersonName>,
+    /// The plan the user is interested in, by any of its names. Registering never changes a plan.
+    #[garde(dive)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub plan: Option<PlanName>,
+    /// Which path the user came by.
+    #[garde(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub source: Option<RegistrationSource>,
+}
+
+/// Which path a user came by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum RegistrationSource {
+    /// The sign-up form.
+    Web,
+    /// The MCP server's OAuth callback.
+    Mcp,
+}
+
+/// The body of `POST /api/mcp/logs`: one tool call that was made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, garde::Validate)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ToolCall {
+    /// The tool's name.
+    #[garde(dive)]
+    pub tool_name: ToolName,
+    /// How it ended.
+    #[garde(skip)]
+    pub status: ToolCallStatus,
+    /// The tool's arguments.
+    #[garde(dive)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub request_data: Option<JsonObject>,
+    /// The tool's result.
+    #[garde(dive)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub response_data: Option<AnyJson>,
+    /// What went wrong.
+    #[garde(dive)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub error_message: Option<ErrorText>,
+    /// How long it took, in milliseconds; a day at most.
+    #[garde(range(min = 0, max = 86_400_000))]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::whole::optional"
+    )]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub response_time_ms: Option<u32>,
+    /// Tokens of the language model, where the result tells them.
+    #[garde(range(min = 0, max = 1_000_000_000))]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::whole::optional"
+    )]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub tokens_used: Option<u32>,
+}
+
+/// How a tool call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum ToolCallStatus {
+    /// With a result.
+    Success,
+    /// With an error.
+    Error,
+    /// Not in time.
+    Timeout,
+}
+
+/// One REST call that was made: a row of `api_usage`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, garde::Validate)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UsageRecord {
+    /// The path that was called, without its query.
+    #[garde(dive)]
+    pub endpoint: Endpoint,
+    /// The method.
+    #[garde(dive)]
+    pub method: HttpMethod,
+    /// The status of the answer.
+    #[garde(range(min = 100, max = 599))]
+    #[serde(deserialize_with = "crate::whole::required")]
+    pub status_code: u16,
+    /// How long it took, in milliseconds; a day at most.
+    #[garde(range(min = 0, max = 86_400_000))]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::whole::optional"
+    )]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub response_time_ms: Option<u32>,
+    /// What went wrong.
+    #[garde(dive)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub error_message: Option<ErrorText>,
+    /// The caller's address.
+    #[garde(dive)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub ip_address: Option<IpAddress>,
+    /// The caller's program.
+    #[garde(dive)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub user_agent: Option<UserAgent>,
+    /// When.
+    #[garde(skip)]
+    pub timestamp: crate::time::Timestamp,
+}
+
+/// A row of `auth_config`: who issues tokens for one kind of client, and where that client lives.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, garde::Validate)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AuthConfig {
+    /// Which kind of client.
+    #[garde(skip)]
+    pub config_name: AuthClient,
+    /// The issuer's host; a port belongs to it where it is not 443.
+    #[garde(dive)]
+    pub auth0_domain: Host,
+    /// The client's id at the issuer.
+    #[garde(dive)]
+    pub auth0_client_id: ClientId,
+    /// The audience that access tokens must name.
+    #[garde(dive)]
+    pub auth0_audience: Audience,
+    /// The scopes the client asks for, separated by spaces.
+    #[garde(dive)]
+    pub auth0_scope: ScopeList,
+    /// Where the issuer may send a user after signing in.
+    #[garde(length(max = 50), dive)]
+    pub allowed_callback_urls: Vec<WebUrl>,
+    /// Where the issuer may send a user after signing out.
+    #[garde(length(max = 50), dive)]
+    pub allowed_logout_urls: Vec<WebUrl>,
+    /// Which pages may call the API from a browser.
+    #[garde(length(max = 50), dive)]
+    pub allowed_origins: Vec<WebOrigin>,
+    /// Whether the row is in use.
+    #[garde(skip)]
+    pub is_active: bool,
+}
+
+/// The kinds of clients that are configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum AuthClient {
+    /// The web page.
+    Frontend,
+    /// The MCP server.
+    McpServer,
+}
+
+impl AuthClient {
+    /// The name in the table and in addresses.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Frontend => "frontend",
+            Self::McpServer => "mcp_server",
+        }
+    }
+
+    /// The client of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "frontend" => Some(Self::Frontend),
+            "mcp_server" => Some(Self::McpServer),
+            _ => None,
+        }
+    }
+}
+
+/// The JSON of `plans.features` and `plans.highlighted_features`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, garde::Validate)]
+#[serde(transparent)]
+#[garde(transparent)]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PlanFeatures(#[garde(length(max = 50), dive)] pub Vec<FeatureText>);
+
+impl Registration {
+    /// The plan the user is interested in.
+    #[must_use]
+    pub fn wanted_plan(&self) -> Option<PlanId> {
+        self.plan
+            .as_ref()
+            .and_then(|name| PlanId::resolve(name.as_str()).ok())
+    }
+}

@@ -1,0 +1,206 @@
+//! The forms a text can be asked to have. Plain loops: a regular expression engine would be larger than the rest.
+
+use crate::plan::PlanId;
+
+/// A form a text can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Anything.
+    Any,
+    /// No control characters.
+    Line,
+    /// `local@domain.tld`
+    Email,
+    /// Any name of a plan.
+    PlanName,
+    /// Letters, digits and `_ . : / -`, as MCP tools are named.
+    ToolName,
+    /// Begins with `/`, no white space, no query.
+    Path,
+    /// Upper-case letters.
+    Method,
+    /// IPv4 or IPv6.
+    Ip,
+    /// A host name or address, with an optional port.
+    Host,
+    /// Visible ASCII.
+    Token,
+    /// Visible ASCII words between single spaces.
+    Scopes,
+    /// An absolute https address; http on this machine.
+    Url,
+    /// The origin of such an address.
+    Origin,
+    /// A moment in UTC.
+    DateTime,
+}
+
+impl Format {
+    /// Every form, for those who generate tables.
+    pub const ALL: [Self; 14] = [
+        Self::Any,
+        Self::Line,
+        Self::Email,
+        Self::PlanName,
+        Self::ToolName,
+        Self::Path,
+        Self::Method,
+        Self::Ip,
+        Self::Host,
+        Self::Token,
+        Self::Scopes,
+        Self::Url,
+        Self::Origin,
+        Self::DateTime,
+    ];
+
+    /// The name in JSON Schemas and in issues.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Any => "text",
+            Self::Line => "line",
+            Self::Email => "email",
+            Self::PlanName => "plan-name",
+            Self::ToolName => "tool-name",
+            Self::Path => "path",
+            Self::Method => "method",
+            Self::Ip => "ip",
+            Self::Host => "host",
+            Self::Token => "token",
+            Self::Scopes => "scopes",
+            Self::Url => "web-url",
+            Self::Origin => "web-origin",
+            Self::DateTime => "date-time",
+        }
+    }
+
+    /// What is expected, to follow "Must be".
+    #[must_use]
+    pub const fn expectation(self) -> &'static str {
+        match self {
+            Self::Any => "text",
+            Self::Line => "text without control characters",
+            Self::Email => "an e-mail address such as name@example.com",
+            Self::PlanName => "the name of a plan: free, starter, professional or enterprise",
+            Self::ToolName => "a tool name of letters, digits and _ . : / -",
+            Self::Path => "a path that begins with / and has no query",
+            Self::Method => "an HTTP method in capital letters",
+            Self::Ip => "an IPv4 or IPv6 address",
+            Self::Host => "a host name, with a port where it is not 443",
+            Self::Token => "visible ASCII characters without spaces",
+            Self::Scopes => "scopes separated by single spaces",
+            Self::Url => "an https address (http for this machine only)",
+            Self::Origin => "an https origin without a path (http for this machine only)",
+            Self::DateTime => "a date and time in UTC such as 2026-01-31T10:15:30.250Z",
+        }
+    }
+
+    /// Whether `text` has the form.
+    #[must_use]
+    pub fn holds(self, text: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Line => !text.chars().any(char::is_control),
+            Self::Email => email(text),
+            Self::PlanName => PlanId::resolve(text).is_ok(),
+            Self::ToolName => text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"_.:/-".contains(&byte)),
+            Self::Path => {
+                text.starts_with('/')
+                    && !text
+                        .chars()
+                        .any(|c| c.is_whitespace() || c.is_control() || c == '?' || c == '#')
+            }
+            Self::Method => text.bytes().all(|byte| byte.is_ascii_uppercase()),
+            Self::Ip => text.parse::<std::net::IpAddr>().is_ok(),
+            Self::Host => host(text),
+            Self::Token => text.bytes().all(|byte| byte.is_ascii_graphic()),
+            Self::Scopes => text.split(' ').all(|word| {
+                !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic())
+            }),
+            Self::Url => {
+                web(text).is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_graphic()))
+            }
+            Self::Origin => web(text).is_some_and(str::is_empty),
+            Self::DateTime => text.parse::<crate::time::Timestamp>().is_ok(),
+        }
+    }
+
+    /// The form as a garde rule.
+    pub(crate) fn rule(self) -> impl FnOnce(&String, &()) -> garde::Result {
+        move |text, ()| {
+            if self.holds(text) {
+                Ok(())
+            } else {
+                Err(garde::Error::new("format"))
+            }
+        }
+    }
+}
+
+/// The practical part of RFC 5321: an atom or dotted atoms, then a domain of at least two labels.
+fn email(text: &str) -> bool {
+    let Some((local, domain)) = text.rsplit_once('@') else {
+        return false;
+    };
+    let atom = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+/=?^_`{|}~-".contains(&byte);
+    local.len() <= 64
+        && local
+            .split('.')
+            .all(|part| !part.is_empty() && part.bytes().all(atom))
+        && domain.contains('.')
+        && name(domain)
+        && domain
+            .rsplit('.')
+            .next()
+            .is_some_and(|tld| tld.len() >= 2 && !tld.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// A dotted name: labels of letters, digits and inner hyphens, at most 63 characters each.
+fn name(text: &str) -> bool {
+    text.len() <= 253
+        && text.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        })
+}
+
+fn host(text: &str) -> bool {
+    match text.split_once(':') {
+        None => name(text),
+        Some((host, port)) => name(host) && self::port(port),
+    }
+}
+
+fn port(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+/// Whether a host, with or without a port, is this machine: there, http is as private as https elsewhere.
+#[must_use]
+pub fn loopback(host: &str) -> bool {
+    let name = host.split_once(':').map_or(host, |(name, _)| name);
+    name == "localhost"
+        || name
+            .parse::<std::net::Ipv4Addr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+/// What follows the origin of an absolute web address.
+fn web(text: &str) -> Option<&str> {
+    let (scheme, rest) = text.split_once("://")?;
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, rest) = rest.split_at_checked(end)?;
+    let allowed = match scheme {
+        "https" => host(authority),
+        "http" => host(authority) && loopback(authority),
+        _ => false,
+    };
+    allowed.then_some(rest)
+}

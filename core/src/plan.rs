@@ -1,0 +1,523 @@
+//! The plan catalog: the one place where a plan, a price or an allowance is written.
+
+use crate::money::{self, Cents, Currency};
+use serde::{Deserialize, Serialize};
+
+/// Which plan, whatever it is called. Ordered from the smallest to the largest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum PlanId {
+    /// 100 calls, once in a lifetime.
+    Free,
+    /// Displayed as "Developer", called "starter" by the frontend and by old databases.
+    Developer,
+    /// The plan for teams.
+    Professional,
+    /// Unlimited, by contract.
+    Enterprise,
+}
+
+/// What a plan allows. Never a number that means something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+pub enum Allowance {
+    /// So many calls in a lifetime.
+    Once {
+        /// Number of calls.
+        calls: u32,
+    },
+    /// So many calls in each monthly period, counted from the billing anchor.
+    Monthly {
+        /// Number of calls.
+        calls: u32,
+    },
+    /// As many calls as wanted, counted by the month.
+    Unlimited,
+}
+
+/// How often a price is paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+pub enum Interval {
+    /// Every month.
+    Month,
+    /// Every year; the allowance stays monthly.
+    Year,
+}
+
+/// What a plan costs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+pub struct Price {
+    /// How often it is paid.
+    pub interval: Interval,
+    /// The amount in cents.
+    pub amount: Cents,
+    /// ISO 4217 code in lower case.
+    pub currency: Currency,
+    /// The amount as people read it.
+    pub text: String,
+    /// What the year saves against twelve months, in whole percent, rounded down. Computed, never written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub saving_percent: Option<u32>,
+}
+
+/// A plan as everyone outside of core sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+pub struct Plan {
+    /// The identity.
+    pub id: PlanId,
+    /// The name in addresses, on the old wire and in old databases.
+    pub slug: &'static str,
+    /// The display name.
+    pub name: &'static str,
+    /// Every name that resolves to this plan.
+    pub names: Vec<&'static str>,
+    /// What it allows.
+    pub allowance: Allowance,
+    /// What it costs; empty when the price is agreed by contract.
+    pub prices: Vec<Price>,
+    /// What it includes.
+    pub features: Vec<&'static str>,
+    /// The features shown first.
+    pub highlighted_features: Vec<&'static str>,
+    /// One sentence.
+    pub description: &'static str,
+}
+
+/// What is written down of a plan; everything else is derived.
+struct Entry {
+    id: PlanId,
+    slug: &'static str,
+    name: &'static str,
+    /// Names beside the slug and the display name.
+    also: &'static [&'static str],
+    allowance: Allowance,
+    cost: Cost,
+    features: &'static [&'static str],
+    /// How many of the features are shown first.
+    highlights: usize,
+    description: &'static str,
+}
+
+/// How a plan is paid for.
+enum Cost {
+    Nothing,
+    Subscription { month: Cents, year: Cents },
+    Contract,
+}
+
+const CATALOG: [Entry; 4] = [
+    Entry {
+        id: PlanId::Free,
+        slug: "free",
+        name: "Free",
+        also: &[],
+        allowance: Allowance::Once { calls: 100 },
+        cost: Cost::Nothing,
+        features: &[
+            "All legislative tools",
+            "Standard rate limiting",
+            "Community support",
+            "No expiration",
+        ],
+        highlights: 2,
+        description: "Try everything with 100 calls that never expire.",
+    },
+    Entry {
+        id: PlanId::Developer,
+        slug: "starter",
+        name: "Developer",
+        also: &["developer", "Starter"],
+        allowance: Allowance::Monthly { calls: 1_000 },
+        cost: Cost::Subscription {
+            month: Cents::new(999),
+            year: Cents::new(9_999),
+        },
+        features: &[
+            "All legislative tools",
+            "Standard rate limiting",
+            "Email support",
+            "Community access",
+        ],
+        highlights: 2,
+        description: "For building with legislative data every day.",
+    },
+    Entry {
+        id: PlanId::Professional,
+        slug: "professional",
+        name: "Professional",
+        also: &["pro"],
+        allowance: Allowance::Monthly { calls: 10_000 },
+        cost: Cost::Subscription {
+            month: Cents::new(2_999),
+            year: Cents::new(29_999),
+        },
+        features: &[
+            "All legislative tools",
+            "Advanced bill analysis",
+            "Priority rate limiting",
+            "Priority support",
+            "Team collaboration",
+        ],
+        highlights: 3,
+        description: "For teams whose product depends on it.",
+    },
+    Entry {
+        id: PlanId::Enterprise,
+        slug: "enterprise",
+        name: "Enterprise",
+        also: &[],
+        allowance: Allowance::Unlimited,
+        cost: Cost::Contract,
+        features: &[
+            "Unlimited MCP calls",
+            "Premium tools and features",
+            "Real-time data feeds",
+            "Custom integrations",
+            "Dedicated support",
+            "SLA guarantee",
+        ],
+        highlights: 3,
+        description: "Without limits, on terms we agree on together.",
+    },
+];
+
+/// A name that no plan has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownPlan {
+    /// The name as it came.
+    pub name: String,
+}
+
+impl std::fmt::Display for UnknownPlan {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let known: Vec<&str> = CATALOG.iter().map(|entry| entry.slug).collect();
+        write!(
+            out,
+            "There is no plan of that name. The plans are: {}.",
+            known.join(", ")
+        )
+    }
+}
+
+impl std::error::Error for UnknownPlan {}
+
+impl PlanId {
+    /// Every plan, in display order.
+    pub const ALL: [Self; 4] = [
+        Self::Free,
+        Self::Developer,
+        Self::Professional,
+        Self::Enterprise,
+    ];
+
+    const fn entry(self) -> &'static Entry {
+        let [free, developer, professional, enterprise] = &CATALOG;
+        match self {
+            Self::Free => free,
+            Self::Developer => developer,
+            Self::Professional => professional,
+            Self::Enterprise => enterprise,
+        }
+    }
+
+    /// The plan that any of its names stands for: identity, slug, display name or an older name, in any case,
+    /// surrounding space ignored.
+    ///
+    /// ```
+    /// use legis_core::plan::PlanId;
+    /// assert_eq!(PlanId::resolve(" Developer "), PlanId::resolve("starter"));
+    /// assert!(PlanId::resolve("platinum").is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// [`UnknownPlan`] when no plan has that name.
+    pub fn resolve(name: &str) -> Result<Self, UnknownPlan> {
+        let wanted = name.trim();
+        CATALOG
+            .iter()
+            .find(|entry| {
+                [entry.slug, entry.name]
+                    .iter()
+                    .chain(entry.also)
+                    .any(|known| known.eq_ignore_ascii_case(wanted))
+            })
+            .map(|entry| entry.id)
+            .ok_or_else(|| UnknownPlan {
+                name: name.to_owned(),
+            })
+    }
+
+    /// The identity as text.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Free => "free",
+            Self::Developer => "developer",
+            Self::Professional => "professional",
+            Self::Enterprise => "enterprise",
+        }
+    }
+
+    /// The name in addresses, on the old wire and in old databases.
+    #[must_use]
+    pub const fn slug(self) -> &'static str {
+        self.entry().slug
+    }
+
+    /// The display name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.entry().name
+    }
+
+    /// What the plan allows.
+    #[must_use]
+    pub const fn allowance(self) -> Allowance {
+        self.entry().allowance
+    }
+
+    /// What a month costs; `None` when that is agreed by contract.
+    #[must_use]
+    pub const fn monthly_amount(self) -> Option<Cents> {
+        match self.entry().cost {
+            Cost::Nothing => Some(Cents::new(0)),
+            Cost::Subscription { month, .. } => Some(month),
+            Cost::Contract => None,
+        }
+    }
+
+    /// The plan as everyone outside of core sees it.
+    #[must_use]
+    pub fn plan(self) -> Plan {
+        let entry = self.entry();
+        let mut names: Vec<&'static str> = Vec::new();
+        for name in [entry.slug, entry.name].iter().chain(entry.also) {
+            if !names.contains(name) {
+                names.push(name);
+            }
+        }
+        Plan {
+            id: entry.id,
+            slug: entry.slug,
+            name: entry.name,
+            names,
+            allowance: entry.allowance,
+            prices: entry.prices(),
+            features: entry.features.to_vec(),
+            highlighted_features: entry
+                .features
+                .iter()
+                .take(entry.highlights)
+                .copied()
+                .collect(),
+            description: entry.description,
+        }
+    }
+}
+
+impl Entry {
+    fn prices(&self) -> Vec<Price> {
+        let price = |interval, amount, saving_percent| Price {
+            interval,
+            amount,
+            currency: Currency::Usd,
+            text: money::text(amount, Currency::Usd),
+            saving_percent,
+        };
+        match self.cost {
+            Cost::Nothing => vec![price(Interval::Month, Cents::new(0), None)],
+            Cost::Subscription { month, year } => vec![
+                price(Interval::Month, month, None),
+                price(Interval::Year, year, money::saving_percent(month, year)),
+            ],
+            Cost::Contract => Vec::new(),
+        }
+    }
+}
+
+/// Every plan, in display order.
+#[must_use]
+pub fn plans() -> Vec<Plan> {
+    PlanId::ALL.into_iter().map(PlanId::plan).collect()
+}
+
+/// The cheapest plan that admits `calls_per_month` calls in every month.
+///
+/// A one-time allowance does not renew, so the free plan is recommended for no calls at all only.
+///
+/// ```
+/// use legis_core::plan::{recommend, PlanId};
+/// assert_eq!(recommend(0), PlanId::Free);
+/// assert_eq!(recommend(1_000), PlanId::Developer);
+/// assert_eq!(recommend(1_001), PlanId::Professional);
+/// assert_eq!(recommend(10_001), PlanId::Enterprise);
+/// ```
+#[must_use]
+pub fn recommend(calls_per_month: u64) -> PlanId {
+    cheapest(|plan| match plan.allowance() {
+        Allowance::Once { .. } => calls_per_month == 0,
+        Allowance::Monthly { calls } => calls_per_month <= u64::from(calls),
+        Allowance::Unlimited => true,
+    })
+    .unwrap_or(PlanId::Enterprise)
+}
+
+/// The cheapest plan that `fits`; one priced by contract comes after every other.
+pub(crate) fn cheapest(fits: impl Fn(PlanId) -> bool) -> Option<PlanId> {
+    PlanId::ALL
+        .into_iter()
+        .filter(|plan| fits(*plan))
+        .min_by_key(|plan| plan.monthly_amount().map_or(u32::MAX, Cents::get))
+}
+
+/// How often a row of the `plans` table is billed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BillingFrequency {
+    /// Nothing to bill, the allowance is given once.
+    OneTime,
+    /// Every month.
+    Monthly,
+    /// Every year.
+    Yearly,
+}
+
+impl BillingFrequency {
+    /// The value of the column.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OneTime => "one_time",
+            Self::Monthly => "monthly",
+            Self::Yearly => "yearly",
+        }
+    }
+}
+
+/// A row of the `plans` table, as the catalog says it must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanRow {
+    /// Primary key; stable, because users refer to it.
+    pub id: u32,
+    /// Which plan.
+    pub plan: PlanId,
+    /// Display name.
+    pub name: &'static str,
+    /// Slug; the monthly and the yearly row of a plan share it.
+    pub slug: &'static str,
+    /// How often it is billed.
+    pub billing_frequency: BillingFrequency,
+    /// Amount in cents; `None` when agreed by contract.
+    pub amount: Option<Cents>,
+    /// Currency of the amount.
+    pub currency: Currency,
+    /// JSON array of text.
+    pub features: String,
+    /// JSON array of text.
+    pub highlighted_features: String,
+    /// One sentence.
+    pub description: &'static str,
+    /// Position on the page.
+    pub display_order: u32,
+    /// Calls as the old column says it: -1 for unlimited.
+    pub mcp_calls_limit: i64,
+}
+
+/// The calls of an allowance as old columns and the old wire write them: -1 for unlimited.
+#[must_use]
+pub fn legacy_limit(allowance: Allowance) -> i64 {
+    match allowance {
+        Allowance::Once { calls } | Allowance::Monthly { calls } => i64::from(calls),
+        Allowance::Unlimited => -1,
+    }
+}
+
+/// The rows of the `plans` table, generated from the catalog. The first row of a plan is the one that a user
+/// without a known billing interval refers to.
+#[must_use]
+pub fn rows() -> Vec<PlanRow> {
+    use BillingFrequency::{Monthly, OneTime, Yearly};
+    let text = |features: &[&str]| serde_json::json!(features).to_string();
+    let mut rows = Vec::new();
+    for (order, entry) in (1_u32..).zip(&CATALOG) {
+        let plan = entry.id.plan();
+        let billed: Vec<(BillingFrequency, Option<Cents>)> = match entry.cost {
+            Cost::Nothing => vec![(OneTime, Some(Cents::new(0)))],
+            Cost::Subscription { month, year } => {
+                vec![(Monthly, Some(month)), (Yearly, Some(year))]
+            }
+            Cost::Contract => vec![(Monthly, None)],
+        };
+        for (variant, (billing_frequency, amount)) in (0_u32..).zip(billed) {
+            rows.push(PlanRow {
+                id: row_id(entry.id).saturating_add(variant),
+                plan: entry.id,
+                name: entry.name,
+                slug: entry.slug,
+                billing_frequency,
+                amount,
+                currency: Currency::Usd,
+                features: text(&plan.features),
+                highlighted_features: text(&plan.highlighted_features),
+                description: entry.description,
+                display_order: order,
+                mcp_calls_limit: legacy_limit(entry.allowance),
+            });
+        }
+    }
+    rows
+}
+
+/// The id of the row that a user of `plan` refers to when the billing interval is not known: the plan's first.
+///
+/// Ten ids for each plan, so that a new interval or plan never renumbers the others.
+#[must_use]
+pub fn row_id(plan: PlanId) -> u32 {
+    (1_u32..)
+        .zip(PlanId::ALL)
+        .find(|(_, id)| *id == plan)
+        .map_or(0, |(order, _)| order.saturating_mul(10))
+}
+
+/// The statement that brings the `plans` table to the catalog; running it again changes nothing.
+#[must_use]
+pub fn seed_sql() -> String {
+    let quote = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    let rows: Vec<String> = rows()
+        .iter()
+        .map(|row| {
+            format!(
+                "  ({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})",
+                row.id,
+                quote(row.name),
+                quote(row.slug),
+                quote(row.billing_frequency.as_str()),
+                row.amount
+                    .map_or_else(|| "NULL".to_owned(), |amount| amount.get().to_string()),
+                quote(row.currency.code()),
+                quote(&row.features),
+                quote(&row.highlighted_features),
+                quote(row.description),
+                row.display_order,
+                row.mcp_calls_limit,
+            )
+        })
+        .collect();
+    format!(
+        "INSERT INTO plans\n  (id, name, slug, billing_frequency, amount, currency, features, highlighted_features, \
+         description, display_order, mcp_calls_limit)\nVALUES\n{}\nON CONFLICT (id) DO UPDATE SET\n  name = excluded.name, \
+         slug = excluded.slug, billing_frequency = excluded.billing_frequency, amount = excluded.amount,\n  \
+         currency = excluded.currency, features = excluded.features, highlighted_features = excluded.highlighted_features,\n  \
+         description = excluded.description, display_order = excluded.display_order, mcp_calls_limit = excluded.mcp_calls_limit;\n",
+        rows.join(",\n")
+    )
+}

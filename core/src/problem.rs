@@ -1,0 +1,249 @@
+//! Every error a caller can get, as a problem document (RFC 9457).
+
+use crate::auth::{Scope, Unauthenticated};
+use crate::plan::UnknownPlan;
+use crate::quota::Refusal;
+use crate::violation::{ProblemError, Violation};
+use serde::Serialize;
+
+/// The media type of a problem document.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// What went wrong, as a caller needs to know it. What only an operator needs stands in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// The body is JSON that breaks rules.
+    InvalidPayload(Vec<Violation>),
+    /// The body is not JSON.
+    MalformedJson(Vec<Violation>),
+    /// The body is longer than so many bytes.
+    PayloadTooLarge(usize),
+    /// The body is declared as something else than JSON.
+    UnsupportedMediaType,
+    /// A parameter of the query is wrong.
+    InvalidParameter(&'static str),
+    /// Who calls is not known.
+    Unauthenticated(Unauthenticated),
+    /// The token lacks a scope.
+    InsufficientScope(Scope),
+    /// A program's token where only people are served.
+    MachineCaller,
+    /// Nothing is at this address.
+    NotFound,
+    /// Nothing is at this address for this method: the value of `Allow`.
+    MethodNotAllowed(&'static str),
+    /// No plan has that name.
+    UnknownPlan(UnknownPlan),
+    /// Nothing is left.
+    QuotaExceeded(Box<Refusal>),
+    /// The database does not fit this release.
+    SchemaMismatch,
+    /// A configuration value is missing or wrong; which one stands in the log.
+    Misconfigured,
+    /// Something we need does not answer.
+    Unavailable(Dependency),
+    /// Something we need does not answer in time.
+    TimedOut(Dependency),
+    /// The upstream cannot be reached.
+    BadGateway,
+    /// A fault of ours.
+    Internal,
+}
+
+/// What we need to answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dependency {
+    /// The database.
+    Database,
+    /// The caller's meter.
+    Meter,
+    /// The identity issuer's keys.
+    Issuer,
+    /// The data service behind us.
+    Upstream,
+}
+
+impl Dependency {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Database => "database",
+            Self::Meter => "meter",
+            Self::Issuer => "identity issuer",
+            Self::Upstream => "data service",
+        }
+    }
+}
+
+/// A problem document.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+pub struct ProblemDocument {
+    /// The kind of problem, for programs.
+    pub r#type: String,
+    /// The kind of problem, for people.
+    pub title: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// What to do about it.
+    pub detail: String,
+    /// The kind of problem, short.
+    pub code: &'static str,
+    /// What is wrong with the payload.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub errors: Vec<ProblemError>,
+    /// The policies that were violated (RateLimit draft).
+    #[serde(rename = "violated-policies", skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub violated_policies: Vec<&'static str>,
+    /// The refusal, where the quota is the problem.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub decision: Option<crate::quota::Decision>,
+}
+
+impl Problem {
+    /// Status, short name and title.
+    const fn kind(&self) -> (u16, &'static str, &'static str) {
+        match self {
+            Self::MalformedJson(_) => (400, "malformed_json", "The body is not JSON"),
+            Self::InvalidParameter(_) => (400, "invalid_parameter", "A parameter is wrong"),
+            Self::Unauthenticated(_) => (401, "unauthenticated", "Who calls is not known"),
+            Self::InsufficientScope(_) => (403, "insufficient_scope", "The token lacks a scope"),
+            Self::MachineCaller => (403, "machine_caller", "This is for people"),
+            Self::NotFound => (404, "not_found", "Nothing is at this address"),
+            Self::UnknownPlan(_) => (404, "unknown_plan", "No plan has that name"),
+            Self::MethodNotAllowed(_) => (405, "method_not_allowed", "The method does not apply"),
+            Self::PayloadTooLarge(_) => (413, "payload_too_large", "The body is too long"),
+            Self::UnsupportedMediaType => (415, "unsupported_media_type", "The body must be JSON"),
+            Self::InvalidPayload(_) => (422, "invalid_payload", "The body breaks rules"),
+            Self::QuotaExceeded(_) => (429, "quota_exceeded", "The allowance is used up"),
+            Self::Internal => (500, "internal", "A fault of ours"),
+            Self::BadGateway => (502, "bad_gateway", "The data service cannot be reached"),
+            Self::SchemaMismatch => (503, "schema_mismatch", "The database does not fit"),
+            Self::Misconfigured => (503, "misconfigured", "The service is not set up"),
+            Self::Unavailable(_) => (503, "unavailable", "Temporarily unavailable"),
+            Self::TimedOut(_) => (504, "timed_out", "No answer in time"),
+        }
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        self.kind().0
+    }
+
+    /// The short name.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        self.kind().1
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Self::InvalidPayload(violations) | Self::MalformedJson(violations) => {
+                match violations.as_slice() {
+                    [] => "Send a JSON body.".to_owned(),
+                    [one] => one.code.message(),
+                    many => format!("{} things are wrong; see errors.", many.len()),
+                }
+            }
+            Self::PayloadTooLarge(max) => format!("At most {max} bytes are accepted."),
+            Self::UnsupportedMediaType => "Send Content-Type: application/json.".to_owned(),
+            Self::InvalidParameter(expected) => (*expected).to_owned(),
+            Self::Unauthenticated(reason) => reason.advice().to_owned(),
+            Self::InsufficientScope(scope) => {
+                format!("Ask the issuer for a token with the scope {}.", scope.as_str())
+            }
+            Self::MachineCaller => {
+                "A program's own token has no account. Call with a user's token.".to_owned()
+            }
+            Self::NotFound => "The routes are listed in the README.".to_owned(),
+            Self::MethodNotAllowed(allow) => format!("Allowed here: {allow}."),
+            Self::UnknownPlan(unknown) => unknown.to_string(),
+            Self::QuotaExceeded(refusal) => refusal.message.clone(),
+            Self::SchemaMismatch => {
+                "The database is not at the version this release needs. An operator must apply the migrations."
+                    .to_owned()
+            }
+            Self::Misconfigured => "An operator must complete the configuration.".to_owned(),
+            Self::Unavailable(dependency) => format!(
+                "The {} does not answer. Nothing was charged. Try again in a moment.",
+                dependency.name()
+            ),
+            Self::TimedOut(dependency) => format!(
+                "The {} did not answer in time. Try again in a moment.",
+                dependency.name()
+            ),
+            Self::BadGateway => {
+                "The data service cannot be reached. The call was refunded. Try again in a moment."
+                    .to_owned()
+            }
+            Self::Internal => "Something went wrong on our side. Try again in a moment.".to_owned(),
+        }
+    }
+
+    /// The document that the caller gets.
+    #[must_use]
+    pub fn document(&self) -> ProblemDocument {
+        let (status, code, title) = self.kind();
+        let (errors, decision) = match self {
+            Self::InvalidPayload(violations) | Self::MalformedJson(violations) => {
+                (violations.iter().map(ProblemError::from).collect(), None)
+            }
+            Self::QuotaExceeded(refusal) => (
+                Vec::new(),
+                Some(crate::quota::Decision::Refuse(refusal.as_ref().clone())),
+            ),
+            _ => (Vec::new(), None),
+        };
+        ProblemDocument {
+            r#type: match self {
+                Self::QuotaExceeded(_) => {
+                    "https://iana.org/assignments/http-problem-types#quota-exceeded".to_owned()
+                }
+                _ => format!("urn:legis-edge:problem:{code}"),
+            },
+            title,
+            status,
+            detail: self.detail(),
+            code,
+            errors,
+            violated_policies: match self {
+                Self::QuotaExceeded(_) => vec![crate::refusal::POLICY],
+                _ => Vec::new(),
+            },
+            decision,
+        }
+    }
+
+    /// The headers that belong to the problem.
+    #[must_use]
+    pub fn headers(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Unauthenticated(Unauthenticated::Missing) => {
+                vec![("WWW-Authenticate", "Bearer".to_owned())]
+            }
+            Self::Unauthenticated(_) => vec![(
+                "WWW-Authenticate",
+                "Bearer error=\"invalid_token\"".to_owned(),
+            )],
+            Self::InsufficientScope(scope) => vec![(
+                "WWW-Authenticate",
+                format!(
+                    "Bearer error=\"insufficient_scope\", scope=\"{}\"",
+                    scope.as_str()
+                ),
+            )],
+            Self::MethodNotAllowed(allow) => vec![("Allow", (*allow).to_owned())],
+            Self::SchemaMismatch | Self::Misconfigured => {
+                vec![("Retry-After", "30".to_owned())]
+            }
+            Self::Unavailable(_) | Self::TimedOut(_) | Self::BadGateway => {
+                vec![("Retry-After", "5".to_owned())]
+            }
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,500 @@
+//! The decision: may this call be made, and what is left.
+
+use crate::entitlement::Entitlement;
+use crate::money::group;
+use crate::plan::{self, Allowance, PlanId};
+use crate::time::{Period, Timestamp, month_containing};
+use serde::{Deserialize, Serialize};
+
+/// How many calls were used, in the only two places they are counted: for a lifetime, and by the month.
+///
+/// The meter keeps it; a counter belongs to its period, so nothing ever has to be reset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Usage {
+    /// What was used of a one-time allowance. It stays used after an upgrade and a later return.
+    pub lifetime: LifetimeUsage,
+    /// What was used in the latest monthly period that had a call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub period: Option<PeriodUsage>,
+}
+
+/// The counter that never ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LifetimeUsage {
+    /// When counting began: the registration.
+    pub start: Timestamp,
+    /// Calls charged and not refunded.
+    #[serde(deserialize_with = "crate::whole::required")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = crate::whole::MAX)))]
+    pub used: u64,
+    /// The part of them made by MCP tools.
+    #[serde(deserialize_with = "crate::whole::required")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = crate::whole::MAX)))]
+    pub mcp: u64,
+}
+
+/// The counter of one monthly period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PeriodUsage {
+    /// The first moment of the period.
+    pub start: Timestamp,
+    /// The first moment after it.
+    pub end: Timestamp,
+    /// Calls charged and not refunded.
+    #[serde(deserialize_with = "crate::whole::required")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = crate::whole::MAX)))]
+    pub used: u64,
+    /// The part of them made by MCP tools.
+    #[serde(deserialize_with = "crate::whole::required")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = crate::whole::MAX)))]
+    pub mcp: u64,
+}
+
+impl Usage {
+    /// Nothing used yet.
+    #[must_use]
+    pub const fn none(registered_at: Timestamp) -> Self {
+        Self {
+            lifetime: LifetimeUsage {
+                start: registered_at,
+                used: 0,
+                mcp: 0,
+            },
+            period: None,
+        }
+    }
+}
+
+/// How many calls a call costs: at least one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost(u32);
+
+impl Cost {
+    /// One call.
+    pub const ONE: Self = Self(1);
+    /// The highest cost of a single call.
+    pub const MAX: u32 = 1_000_000;
+
+    /// `calls` calls; `None` unless 1 to 1,000,000.
+    #[must_use]
+    pub const fn new(calls: u32) -> Option<Self> {
+        if calls == 0 || calls > Self::MAX {
+            return None;
+        }
+        Some(Self(calls))
+    }
+
+    /// The number of calls.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+/// Why a call is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+pub enum Reason {
+    /// Nothing, or too little, is left.
+    AllowanceExhausted,
+    /// One call asks for more than a whole period allows; waiting does not help.
+    CostExceedsAllowance,
+}
+
+impl Reason {
+    /// The name used everywhere.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AllowanceExhausted => "allowance_exhausted",
+            Self::CostExceedsAllowance => "cost_exceeds_allowance",
+        }
+    }
+}
+
+/// Where an account stands in its period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Balance {
+    /// The plan that holds.
+    pub plan: PlanId,
+    /// What it allows.
+    pub allowance: Allowance,
+    /// Calls used in `period`.
+    pub used: u64,
+    /// The part of them made by MCP tools.
+    pub mcp: u64,
+    /// The period the calls are counted in.
+    pub period: Period,
+}
+
+impl Balance {
+    /// The calls allowed in the period; `None` when unlimited.
+    #[must_use]
+    pub const fn limit(&self) -> Option<u64> {
+        match self.allowance {
+            Allowance::Once { calls } | Allowance::Monthly { calls } => Some(calls as u64),
+            Allowance::Unlimited => None,
+        }
+    }
+
+    /// The calls left; `None` when unlimited.
+    #[must_use]
+    pub const fn remaining(&self) -> Option<u64> {
+        match self.limit() {
+            Some(limit) => Some(limit.saturating_sub(self.used)),
+            None => None,
+        }
+    }
+}
+
+/// Where the account stands at `now`.
+///
+/// A recorded period rules until it ends, whatever the clock or the anchor do meanwhile: a clock that steps back, or
+/// a subscription that ends and begins again, never yields a second allowance (rules: `docs/rules.md`, "Period").
+#[must_use]
+pub fn balance(entitlement: &Entitlement, usage: &Usage, now: Timestamp) -> Balance {
+    let plan = entitlement.plan_at(now);
+    let allowance = plan.allowance();
+    let (used, mcp, period) = match (allowance, usage.period) {
+        (Allowance::Once { .. }, _) => (
+            usage.lifetime.used,
+            usage.lifetime.mcp,
+            Period {
+                start: usage.lifetime.start,
+                end: None,
+            },
+        ),
+        (_, Some(recorded)) if now < recorded.end => (
+            recorded.used,
+            recorded.mcp,
+            Period {
+                start: recorded.start,
+                end: Some(recorded.end),
+            },
+        ),
+        _ => {
+            let month = month_containing(entitlement.anchor, now);
+            let period = Period {
+                start: month.start,
+                end: Some(month.end),
+            };
+            (0, 0, period)
+        }
+    };
+    Balance {
+        plan,
+        allowance,
+        used,
+        mcp,
+        period,
+    }
+}
+
+/// The answer to "may this call be made?". The figures stand as they are after the decision: an admitted call is
+/// counted in `used`, a refused one is not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+pub enum Decision {
+    /// The call may be made.
+    Admit(Admission),
+    /// It may not.
+    Refuse(Refusal),
+}
+
+/// What is left after an admitted call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+pub struct Admission {
+    /// The plan that holds.
+    pub plan: PlanId,
+    /// Calls allowed in the period; absent when unlimited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub limit: Option<u64>,
+    /// Calls used in the period, this one included.
+    pub used: u64,
+    /// Calls left in the period; absent when unlimited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub remaining: Option<u64>,
+    /// What the call costs.
+    pub cost: u32,
+    /// When the period began.
+    pub period_start: Timestamp,
+    /// When it ends; absent for a one-time allowance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub period_end: Option<Timestamp>,
+    /// When calls become available again; absent when they never do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub resets_at: Option<Timestamp>,
+}
+
+/// Why a call is refused, and what would help.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+pub struct Refusal {
+    /// For programs.
+    pub reason: Reason,
+    /// For people.
+    pub message: String,
+    /// The cheapest plan that would have admitted the call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub suggested_plan: Option<PlanId>,
+    /// The plan that holds.
+    pub plan: PlanId,
+    /// Calls allowed in the period. (An unlimited allowance never refuses.)
+    pub limit: u64,
+    /// Calls used in the period.
+    pub used: u64,
+    /// Calls left in the period.
+    pub remaining: u64,
+    /// What the call would have cost.
+    pub cost: u32,
+    /// When the period began.
+    pub period_start: Timestamp,
+    /// When it ends; absent for a one-time allowance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub period_end: Option<Timestamp>,
+    /// When calls become available again; absent when they never do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub resets_at: Option<Timestamp>,
+}
+
+/// Decides on a call that costs `cost`, at `now`.
+///
+/// ```
+/// use legis_core::{entitlement::Entitlement, quota::{decide, Cost, Decision, Usage}};
+/// let now = "2026-03-01T00:00:00Z".parse().unwrap();
+/// let (entitlement, mut usage) = (Entitlement::free(now), Usage::none(now));
+/// assert!(matches!(decide(&entitlement, &usage, Cost::ONE, now), Decision::Admit(_)));
+/// usage.lifetime.used = 100;
+/// assert!(matches!(decide(&entitlement, &usage, Cost::ONE, now), Decision::Refuse(_)));
+/// ```
+#[must_use]
+pub fn decide(entitlement: &Entitlement, usage: &Usage, cost: Cost, now: Timestamp) -> Decision {
+    let balance = balance(entitlement, usage, now);
+    let after = balance.used.saturating_add(u64::from(cost.get()));
+    match balance.limit() {
+        Some(limit) if after > limit => {
+            Decision::Refuse(refuse(entitlement, usage, &balance, limit, cost, now))
+        }
+        limit => Decision::Admit(Admission {
+            plan: balance.plan,
+            limit,
+            used: after,
+            remaining: limit.map(|limit| limit.saturating_sub(after)),
+            cost: cost.get(),
+            period_start: balance.period.start,
+            period_end: balance.period.end,
+            resets_at: balance.period.end,
+        }),
+    }
+}
+
+fn refuse(
+    entitlement: &Entitlement,
+    usage: &Usage,
+    balance: &Balance,
+    limit: u64,
+    cost: Cost,
+    now: Timestamp,
+) -> Refusal {
+    let reason = if u64::from(cost.get()) > limit {
+        Reason::CostExceedsAllowance
+    } else {
+        Reason::AllowanceExhausted
+    };
+    let suggested_plan = suggest(entitlement, usage, cost, now);
+    // A reset helps only the call that fits into a whole period.
+    let resets_at = match reason {
+        Reason::AllowanceExhausted => balance.period.end,
+        Reason::CostExceedsAllowance => None,
+    };
+    Refusal {
+        reason,
+        message: message(reason, balance, limit, cost, suggested_plan),
+        suggested_plan,
+        plan: balance.plan,
+        limit,
+        used: balance.used,
+        remaining: limit.saturating_sub(balance.used),
+        cost: cost.get(),
+        period_start: balance.period.start,
+        period_end: balance.period.end,
+        resets_at,
+    }
+}
+
+/// The cheapest plan that would have admitted the call, had the account been on it: usage of the period is carried.
+fn suggest(
+    entitlement: &Entitlement,
+    usage: &Usage,
+    cost: Cost,
+    now: Timestamp,
+) -> Option<PlanId> {
+    plan::cheapest(|plan| {
+        let upgraded = Entitlement {
+            plan,
+            change: None,
+            ..entitlement.clone()
+        };
+        let balance = self::balance(&upgraded, usage, now);
+        balance
+            .remaining()
+            .is_none_or(|remaining| remaining >= u64::from(cost.get()))
+    })
+}
+
+fn message(
+    reason: Reason,
+    balance: &Balance,
+    limit: u64,
+    cost: Cost,
+    suggested: Option<PlanId>,
+) -> String {
+    let mut text = match (reason, balance.allowance) {
+        (Reason::CostExceedsAllowance, _) => format!(
+            "This call costs {} calls, more than the {} that {} allows.",
+            group(u64::from(cost.get())),
+            group(limit),
+            balance.plan.name()
+        ),
+        (Reason::AllowanceExhausted, Allowance::Once { .. }) => format!(
+            "You have used {} of the {} calls of the {} plan. They do not renew.",
+            group(balance.used),
+            group(limit),
+            balance.plan.name()
+        ),
+        (Reason::AllowanceExhausted, _) => {
+            let renewal = balance
+                .period
+                .end
+                .map(|end| format!(" More become available on {}.", end.text()))
+                .unwrap_or_default();
+            format!(
+                "You have used {} of the {} calls a month of the {} plan.{renewal}",
+                group(balance.used),
+                group(limit),
+                balance.plan.name()
+            )
+        }
+    };
+    if let Some(plan) = suggested {
+        let offer = match plan.allowance() {
+            Allowance::Once { calls } => format!("{} calls once", group(u64::from(calls))),
+            Allowance::Monthly { calls } => format!("{} calls a month", group(u64::from(calls))),
+            Allowance::Unlimited => "unlimited calls".to_owned(),
+        };
+        text.push_str(&format!(" {} includes {offer}.", plan.name()));
+    }
+    text
+}
+
+/// Who made a charged call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channel {
+    /// The REST API.
+    Rest,
+    /// An MCP tool.
+    Mcp,
+}
+
+/// Which counter a charge was put on; a refund goes back to the same one, and nowhere when its period is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Charge {
+    /// How many calls.
+    pub cost: u32,
+    /// Who made them.
+    pub channel: Channel,
+    /// The start of the monthly period; `None` for the lifetime counter.
+    pub period: Option<Timestamp>,
+}
+
+/// The usage after an admitted call, and the charge that undoes it. `None` when the call is refused.
+#[must_use]
+pub fn charge(
+    entitlement: &Entitlement,
+    usage: &Usage,
+    cost: Cost,
+    channel: Channel,
+    now: Timestamp,
+) -> (Decision, Option<(Usage, Charge)>) {
+    let decision = decide(entitlement, usage, cost, now);
+    let Decision::Admit(admission) = &decision else {
+        return (decision, None);
+    };
+    let balance = balance(entitlement, usage, now);
+    let used = admission.used;
+    let mcp = balance.mcp.saturating_add(match channel {
+        Channel::Rest => 0,
+        Channel::Mcp => u64::from(cost.get()),
+    });
+    let mut after = usage.clone();
+    let period = match balance.period.end {
+        None => {
+            after.lifetime.used = used;
+            after.lifetime.mcp = mcp;
+            None
+        }
+        Some(end) => {
+            let start = balance.period.start;
+            after.period = Some(PeriodUsage {
+                start,
+                end,
+                used,
+                mcp,
+            });
+            Some(start)
+        }
+    };
+    let charge = Charge {
+        cost: cost.get(),
+        channel,
+        period,
+    };
+    (decision, Some((after, charge)))
+}
+
+/// The usage after `charge` was taken back.
+#[must_use]
+pub fn refund(usage: &Usage, charge: Charge) -> Usage {
+    let cost = u64::from(charge.cost);
+    let mcp = match charge.channel {
+        Channel::Rest => 0,
+        Channel::Mcp => cost,
+    };
+    let mut after = usage.clone();
+    match (charge.period, &mut after.period) {
+        (None, _) => {
+            after.lifetime.used = after.lifetime.used.saturating_sub(cost);
+            after.lifetime.mcp = after.lifetime.mcp.saturating_sub(mcp);
+        }
+        (Some(start), Some(period)) if period.start == start => {
+            period.used = period.used.saturating_sub(cost);
+            period.mcp = period.mcp.saturating_sub(mcp);
+        }
+        (Some(_), _) => {}
+    }
+    after
+}

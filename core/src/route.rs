@@ -1,0 +1,123 @@
+//! Every address of the API: which method and path means what, and what it needs.
+
+use crate::auth::Scope;
+use crate::payload::AuthClient;
+
+/// What a request asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// `GET /api/health`, `GET /health`
+    Health,
+    /// `GET /api/ready`
+    Ready,
+    /// `POST /api/users/register`
+    Register,
+    /// `GET /api/me`
+    Me,
+    /// `GET /api/user/profile`
+    Profile,
+    /// `GET /api/account`
+    Account,
+    /// `GET /api/config/plans`
+    Plans,
+    /// `GET /api/config/plans/:slug`
+    Plan(String),
+    /// `GET /api/config/auth/{frontend or mcp_server}`
+    AuthConfig(AuthClient),
+    /// `POST /api/evaluate/decision`
+    EvaluateDecision,
+    /// `POST /api/evaluate/payload/{schema}`
+    EvaluatePayload(&'static crate::schema::Schema),
+    /// A data route: metered, then passed on to the upstream.
+    Data(Scope),
+    /// A file of the page.
+    Page,
+}
+
+/// Why a request asks for nothing we have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoRoute {
+    /// Nothing is there.
+    NotFound,
+    /// Something is there, for other methods: the value of `Allow`.
+    Method(&'static str),
+}
+
+impl PartialEq for crate::schema::Schema {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for crate::schema::Schema {}
+
+/// What `method path` asks for. `path` has no query and is still percent-encoded.
+///
+/// # Errors
+/// [`NoRoute`] when nothing is there.
+pub fn route(method: &str, path: &str) -> Result<Route, NoRoute> {
+    let segments: Vec<&str> = path
+        .trim_start_matches('/')
+        .trim_end_matches('/')
+        .split('/')
+        .collect();
+    let (route, allow) = match segments.as_slice() {
+        ["health"] | ["api", "health"] => (Route::Health, GET),
+        ["api", "ready"] => (Route::Ready, GET),
+        ["api", "users", "register"] => (Route::Register, POST),
+        ["api", "me"] => (Route::Me, GET),
+        ["api", "user", "profile"] => (Route::Profile, GET),
+        ["api", "account"] => (Route::Account, GET),
+        ["api", "config", "plans"] => (Route::Plans, GET),
+        ["api", "config", "plans", name] => (Route::Plan(decode(name)), GET),
+        ["api", "config", "auth", client] => match AuthClient::parse(client) {
+            Some(client) => (Route::AuthConfig(client), GET),
+            None => return Err(NoRoute::NotFound),
+        },
+        ["api", "evaluate", "decision"] => (Route::EvaluateDecision, POST),
+        ["api", "evaluate", "payload", name] => match crate::schema::by_name(name) {
+            Some(schema) => (Route::EvaluatePayload(schema), POST),
+            None => return Err(NoRoute::NotFound),
+        },
+        ["api", "bills", ..] => (Route::Data(Scope::ReadBills), GET_POST),
+        ["api", "members", ..] => (Route::Data(Scope::ReadMembers), GET_POST),
+        ["api", "votes", ..] => (Route::Data(Scope::ReadVotes), GET_POST),
+        ["api", "committees", ..] => (Route::Data(Scope::ReadCommittees), GET_POST),
+        ["api", ..] => return Err(NoRoute::NotFound),
+        _ => (Route::Page, GET),
+    };
+    if allow.split(", ").any(|allowed| allowed == method) {
+        Ok(route)
+    } else {
+        Err(NoRoute::Method(allow))
+    }
+}
+
+const GET: &str = "GET, HEAD";
+const POST: &str = "POST";
+const GET_POST: &str = "GET, HEAD, POST";
+
+/// A path segment with its percent-encoding undone; left as it is where that does not yield text.
+fn decode(segment: &str) -> String {
+    let mut bytes = Vec::with_capacity(segment.len());
+    let mut rest = segment.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let digit = |index: usize| {
+            after
+                .get(index)
+                .and_then(|byte| char::from(*byte).to_digit(16))
+        };
+        match (first, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => {
+                let byte = high.saturating_mul(16).saturating_add(low);
+                bytes.push(u8::try_from(byte).unwrap_or(b'?'));
+                rest = after.get(2..).unwrap_or_default();
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| segment.to_owned())
+}

@@ -1,0 +1,112 @@
+//! The schemas of payloads as data, and the single-pass reader that holds a text to them.
+//!
+//! The tables ([`tables`]) are generated from the garde attributes of [`crate::payload`] and its like by
+//! `cargo xtask generate`; nothing about a payload is written here.
+
+mod reader;
+mod tables;
+mod tape;
+
+use crate::payload::format::Format;
+use crate::violation::Violation;
+
+pub use reader::Origin;
+pub use tables::{FINGERPRINT, SCHEMAS};
+pub use tape::{Mark, write};
+
+/// A schema by its name in the npm package.
+#[derive(Debug, Clone, Copy)]
+pub struct Schema {
+    /// The name.
+    pub name: &'static str,
+    /// What the document must be.
+    root: &'static Node,
+    /// The names of members, for those who build values from a [`Tape`]; a mark refers to a name by its position.
+    pub names: &'static [&'static str],
+}
+
+/// What a value must be.
+#[derive(Debug)]
+enum Node {
+    Object {
+        fields: &'static [Field],
+        unknown: Unknown,
+    },
+    Array {
+        items: &'static Node,
+        min: u32,
+        max: u32,
+    },
+    Text {
+        min: u32,
+        max: u32,
+        format: Format,
+    },
+    Choice(&'static [&'static str]),
+    Integer {
+        min: u64,
+        max: u64,
+    },
+    Boolean,
+    AnyObject,
+    Any,
+}
+
+/// A member of an object.
+#[derive(Debug)]
+struct Field {
+    name: &'static str,
+    /// Position of the name in the schema's names.
+    index: u32,
+    presence: Presence,
+    node: &'static Node,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Presence {
+    Required,
+    /// May be absent or `null`, which mean the same.
+    Optional,
+}
+
+/// What happens to members nobody knows.
+#[derive(Debug, PartialEq, Eq)]
+enum Unknown {
+    Refused,
+    /// Left out of the value: whoever answers may add members later.
+    Ignored,
+}
+
+/// A document that was accepted: where its values lie in the text that was read.
+pub type Tape = Vec<u32>;
+
+/// Why a document was not accepted. Ordered and without repetition; at most [`MAX_VIOLATIONS`].
+pub type Violations = Vec<Violation>;
+
+/// How many violations of a document are reported.
+pub const MAX_VIOLATIONS: usize = 100;
+
+/// The schema of that name in the npm package.
+#[must_use]
+pub fn by_name(name: &str) -> Option<&'static Schema> {
+    SCHEMAS.iter().find(|schema| schema.name == name)
+}
+
+impl Schema {
+    /// Reads `text` once and either says where its values lie or everything that is wrong with it.
+    ///
+    /// ```
+    /// use legis_core::schema::{by_name, Origin};
+    /// let registration = by_name("registration").unwrap();
+    /// assert!(registration.read(br#"{"email":"ada@example.com"}"#, Origin::Text).is_ok());
+    /// let violations = registration.read(br#"{"email":"ada"}"#, Origin::Text).unwrap_err();
+    /// assert_eq!(violations[0].pointer(), "/email");
+    /// assert_eq!(violations[0].code.name(), "format");
+    /// ```
+    ///
+    /// # Errors
+    /// What is wrong, in the order of the places.
+    pub fn read(&self, text: &[u8], origin: Origin) -> Result<Tape, Violations> {
+        reader::read(text, self.root, origin)
+    }
+}

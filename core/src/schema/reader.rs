@@ -1,0 +1,693 @@
+//! One pass over a text: JSON grammar, types and rules at once, and where every value lies.
+
+use super::{Field, MAX_VIOLATIONS, Mark, Node, Presence, Tape, Unknown, Violations};
+use crate::payload::format::Format;
+use crate::payload::json::{MAX_DEPTH, MAX_VALUES};
+use crate::violation::{Code, Segment, Violation};
+use std::borrow::Cow;
+
+/// Where a text comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A caller wrote it.
+    Text,
+    /// The npm package wrote it from a JavaScript value. What JSON cannot say is written as [`FOREIGN`] and a letter.
+    Value,
+}
+
+/// Announces a JavaScript value that JSON cannot say.
+const FOREIGN: u8 = 0x01;
+
+pub(super) fn read(text: &[u8], root: &Node, origin: Origin) -> Result<Tape, Violations> {
+    let mut reader = Reader {
+        text,
+        at: 0,
+        depth: 0,
+        origin,
+        tape: Vec::new(),
+        path: Vec::new(),
+        violations: Vec::new(),
+    };
+    let stop = match std::str::from_utf8(text) {
+        Ok(_) => reader.document(root).err(),
+        Err(error) => {
+            reader.at = error.valid_up_to();
+            Some(Stop::Malformed)
+        }
+    };
+    if let Some(stop) = stop {
+        let code = match stop {
+            Stop::Malformed => Code::Malformed {
+                offset: offset(reader.at),
+            },
+            Stop::TooDeep => Code::TooDeep { max: MAX_DEPTH },
+        };
+        return Err(vec![Violation::new(Vec::new(), code)]);
+    }
+    if reader.violations.is_empty() {
+        return Ok(reader.tape);
+    }
+    reader.trim();
+    Err(reader.violations)
+}
+
+/// Why reading ended before the document did.
+enum Stop {
+    Malformed,
+    TooDeep,
+}
+
+type Step<T = ()> = Result<T, Stop>;
+
+struct Reader<'t> {
+    text: &'t [u8],
+    at: usize,
+    depth: u32,
+    origin: Origin,
+    tape: Tape,
+    path: Vec<Place<'t>>,
+    violations: Violations,
+}
+
+/// A step of the current path; turned into a [`Segment`] only when something is wrong there.
+#[derive(Clone)]
+enum Place<'t> {
+    Name(&'static str),
+    Key(Cow<'t, str>),
+    Index(u32),
+}
+
+/// A string as it lies in the text.
+struct Text<'t> {
+    start: usize,
+    end: usize,
+    escaped: bool,
+    /// Number of characters.
+    chars: u32,
+    /// The content; `None` when it holds half of a surrogate pair.
+    content: Option<Cow<'t, str>>,
+}
+
+impl<'t> Reader<'t> {
+    fn document(&mut self, root: &Node) -> Step {
+        self.space();
+        self.value(root)?;
+        self.space();
+        if self.at < self.text.len() {
+            return Err(Stop::Malformed);
+        }
+        Ok(())
+    }
+
+    // What is wrong.
+
+    fn report(&mut self, code: Code) {
+        let path = self
+            .path
+            .iter()
+            .map(|step| match step {
+                Place::Name(name) => Segment::Key((*name).to_owned()),
+                Place::Key(key) => Segment::Key(key.clone().into_owned()),
+                Place::Index(index) => Segment::Index(*index),
+            })
+            .collect();
+        self.violations.push(Violation::new(path, code));
+        // A hostile document cannot make the list long, and which part of it is kept does not depend on its order.
+        if self.violations.len() >= MAX_VIOLATIONS.saturating_mul(8) {
+            self.trim();
+        }
+    }
+
+    fn trim(&mut self) {
+        self.violations.sort_unstable();
+        self.violations.dedup();
+        self.violations.truncate(MAX_VIOLATIONS);
+    }
+
+    // The text.
+
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    fn step(&mut self) {
+        self.at = self.at.saturating_add(1);
+    }
+
+    fn space(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.step();
+        }
+    }
+
+    fn expect(&mut self, byte: u8) -> Step {
+        if self.peek() != Some(byte) {
+            return Err(Stop::Malformed);
+        }
+        self.step();
+        Ok(())
+    }
+
+    fn word(&mut self, word: &'static [u8]) -> Step {
+        let end = self.at.saturating_add(word.len());
+        if self.text.get(self.at..end) != Some(word) {
+            return Err(Stop::Malformed);
+        }
+        self.at = end;
+        Ok(())
+    }
+
+    fn enter(&mut self) -> Step {
+        self.depth = self.depth.saturating_add(1);
+        if self.depth > MAX_DEPTH {
+            return Err(Stop::TooDeep);
+        }
+        self.step();
+        self.space();
+        Ok(())
+    }
+
+    fn leave(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+        self.step();
+    }
+
+    /// After a member or an item: whether another one follows.
+    fn more(&mut self, close: u8) -> Step<bool> {
+        self.space();
+        match self.peek() {
+            Some(b',') => {
+                self.step();
+                self.space();
+                // A comma promises another one.
+                if self.peek() == Some(close) {
+                    return Err(Stop::Malformed);
+                }
+                Ok(true)
+            }
+            Some(byte) if byte == close => Ok(false),
+            _ => Err(Stop::Malformed),
+        }
+    }
+
+    fn key(&mut self) -> Step<Text<'t>> {
+        if self.peek() != Some(b'"') {
+            return Err(Stop::Malformed);
+        }
+        let key = self.string()?;
+        self.space();
+        self.expect(b':')?;
+        self.space();
+        Ok(key)
+    }
+
+    fn string(&mut self) -> Step<Text<'t>> {
+        self.expect(b'"')?;
+        let start = self.at;
+        let mut chars = 0_u32;
+        let mut escaped = false;
+        loop {
+            match self.peek() {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    escaped = true;
+                    self.step();
+                    self.escape()?;
+                    chars = chars.saturating_add(1);
+                }
+                Some(byte) if byte >= 0x20 => {
+                    self.step();
+                    // Continuation bytes belong to a character already counted.
+                    chars = chars.saturating_add(u32::from(byte & 0xC0 != 0x80));
+                }
+                _ => return Err(Stop::Malformed),
+            }
+        }
+        let end = self.at;
+        self.step();
+        let raw = self
+            .text
+            .get(start..end)
+            .and_then(|raw| std::str::from_utf8(raw).ok())
+            .ok_or(Stop::Malformed)?;
+        let content = if escaped {
+            unescape(raw).map(Cow::Owned)
+        } else {
+            Some(Cow::Borrowed(raw))
+        };
+        if escaped && let Some(content) = &content {
+            // A surrogate pair is two escapes and one character.
+            chars = u32::try_from(content.chars().count()).unwrap_or(u32::MAX);
+        }
+        Ok(Text {
+            start,
+            end,
+            escaped,
+            chars,
+            content,
+        })
+    }
+
+    /// Past the part of an escape that follows the backslash.
+    fn escape(&mut self) -> Step {
+        match self.peek() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.step(),
+            Some(b'u') => {
+                self.step();
+                for _ in 0..4 {
+                    if !self.peek().is_some_and(|byte| byte.is_ascii_hexdigit()) {
+                        return Err(Stop::Malformed);
+                    }
+                    self.step();
+                }
+            }
+            _ => return Err(Stop::Malformed),
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Step {
+        if !self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            return Err(Stop::Malformed);
+        }
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.step();
+        }
+        Ok(())
+    }
+
+    /// Past a number; its text.
+    fn number(&mut self) -> Step<&'t str> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.step();
+        }
+        if self.peek() == Some(b'0') {
+            self.step();
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.step();
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.step();
+            if let Some(b'+' | b'-') = self.peek() {
+                self.step();
+            }
+            self.digits()?;
+        }
+        self.text
+            .get(start..self.at)
+            .and_then(|text| std::str::from_utf8(text).ok())
+            .ok_or(Stop::Malformed)
+    }
+
+    // The rules.
+
+    fn value(&mut self, node: &Node) -> Step {
+        match (node, self.peek()) {
+            (Node::Object { fields, unknown }, Some(b'{')) => self.object(fields, unknown),
+            (Node::Array { items, min, max }, Some(b'[')) => self.array(items, *min, *max),
+            (Node::Text { min, max, format }, Some(b'"')) => self.text_value(*min, *max, *format),
+            (Node::Choice(allowed), Some(b'"')) => self.choice(allowed),
+            (Node::Integer { min, max }, Some(b'-' | b'0'..=b'9')) => self.integer(*min, *max),
+            (Node::Boolean, Some(b't')) => {
+                self.mark(Mark::True, &[]);
+                self.word(b"true")
+            }
+            (Node::Boolean, Some(b'f')) => {
+                self.mark(Mark::False, &[]);
+                self.word(b"false")
+            }
+            (Node::AnyObject, Some(b'{')) | (Node::Any, _) => self.any(),
+            (node, _) => self.mismatch(node),
+        }
+    }
+
+    fn mark(&mut self, mark: Mark, operands: &[usize]) {
+        self.tape.push(mark as u32);
+        self.tape
+            .extend(operands.iter().map(|operand| offset(*operand)));
+    }
+
+    /// Pushes a mark whose count is not known yet; [`Self::counted`] fills it in.
+    fn open(&mut self, mark: Mark) -> usize {
+        self.tape.push(mark as u32);
+        self.tape.push(0);
+        self.tape.len().saturating_sub(1)
+    }
+
+    fn counted(&mut self, slot: usize, count: u32) {
+        if let Some(entry) = self.tape.get_mut(slot) {
+            *entry = count;
+        }
+    }
+
+    fn object(&mut self, fields: &'static [Field], unknown: &Unknown) -> Step {
+        // One bit for each field; the generator refuses schemas with more.
+        let mut seen = 0_u64;
+        let mut count = 0_u32;
+        let slot = self.open(Mark::Object);
+        self.enter()?;
+        if self.peek() != Some(b'}') {
+            loop {
+                let key = self.key()?;
+                let known = key.content.as_deref().and_then(|name| {
+                    (0_u32..)
+                        .zip(fields)
+                        .find(|(_, field)| field.name == name)
+                });
+                if let Some((position, field)) = known {
+                    let bit = 1_u64.checked_shl(position).unwrap_or(0);
+                    count = count.saturating_add(self.member(field, seen & bit != 0)?);
+                    seen |= bit;
+                } else {
+                    self.stranger(key, unknown)?;
+                }
+                if !self.more(b'}')? {
+                    break;
+                }
+            }
+        }
+        self.leave();
+        for (position, field) in (0_u32..).zip(fields) {
+            let bit = 1_u64.checked_shl(position).unwrap_or(0);
+            if field.presence == Presence::Required && seen & bit == 0 {
+                self.path.push(Place::Name(field.name));
+                self.report(Code::Required);
+                self.path.pop();
+            }
+        }
+        self.counted(slot, count);
+        Ok(())
+    }
+
+    /// Reads the value of a known member; how many entries it adds to the object.
+    fn member(&mut self, field: &'static Field, again: bool) -> Step<u32> {
+        self.path.push(Place::Name(field.name));
+        let added = if again {
+            self.report(Code::DuplicateKey);
+            self.skip()?;
+            0
+        } else if field.presence == Presence::Optional && self.peek() == Some(b'n') {
+            self.word(b"null")?;
+            0
+        } else {
+            self.tape.push(field.index);
+            self.value(field.node)?;
+            1
+        };
+        self.path.pop();
+        Ok(added)
+    }
+
+    fn stranger(&mut self, key: Text<'t>, unknown: &Unknown) -> Step {
+        if *unknown == Unknown::Refused {
+            // Half a surrogate pair cannot be written in a pointer; the replacement character stands for it.
+            self.path
+                .push(Place::Key(key.content.unwrap_or(Cow::Borrowed("\u{fffd}"))));
+            self.report(Code::UnknownField);
+            self.path.pop();
+        }
+        self.skip()
+    }
+
+    fn array(&mut self, items: &Node, min: u32, max: u32) -> Step {
+        let mut count = 0_u32;
+        let slot = self.open(Mark::Array);
+        self.enter()?;
+        if self.peek() != Some(b']') {
+            loop {
+                if count < max {
+                    self.path.push(Place::Index(count));
+                    self.value(items)?;
+                    self.path.pop();
+                } else {
+                    self.skip()?;
+                }
+                count = count.saturating_add(1);
+                if !self.more(b']')? {
+                    break;
+                }
+            }
+        }
+        self.leave();
+        if count < min {
+            self.report(Code::TooFew { min });
+        }
+        if count > max {
+            self.report(Code::TooMany { max });
+        }
+        self.counted(slot, count);
+        Ok(())
+    }
+
+    fn text_value(&mut self, min: u32, max: u32, format: Format) -> Step {
+        let text = self.string()?;
+        match &text.content {
+            None => self.report(Code::Unicode),
+            Some(_) if text.chars < min => self.report(Code::TooShort { min }),
+            Some(_) if text.chars > max => self.report(Code::TooLong { max }),
+            Some(content) if !format.holds(content) => self.report(Code::Format {
+                format: format.name(),
+                expectation: format.expectation(),
+            }),
+            Some(_) => {}
+        }
+        self.mark_text(&text);
+        Ok(())
+    }
+
+    fn mark_text(&mut self, text: &Text<'_>) {
+        if text.escaped {
+            let (start, end) = (text.start.saturating_sub(1), text.end.saturating_add(1));
+            self.mark(Mark::Escaped, &[start, end]);
+        } else {
+            self.mark(Mark::Plain, &[text.start, text.end]);
+        }
+    }
+
+    fn choice(&mut self, allowed: &'static [&'static str]) -> Step {
+        let text = self.string()?;
+        let known = text
+            .content
+            .as_deref()
+            .is_some_and(|content| allowed.contains(&content));
+        if !known {
+            self.report(Code::Choice {
+                allowed: allowed.to_vec(),
+            });
+        }
+        self.mark_text(&text);
+        Ok(())
+    }
+
+    fn integer(&mut self, min: u64, max: u64) -> Step {
+        let start = self.at;
+        let text = self.number()?;
+        match whole(text) {
+            Whole::Fraction => self.report(Code::Integer),
+            Whole::Negative => self.report(Code::TooSmall { min }),
+            Whole::Number(number) if number < min => self.report(Code::TooSmall { min }),
+            Whole::Number(number) if number > max => self.report(Code::TooLarge { max }),
+            Whole::Beyond => self.report(Code::TooLarge { max }),
+            Whole::Number(_) => {}
+        }
+        self.mark(Mark::Number, &[start, self.at]);
+        Ok(())
+    }
+
+    fn any(&mut self) -> Step {
+        let start = self.at;
+        let mut survey = Survey::default();
+        self.survey(&mut survey)?;
+        if survey.values > MAX_VALUES {
+            self.report(Code::TooComplex { max: MAX_VALUES });
+        }
+        if survey.half_pair {
+            self.report(Code::Unicode);
+        }
+        if survey.beyond {
+            self.report(Code::TooLarge {
+                max: crate::whole::MAX,
+            });
+        }
+        if let Some(received) = survey.foreign {
+            self.report(Code::Type {
+                expected: "JSON",
+                received,
+            });
+        }
+        self.mark(Mark::Json, &[start, self.at]);
+        Ok(())
+    }
+
+    fn mismatch(&mut self, node: &Node) -> Step {
+        let expected = match node {
+            Node::Object { .. } | Node::AnyObject => "an object",
+            Node::Array { .. } => "an array",
+            Node::Text { .. } | Node::Choice(_) => "a string",
+            Node::Integer { .. } => "a number",
+            Node::Boolean => "a boolean",
+            Node::Any => "JSON",
+        };
+        let received = match self.peek() {
+            Some(b'{') => "an object",
+            Some(b'[') => "an array",
+            Some(b'"') => "a string",
+            Some(b't' | b'f') => "a boolean",
+            Some(b'n') => "null",
+            Some(FOREIGN) => {
+                let next = self.at.saturating_add(1);
+                foreign(self.text.get(next).copied())
+            }
+            _ => "a number",
+        };
+        self.skip()?;
+        self.report(Code::Type { expected, received });
+        Ok(())
+    }
+
+    /// Past any value, whose content does not matter.
+    fn skip(&mut self) -> Step {
+        self.survey(&mut Survey::default())
+    }
+
+    fn survey(&mut self, survey: &mut Survey) -> Step {
+        survey.values = survey.values.saturating_add(1);
+        match self.peek() {
+            Some(open @ (b'{' | b'[')) => {
+                let close = if open == b'{' { b'}' } else { b']' };
+                self.enter()?;
+                if self.peek() != Some(close) {
+                    loop {
+                        if open == b'{' {
+                            survey.half_pair |= self.key()?.content.is_none();
+                        }
+                        self.survey(survey)?;
+                        if !self.more(close)? {
+                            break;
+                        }
+                    }
+                }
+                self.leave();
+                Ok(())
+            }
+            Some(b'"') => {
+                survey.half_pair |= self.string()?.content.is_none();
+                Ok(())
+            }
+            Some(b't') => self.word(b"true"),
+            Some(b'f') => self.word(b"false"),
+            Some(b'n') => self.word(b"null"),
+            Some(FOREIGN) if self.origin == Origin::Value => {
+                self.step();
+                survey.foreign = Some(foreign(self.peek()));
+                self.step();
+                Ok(())
+            }
+            _ => {
+                let text = self.number()?;
+                survey.beyond |= !text.parse::<f64>().is_ok_and(f64::is_finite);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What was seen inside arbitrary JSON.
+#[derive(Default)]
+struct Survey {
+    values: u32,
+    half_pair: bool,
+    beyond: bool,
+    foreign: Option<&'static str>,
+}
+
+/// What a letter after [`FOREIGN`] stands for; written by `pkg/src/encode.ts`.
+fn foreign(letter: Option<u8>) -> &'static str {
+    match letter {
+        Some(b'u') => "undefined",
+        Some(b'n') => "a number that is not finite",
+        Some(b'b') => "a bigint",
+        Some(b'f') => "a function",
+        Some(b's') => "a symbol",
+        Some(b'd') => "an invalid date",
+        Some(b'e') => "a property that throws",
+        _ => "a value JSON cannot say",
+    }
+}
+
+enum Whole {
+    Number(u64),
+    Negative,
+    Fraction,
+    Beyond,
+}
+
+fn whole(text: &str) -> Whole {
+    if text.len() <= 15 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.parse().map_or(Whole::Beyond, Whole::Number);
+    }
+    let Ok(number) = text.parse::<f64>() else {
+        return Whole::Beyond;
+    };
+    if !number.is_finite() {
+        return if number > 0.0 { Whole::Beyond } else { Whole::Negative };
+    }
+    if number.fract() != 0.0 {
+        return Whole::Fraction;
+    }
+    match crate::whole::from_f64(number) {
+        Some(number) => Whole::Number(number),
+        None if number < 0.0 => Whole::Negative,
+        None => Whole::Beyond,
+    }
+}
+
+/// The characters an escaped string stands for; `None` for half of a surrogate pair. The escapes are well formed.
+fn unescape(raw: &str) -> Option<String> {
+    let mut text = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some((plain, escape)) = rest.split_once('\\') {
+        text.push_str(plain);
+        let mut chars = escape.chars();
+        let character = match chars.next()? {
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'u' => {
+                let high = hex(&mut chars)?;
+                if (0xD800..0xDC00).contains(&high) {
+                    let ('\\', 'u') = (chars.next()?, chars.next()?) else {
+                        return None;
+                    };
+                    let low = hex(&mut chars)?;
+                    char::decode_utf16([high, low]).next()?.ok()?
+                } else {
+                    char::from_u32(u32::from(high))?
+                }
+            }
+            other => other,
+        };
+        text.push(character);
+        rest = chars.as_str();
+    }
+    text.push_str(rest);
+    Some(text)
+}
+
+fn hex(chars: &mut std::str::Chars<'_>) -> Option<u16> {
+    (0..4).try_fold(0_u16, |sum, _| {
+        let digit = u16::try_from(chars.next()?.to_digit(16)?).ok()?;
+        sum.checked_mul(16)?.checked_add(digit)
+    })
+}
+
+fn offset(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,187 @@
+//! What is wrong with a payload: where, which rule, and in words.
+
+use serde::Serialize;
+
+/// One step from a document to a value inside it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(untagged)]
+pub enum Segment {
+    /// The position in an array.
+    Index(u32),
+    /// The name of a member.
+    Key(String),
+}
+
+/// One broken rule of a payload.
+///
+/// Ordered by place, then by code, so that the list of a payload is the same whatever order its keys came in.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Violation {
+    /// Where the value is; for a missing member, where it should be.
+    pub path: Vec<Segment>,
+    /// Which rule was broken.
+    pub code: Code,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident $({ $($param:ident: $type:ty),+ })? = $name:literal, $text:expr;)+) => {
+        /// The rules a payload can break, each with the figures a message needs. The names are stable.
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Code {
+            $($(#[$doc])* $variant $({
+                $(#[doc = "A figure of the message."] $param: $type),+
+            })?,)+
+        }
+
+        impl Code {
+            /// Every stable name, in alphabetical order of the variants as declared.
+            pub const NAMES: &'static [&'static str] = &[$($name),+];
+
+            /// The stable name.
+            #[must_use]
+            pub const fn name(&self) -> &'static str {
+                match self { $(Self::$variant { .. } => $name),+ }
+            }
+
+            /// A sentence fit for a form field.
+            #[must_use]
+            #[allow(unused_variables, reason = "not every figure is part of its sentence")]
+            pub fn message(&self) -> String {
+                match self { $(Self::$variant $({ $($param),+ })? => $text,)+ }
+            }
+
+            /// The figures of the message, for those who write their own.
+            #[must_use]
+            pub fn params(&self) -> serde_json::Map<String, serde_json::Value> {
+                #[allow(unused_mut, reason = "rules without figures add none")]
+                let mut params = serde_json::Map::new();
+                match self {
+                    $(Self::$variant $({ $($param),+ })? => {
+                        $($(params.insert(stringify!($param).to_owned(), serde_json::json!($param));)+)?
+                    })+
+                }
+                params
+            }
+        }
+    };
+}
+
+codes! {
+    /// The text is not JSON.
+    Malformed { offset: u32 } = "malformed_json", format!("Not valid JSON at byte {offset}.");
+    /// Nested deeper than any payload needs.
+    TooDeep { max: u32 } = "too_deep", format!("Nested more than {max} levels deep.");
+    /// Another JSON type than the one expected.
+    Type { expected: &'static str, received: &'static str } = "type", format!("Expected {expected}, got {received}.");
+    /// A required member is missing.
+    Required = "required", "This field is required.".to_owned();
+    /// A member nobody knows.
+    UnknownField = "unknown_field", "This field is not known.".to_owned();
+    /// The same member twice.
+    DuplicateKey = "duplicate_key", "This field appears more than once.".to_owned();
+    /// None of the allowed values.
+    Choice { allowed: Vec<&'static str> } = "choice", format!("Must be one of: {}.", allowed.join(", "));
+    /// Fewer characters than allowed.
+    TooShort { min: u32 } = "too_short", format!("Must have at least {min} characters.");
+    /// More characters than allowed.
+    TooLong { max: u32 } = "too_long", format!("Must have at most {max} characters.");
+    /// A number below the least allowed.
+    TooSmall { min: u64 } = "too_small", format!("Must be at least {min}.");
+    /// A number above the greatest allowed.
+    TooLarge { max: u64 } = "too_large", format!("Must be at most {max}.");
+    /// A number with a fraction where a whole one is needed.
+    Integer = "integer", "Must be a whole number.".to_owned();
+    /// Fewer items than allowed.
+    TooFew { min: u32 } = "too_few", format!("Must have at least {min} items.");
+    /// More items than allowed.
+    TooMany { max: u32 } = "too_many", format!("Must have at most {max} items.");
+    /// Half of a surrogate pair: not a character.
+    Unicode = "unicode", "Contains half of a surrogate pair, which is not a character.".to_owned();
+    /// A text that does not have the form its field asks for.
+    Format { format: &'static str, expectation: &'static str } = "format", format!("Must be {expectation}.");
+    /// Arbitrary JSON with more values than is stored.
+    TooComplex { max: u32 } = "too_complex", format!("Must not hold more than {max} values.");
+}
+
+impl Violation {
+    /// The violation of `code` at `path`.
+    #[must_use]
+    pub const fn new(path: Vec<Segment>, code: Code) -> Self {
+        Self { path, code }
+    }
+
+    /// The place as a JSON Pointer (RFC 6901); empty for the whole document.
+    ///
+    /// ```
+    /// use legis_core::violation::{Code, Segment, Violation};
+    /// let path = vec![Segment::Key("a/b".into()), Segment::Index(0)];
+    /// assert_eq!(Violation::new(path, Code::Required).pointer(), "/a~1b/0");
+    /// ```
+    #[must_use]
+    pub fn pointer(&self) -> String {
+        let mut pointer = String::new();
+        for segment in &self.path {
+            pointer.push('/');
+            match segment {
+                Segment::Index(index) => pointer.push_str(&index.to_string()),
+                Segment::Key(key) => pointer.push_str(&key.replace('~', "~0").replace('/', "~1")),
+            }
+        }
+        pointer
+    }
+}
+
+/// A violation as the npm package reports it, in the shape Standard Schema asks for.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+pub struct Issue {
+    /// JSON Pointer (RFC 6901) to the value.
+    pub pointer: String,
+    /// The same place as a list of keys and positions.
+    #[cfg_attr(feature = "ts", tsify(type = "(string | number)[]"))]
+    pub path: Vec<Segment>,
+    /// Stable name of the broken rule.
+    #[cfg_attr(feature = "ts", tsify(type = "IssueCode"))]
+    pub code: &'static str,
+    /// A sentence fit for a form field.
+    pub message: String,
+    /// The figures of the message.
+    #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
+    #[cfg_attr(feature = "ts", tsify(type = "Record<string, unknown>", optional))]
+    pub params: serde_json::Map<String, serde_json::Value>,
+}
+
+impl From<&Violation> for Issue {
+    fn from(violation: &Violation) -> Self {
+        Self {
+            pointer: violation.pointer(),
+            path: violation.path.clone(),
+            code: violation.code.name(),
+            message: violation.code.message(),
+            params: violation.code.params(),
+        }
+    }
+}
+
+/// A violation as a problem document lists it.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+pub struct ProblemError {
+    /// JSON Pointer (RFC 6901) to the value.
+    pub pointer: String,
+    /// Stable name of the broken rule.
+    #[cfg_attr(feature = "ts", tsify(type = "IssueCode"))]
+    pub code: &'static str,
+    /// A sentence fit for a form field.
+    pub detail: String,
+}
+
+impl From<&Violation> for ProblemError {
+    fn from(violation: &Violation) -> Self {
+        Self {
+            pointer: violation.pointer(),
+            code: violation.code.name(),
+            detail: violation.code.message(),
+        }
+    }
+}

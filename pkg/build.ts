@@ -1,0 +1,46 @@
+// Builds pkg/dist from pkg/src and the module that `cargo xtask build` put into pkg/dist/core.wasm.
+
+import { execFileSync } from "node:child_process";
+import { copyFileSync, readFileSync, rmSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { build, type Plugin } from "esbuild";
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+const dist = `${here}dist`;
+
+/** The module as base64 text, for the entry that carries it. */
+const inlined: Plugin = {
+	name: "inlined-module",
+	setup(build) {
+		build.onResolve({ filter: /core\.wasm$/ }, () => ({ path: "core.wasm", namespace: "module" }));
+		build.onLoad({ filter: /.*/, namespace: "module" }, () => ({
+			contents: readFileSync(`${dist}/core.wasm`).toString("base64"),
+			loader: "text",
+		}));
+	},
+};
+
+const shared = {
+	bundle: true,
+	minify: true,
+	sourcemap: false,
+	target: "es2022",
+	legalComments: "none",
+	logLevel: "warning",
+} as const;
+
+await Promise.all([
+	build({ ...shared, entryPoints: [`${here}src/inline.ts`], outfile: `${dist}/index.js`, format: "esm", plugins: [inlined] }),
+	build({ ...shared, entryPoints: [`${here}src/inline.ts`], outfile: `${dist}/index.cjs`, format: "cjs", plugins: [inlined] }),
+	build({ ...shared, entryPoints: [`${here}src/workerd.ts`], outfile: `${dist}/workerd.js`, format: "esm", external: ["*.wasm"] }),
+	build({ ...shared, entryPoints: [`${here}src/edge.ts`], outfile: `${dist}/edge.js`, format: "esm", external: ["*.wasm?module"] }),
+	build({ ...shared, entryPoints: [`${here}src/slim.ts`], outfile: `${dist}/slim.js`, format: "esm" }),
+]);
+
+execFileSync("tsc", ["-p", `${here}tsconfig.json`], { stdio: "inherit" });
+// The declarations of the CommonJS entry are the same, under the name TypeScript looks for.
+for (const [from, to] of [["inline", "inline"]] as const) {
+	copyFileSync(`${dist}/types/${from}.d.ts`, `${dist}/types/${to}.d.cts`);
+}
+rmSync(`${dist}/types/workerd.d.ts`);
+rmSync(`${dist}/types/edge.d.ts`);

@@ -1,0 +1,97 @@
+// A JavaScript value as the text that core reads. What JSON cannot say is written as U+0001 and a letter, which
+// `foreign` in `core/src/schema/reader.rs` knows, so that core refuses it where it stands instead of never seeing it.
+
+import { LegisError } from "./error.ts";
+
+/** One more than core reads, so that a deeper value, or a cycle, is refused by core. */
+const MAX_DEPTH = 34;
+/** A value this large is a mistake; a graph that refers to itself often could otherwise never end. */
+const MAX_VALUES = 1_000_000;
+
+const FOREIGN = "\u0001";
+
+/** The text of `value`. */
+export function encode(value: unknown): string {
+	return write(value, 0, { left: MAX_VALUES });
+}
+
+function write(value: unknown, depth: number, budget: { left: number }): string {
+	budget.left -= 1;
+	if (budget.left < 0) {
+		throw new LegisError("too_large", `The value holds more than ${MAX_VALUES} values.`);
+	}
+	switch (typeof value) {
+		case "string":
+			return JSON.stringify(value);
+		case "number":
+			return Number.isFinite(value) ? String(value) : `${FOREIGN}n`;
+		case "boolean":
+			return value ? "true" : "false";
+		case "object":
+			return value === null ? "null" : writeObject(value, depth, budget);
+		case "bigint":
+			return `${FOREIGN}b`;
+		case "function":
+			return `${FOREIGN}f`;
+		case "symbol":
+			return `${FOREIGN}s`;
+		default:
+			return `${FOREIGN}u`;
+	}
+}
+
+function writeObject(value: object, depth: number, budget: { left: number }): string {
+	if (depth >= MAX_DEPTH) {
+		return "[]";
+	}
+	// A proxy or a getter may throw anything, at any step; it then counts as one value that cannot be read.
+	try {
+		if (value instanceof Date) {
+			return Number.isNaN(value.getTime()) ? `${FOREIGN}d` : `"${value.toISOString()}"`;
+		}
+		return Array.isArray(value)
+			? writeArray(value, depth, budget)
+			: writeMembers(value as Record<string, unknown>, depth, budget);
+	} catch (error) {
+		if (error instanceof LegisError) {
+			throw error;
+		}
+		return `${FOREIGN}e`;
+	}
+}
+
+function writeArray(items: unknown[], depth: number, budget: { left: number }): string {
+	let text = "[";
+	const { length } = items;
+	for (let index = 0; index < length; index++) {
+		text += (index === 0 ? "" : ",") + write(items[index], depth + 1, budget);
+	}
+	return `${text}]`;
+}
+
+function writeMembers(
+	members: Record<string, unknown>,
+	depth: number,
+	budget: { left: number },
+): string {
+	let text = "{";
+	for (const key of Object.keys(members)) {
+		const value = readMember(members, key);
+		// As JSON does: a member that is undefined is not there.
+		if (value !== undefined) {
+			const written = value === UNREADABLE ? `${FOREIGN}e` : write(value, depth + 1, budget);
+			text += `${text === "{" ? "" : ","}${JSON.stringify(key)}:${written}`;
+		}
+	}
+	return `${text}}`;
+}
+
+const UNREADABLE = Symbol("unreadable");
+
+function readMember(members: Record<string, unknown>, key: string): unknown {
+	try {
+		return members[key];
+	} catch {
+		return UNREADABLE;
+	}
+}

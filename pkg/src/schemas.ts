@@ -1,0 +1,92 @@
+import { check, memberNames, Origin } from "./boundary.ts";
+import { encode } from "./encode.ts";
+import { build } from "./tape.ts";
+import type {
+	Account,
+	AuthConfig,
+	Issue,
+	PlanFeatures,
+	Registration,
+	ToolCall,
+	UsageRecord,
+} from "./types.ts";
+import { SCHEMA_NAMES } from "./types.ts";
+
+/** What holding a value to a schema yields. Bad data is a value, never an exception. */
+export type Result<T> =
+	| { readonly ok: true; readonly value: T }
+	| { readonly ok: false; readonly issues: Issue[] };
+
+/** The result that Standard Schema asks for (https://standardschema.dev, version 1). */
+export type StandardResult<T> =
+	| { readonly value: T; readonly issues?: undefined }
+	| { readonly issues: readonly Issue[] };
+
+/** A schema. It is a Standard Schema: tRPC, TanStack Form, react-hook-form, Hono and others take it as it is. */
+export interface Schema<T> {
+	/** Its name, also in `POST /api/evaluate/payload/{name}`. */
+	readonly name: string;
+	readonly "~standard": {
+		readonly version: 1;
+		readonly vendor: "legis-edge";
+		readonly validate: (value: unknown) => StandardResult<T>;
+		readonly types?: { readonly input: T; readonly output: T };
+	};
+}
+
+function schema<T>(name: (typeof SCHEMA_NAMES)[number]): Schema<T> {
+	const self: Schema<T> = {
+		name,
+		"~standard": {
+			version: 1,
+			vendor: "legis-edge",
+			validate(value) {
+				const result = validate(self, value);
+				return result.ok ? { value: result.value } : { issues: result.issues };
+			},
+		},
+	};
+	return self;
+}
+
+/** Every payload the API takes. The rules are core's; the worker holds payloads to the very same ones. */
+export const schemas = {
+	/** The body of `POST /api/users/register`. */
+	registration: schema<Registration>("registration"),
+	/** The body of `POST /api/mcp/logs`. */
+	toolCall: schema<ToolCall>("toolCall"),
+	/** A row of `api_usage`. */
+	usageRecord: schema<UsageRecord>("usageRecord"),
+	/** A row of `auth_config`. */
+	authConfig: schema<AuthConfig>("authConfig"),
+	/** The JSON of `plans.features`. */
+	planFeatures: schema<PlanFeatures>("planFeatures"),
+	/** The answer of `GET /api/account`. */
+	account: schema<Account>("account"),
+};
+
+/** Holds a JavaScript value to a schema. The value of the result is a fresh copy of what the schema knows. */
+export function validate<T>(schema: Schema<T>, value: unknown): Result<T> {
+	const text = encode(value);
+	return hold(schema, text, Origin.value);
+}
+
+/** Holds JSON text, or its bytes, to a schema. */
+export function parse<T>(schema: Schema<T>, text: string | Uint8Array): Result<T> {
+	return hold(schema, text, Origin.text);
+}
+
+const names: string[][] = [];
+
+function hold<T>(
+	schema: Schema<T>,
+	text: string | Uint8Array,
+	origin: (typeof Origin)[keyof typeof Origin],
+): Result<T> {
+	const position = SCHEMA_NAMES.indexOf(schema.name as (typeof SCHEMA_NAMES)[number]);
+	names[position] ??= memberNames(position);
+	const checked = check(position, text, origin);
+	return "tape" in checked
+		? { ok: true, value: build(checked.tape, checked.text, names[position]) as T }
+		: { ok: false, issues: checked.issues as Issue[] };
+}
