@@ -102,7 +102,7 @@ impl Cost {
 }
 
 /// Why a call is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]
 pub enum Reason {
@@ -203,7 +203,7 @@ pub fn balance(entitlement: &Entitlement, usage: &Usage, now: Timestamp) -> Bala
 
 /// The answer to "may this call be made?". The figures stand as they are after the decision: an admitted call is
 /// counted in `used`, a refused one is not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]
 pub enum Decision {
@@ -214,20 +214,20 @@ pub enum Decision {
 }
 
 /// What is left after an admitted call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]
 pub struct Admission {
     /// The plan that holds.
     pub plan: PlanId,
     /// Calls allowed in the period; absent when unlimited.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "ts", tsify(optional))]
     pub limit: Option<u64>,
     /// Calls used in the period, this one included.
     pub used: u64,
     /// Calls left in the period; absent when unlimited.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "ts", tsify(optional))]
     pub remaining: Option<u64>,
     /// What the call costs.
@@ -235,17 +235,17 @@ pub struct Admission {
     /// When the period began.
     pub period_start: Timestamp,
     /// When it ends; absent for a one-time allowance.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "ts", tsify(optional))]
     pub period_end: Option<Timestamp>,
     /// When calls become available again; absent when they never do.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "ts", tsify(optional))]
     pub resets_at: Option<Timestamp>,
 }
 
 /// Why a call is refused, and what would help.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]
 pub struct Refusal {
@@ -254,7 +254,7 @@ pub struct Refusal {
     /// For people.
     pub message: String,
     /// The cheapest plan that would have admitted the call.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "ts", tsify(optional))]
     pub suggested_plan: Option<PlanId>,
     /// The plan that holds.
@@ -270,11 +270,11 @@ pub struct Refusal {
     /// When the period began.
     pub period_start: Timestamp,
     /// When it ends; absent for a one-time allowance.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "ts", tsify(optional))]
     pub period_end: Option<Timestamp>,
     /// When calls become available again; absent when they never do.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "ts", tsify(optional))]
     pub resets_at: Option<Timestamp>,
 }

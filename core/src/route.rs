@@ -30,8 +30,27 @@ pub enum Route {
     EvaluatePayload(&'static crate::schema::Schema),
     /// A data route: metered, then passed on to the upstream.
     Data(Scope),
-    /// A file of the page.
-    Page,
+}
+
+impl Route {
+    /// The name in the log.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Health => "health",
+            Self::Ready => "ready",
+            Self::Register => "register",
+            Self::Me => "me",
+            Self::Profile => "profile",
+            Self::Account => "account",
+            Self::Plans => "plans",
+            Self::Plan(_) => "plan",
+            Self::AuthConfig(_) => "auth_config",
+            Self::EvaluateDecision => "evaluate_decision",
+            Self::EvaluatePayload(_) => "evaluate_payload",
+            Self::Data(_) => "data",
+        }
+    }
 }
 
 /// Why a request asks for nothing we have.
@@ -83,8 +102,7 @@ pub fn route(method: &str, path: &str) -> Result<Route, NoRoute> {
         ["api", "members", ..] => (Route::Data(Scope::ReadMembers), GET_POST),
         ["api", "votes", ..] => (Route::Data(Scope::ReadVotes), GET_POST),
         ["api", "committees", ..] => (Route::Data(Scope::ReadCommittees), GET_POST),
-        ["api", ..] => return Err(NoRoute::NotFound),
-        _ => (Route::Page, GET),
+        _ => return Err(NoRoute::NotFound),
     };
     if allow.split(", ").any(|allowed| allowed == method) {
         Ok(route)

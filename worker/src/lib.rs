@@ -1,1 +1,24 @@
-//! x
+//! `legis-core` on the edge. The worker waits, core thinks: each handler parses, authorises, loads, lets core decide,
+//! stores and answers.
+
+mod clock;
+mod configuration;
+mod database;
+mod failure;
+mod handlers;
+mod identity;
+mod log;
+mod meter;
+mod registration;
+mod respond;
+mod rows;
+mod signature;
+mod upstream;
+
+use worker::{Context, Env, Request, Response, Result, event};
+
+/// Every request.
+#[event(fetch)]
+async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
+    handlers::answer(request, env, context).await
+}

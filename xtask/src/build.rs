@@ -3,7 +3,7 @@
 use crate::process::{command, quiet};
 use crate::setup::{self, Wasm32};
 use crate::{generate, paths, report};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::Write;
@@ -78,6 +78,21 @@ fn worker(wasm32: &Wasm32) -> Result<()> {
     fs::create_dir_all(&build)?;
     optimise(&module.wasm, &build.join("worker.wasm"), "-Oz")?;
     fs::write(build.join("glue.js"), module.glue)?;
+    copy(&paths::root().join("target/bindgen/snippets"), &build.join("snippets"))
+}
+
+/// JavaScript that crates bring; the glue imports it by its place beside it.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
     Ok(())
 }
 
@@ -119,12 +134,12 @@ fn bindgen(module: &Path, flavour: Flavour) -> Result<Bound> {
     let folder = paths::root().join("target/bindgen");
     let _ = fs::remove_dir_all(&folder);
     bindgen.generate(&folder)?;
-    if folder.join("snippets").exists() {
-        bail!("a crate brings JavaScript snippets, which the build does not bundle");
-    }
     let wasm = fs::read(folder.join("module_bg.wasm"))?;
     let glue = match flavour {
-        Flavour::Package => String::new(),
+        Flavour::Package => {
+            ensure!(!folder.join("snippets").exists(), "the npm package must not need JavaScript of crates");
+            String::new()
+        }
         Flavour::Worker => {
             // The bundler of wrangler knows `import`, not yet `import source`; for a module of workerd both are the same.
             let glue = fs::read_to_string(folder.join("module.js"))?;

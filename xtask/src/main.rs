@@ -1,6 +1,7 @@
 //! Every command a person types: `cargo xtask --help`.
 
 mod build;
+mod dev;
 mod generate;
 mod paths;
 mod process;
@@ -8,6 +9,7 @@ mod report;
 mod setup;
 
 use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Build, run and prove the product. Every command sets up what is missing first.
@@ -20,6 +22,43 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Run the whole product on this machine, until Ctrl-C
+    Dev {
+        /// Where the gateway listens; the issuer and the data service take the next two ports
+        #[arg(long, default_value_t = dev::PORT)]
+        port: u16,
+        /// Where the databases are kept
+        #[arg(long, value_name = "DIR", default_value = dev::STATE)]
+        state: PathBuf,
+        /// Start with empty databases
+        #[arg(long)]
+        reset: bool,
+    },
+    /// Print an access token of the local issuer
+    Token {
+        /// Who the token speaks for
+        #[arg(long)]
+        sub: String,
+        #[arg(long)]
+        email: Option<String>,
+        #[arg(long)]
+        name: Option<String>,
+        /// Scopes, separated by spaces; by default those of the data routes
+        #[arg(long)]
+        scope: Option<String>,
+        /// The client the token was issued to
+        #[arg(long, value_name = "CLIENT_ID")]
+        azp: Option<String>,
+        /// How long it is valid; negative for one that is over already
+        #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+        expires: Option<i64>,
+        /// When it was issued; now by default
+        #[arg(long, value_name = "UNIX", allow_negative_numbers = true)]
+        issued_at: Option<i64>,
+        /// The state of the `dev` whose issuer signs
+        #[arg(long, value_name = "DIR", default_value = dev::STATE)]
+        state: PathBuf,
+    },
     /// Build pkg/dist, the worker's bundle and the page
     Build,
     /// Write what is derived from core: the reader's tables, the TypeScript types, the plan rows
@@ -27,16 +66,41 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
-        Task::Build => build::all(),
-        Task::Generate => generate::write(),
-    };
-    match result {
+    match run(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The chain of causes, without a backtrace: it is a message, not a crash.
             eprintln!("\n✗ {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run(task: Task) -> anyhow::Result<()> {
+    match task {
+        Task::Dev { port, state, reset } => dev::run(port, &state, reset),
+        Task::Token {
+            sub,
+            email,
+            name,
+            scope,
+            azp,
+            expires,
+            issued_at,
+            state,
+        } => dev::token(
+            dev::Token {
+                sub,
+                email,
+                name,
+                scope,
+                azp,
+                expires,
+                issued_at,
+            },
+            &state,
+        ),
+        Task::Build => build::all(),
+        Task::Generate => generate::write(),
     }
 }

@@ -68,18 +68,6 @@ impl Caller {
     }
 }
 
-/// The issuer a token names, before anything is known about it; it only chooses which published keys to check with.
-#[must_use]
-pub fn claimed_issuer(claims_json: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Issuer {
-        iss: String,
-    }
-    serde_json::from_slice::<Issuer>(claims_json)
-        .ok()
-        .map(|claims| claims.iss)
-}
-
 /// Reads the claims of a token whose signature was found right.
 ///
 /// # Errors

@@ -22,6 +22,18 @@ pub struct UnverifiedToken<'t> {
 }
 
 impl UnverifiedToken<'_> {
+    /// The issuer the token names. It only chooses whose published keys to check the signature with.
+    #[must_use]
+    pub fn claimed_issuer(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Claimed {
+            iss: String,
+        }
+        serde_json::from_slice::<Claimed>(&self.payload)
+            .ok()
+            .map(|claims| claims.iss)
+    }
+
     /// The claims as JSON. Call it after the signature was found right.
     #[must_use]
     pub fn into_claims_json(self) -> Vec<u8> {

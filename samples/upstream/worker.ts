@@ -1,0 +1,88 @@
+// A local data service with a few records of the U.S. Congress. The gateway reaches it as it would reach the real one.
+// `?simulate=` makes it fail on purpose: a status, `slow`, or `stream` for a body that comes in pieces.
+
+import { bills, committees, members, votes } from "./records.ts";
+
+const collections: Record<string, readonly { id: string }[]> = { bills, committees, members, votes };
+
+/** How many calls were served since the start. */
+let served = 0;
+
+export default {
+	async fetch(request: Request): Promise<Response> {
+		const url = new URL(request.url);
+		const [collection = "", id] = url.pathname.slice(1).split("/");
+		if (collection === "served") {
+			return Response.json({ served });
+		}
+		served += 1;
+		const simulated = await simulate(url.searchParams.get("simulate"), request);
+		if (simulated !== undefined) {
+			return simulated;
+		}
+		const records = collections[collection];
+		if (records === undefined) {
+			return Response.json({ error: "not_found" }, { status: 404 });
+		}
+		if (id) {
+			const record = records.find((record) => record.id === id);
+			return record === undefined
+				? Response.json({ error: "not_found", id }, { status: 404 })
+				: Response.json(record);
+		}
+		return Response.json(search(records, url.searchParams));
+	},
+};
+
+/** Records that hold every word of `q` and have the value of every other parameter. */
+function search(records: readonly { id: string }[], parameters: URLSearchParams) {
+	const words = (parameters.get("q") ?? "").toLowerCase().split(/\s+/).filter(Boolean);
+	const limit = Math.min(Number(parameters.get("limit") ?? 20) || 20, 100);
+	const offset = Number(parameters.get("offset") ?? 0) || 0;
+	const filters = [...parameters].filter(([name]) => !["q", "limit", "offset"].includes(name));
+	const found = records.filter((record) => {
+		const text = JSON.stringify(record).toLowerCase();
+		const fields = record as unknown as Record<string, unknown>;
+		return (
+			words.every((word) => text.includes(word)) &&
+			filters.every(([name, value]) => String(fields[name]).toLowerCase() === value.toLowerCase())
+		);
+	});
+	return { total: found.length, limit, offset, results: found.slice(offset, offset + limit) };
+}
+
+async function simulate(what: string | null, request: Request): Promise<Response | undefined> {
+	if (what === null) {
+		return undefined;
+	}
+	if (what === "echo") {
+		return new Response(request.body, { headers: { "X-Headers": [...request.headers.keys()].join(" ") } });
+	}
+	if (what === "stream") {
+		return new Response(pieces(), { headers: { "Content-Type": "text/event-stream" } });
+	}
+	if (what === "slow") {
+		await new Promise((resolve) => setTimeout(resolve, 60_000));
+		return undefined;
+	}
+	const status = Number(what);
+	return status >= 200 && status < 600
+		? Response.json({ simulated: status }, { status })
+		: undefined;
+}
+
+/** Five events, a fifth of a second apart. */
+function pieces(): ReadableStream {
+	let left = 5;
+	return new ReadableStream({
+		async pull(controller) {
+			controller.enqueue(new TextEncoder().encode(`data: ${left}\n\n`));
+			left -= 1;
+			if (left === 0) {
+				controller.close();
+			} else {
+				await new Promise((resolve) => setTimeout(resolve, 200));
+			}
+		},
+	});
+}

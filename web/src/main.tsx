@@ -1,0 +1,1 @@
+import {plans} from "legis-edge"; console.log(plans())

@@ -1,0 +1,137 @@
+//! What a deployment is made of: the version of its database, its plan rows, its trusted issuers, its variables.
+//! Read once a minute in each isolate; data is shared between requests, never promises.
+
+use crate::clock;
+use crate::database::{Database, row, rows};
+use crate::failure::{Failure, Outcome};
+use crate::rows::{AuthConfigRow, StoredPlan};
+use legis_core::payload::{AuthClient, AuthConfig};
+use legis_core::plan;
+use legis_core::problem::Problem;
+use legis_core::subscription::Grace;
+use legis_core::time::Timestamp;
+use serde::Deserialize;
+use std::cell::RefCell;
+use std::rc::Rc;
+use worker::Env;
+
+/// The newest migration this release needs. `tests/` holds it to the folder.
+pub(crate) const SCHEMA_VERSION: &str = "0002_plans.sql";
+
+const MAX_AGE_MILLIS: i64 = 60_000;
+
+/// A deployment that was checked and may serve.
+#[derive(Debug)]
+pub(crate) struct Configuration {
+    pub(crate) issuers: Vec<AuthConfig>,
+    read_at: Timestamp,
+}
+
+impl Configuration {
+    pub(crate) fn client(&self, client: AuthClient) -> Option<&AuthConfig> {
+        self.issuers
+            .iter()
+            .find(|config| config.is_active && config.config_name == client)
+    }
+}
+
+thread_local! {
+    static KNOWN: RefCell<Option<Rc<Configuration>>> = const { RefCell::new(None) };
+}
+
+/// The configuration as it was at most a minute ago. A database that does not fit is never remembered, so that
+/// applying the migrations is enough to go on.
+pub(crate) async fn load(env: &Env) -> Outcome<Rc<Configuration>> {
+    let now = clock::now();
+    let known = KNOWN.with_borrow(Clone::clone);
+    if let Some(known) = known
+        && (0..MAX_AGE_MILLIS).contains(&now.since(known.read_at))
+    {
+        return Ok(known);
+    }
+    let fresh = Rc::new(read(env, now).await?);
+    KNOWN.set(Some(Rc::clone(&fresh)));
+    Ok(fresh)
+}
+
+/// The configuration as it is.
+pub(crate) async fn read(env: &Env, now: Timestamp) -> Outcome<Configuration> {
+    #[derive(Deserialize)]
+    struct Migration {
+        name: String,
+    }
+    let database = Database::open(env)?;
+    let results = database
+        .batch(vec![
+            database.statement("SELECT name FROM d1_migrations ORDER BY id DESC LIMIT 1", &[])?,
+            database.statement(
+                "SELECT id, name, slug, billing_frequency, amount, currency, features, highlighted_features, description, \
+                 display_order, mcp_calls_limit FROM plans ORDER BY id",
+                &[],
+            )?,
+            database.statement(
+                "SELECT config_name, auth0_domain, auth0_client_id, auth0_audience, auth0_scope, allowed_callback_urls, \
+                 allowed_logout_urls, allowed_origins, is_active FROM auth_config ORDER BY id",
+                &[],
+            )?,
+        ])
+        .await?;
+    let migration: Option<Migration> = row("d1_migrations", results.first())?;
+    let applied = migration.map_or_else(|| "none".to_owned(), |migration| migration.name);
+    if applied != SCHEMA_VERSION {
+        return Err(Failure::new(
+            Problem::SchemaMismatch,
+            format!("the database is at {applied}, this release needs {SCHEMA_VERSION}"),
+        ));
+    }
+    check_plans(&rows("plans", results.get(1))?)?;
+    let stored: Vec<AuthConfigRow> = rows("auth_config", results.get(2))?;
+    let issuers = stored
+        .iter()
+        .map(AuthConfigRow::decode)
+        .collect::<Outcome<_>>()?;
+    Ok(Configuration {
+        issuers,
+        read_at: now,
+    })
+}
+
+fn check_plans(stored: &[StoredPlan]) -> Outcome<()> {
+    let catalog = plan::rows();
+    let agrees = stored.len() == catalog.len()
+        && stored
+            .iter()
+            .zip(&catalog)
+            .all(|(stored, row)| stored.agrees_with(row));
+    if agrees {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Problem::SchemaMismatch,
+        "the rows of plans differ from the catalog",
+    ))
+}
+
+/// A variable that must be there.
+pub(crate) fn variable(env: &Env, name: &str) -> Outcome<String> {
+    env.var(name)
+        .map(|value| value.to_string())
+        .ok()
+        .filter(|value| !value.is_empty())
+        .ok_or_else(|| Failure::new(Problem::Misconfigured, format!("variable {name} is missing")))
+}
+
+/// The configured grace; fourteen days when nothing is said.
+pub(crate) fn grace(env: &Env) -> Outcome<Grace> {
+    let Ok(days) = env.var("GRACE_DAYS") else {
+        return Ok(Grace::default());
+    };
+    let days = days.to_string();
+    days.parse()
+        .ok()
+        .and_then(Grace::from_days)
+        .ok_or_else(|| {
+            let reason = format!("GRACE_DAYS is {days}; it must be 0, 2, 7, 14 or 21");
+            Failure::new(Problem::Misconfigured, reason)
+        })
+}

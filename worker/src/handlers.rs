@@ -1,0 +1,331 @@
+//! What each route answers: parse, authorise, load, decide, store, respond.
+
+use crate::clock;
+use crate::configuration::{self, Configuration};
+use crate::database::Database;
+use crate::failure::{Failure, Outcome};
+use crate::identity::authenticate;
+use crate::log::{self, Line};
+use crate::meter::client;
+use crate::registration;
+use crate::respond;
+use crate::upstream;
+use legis_core::account::{self, Account};
+use legis_core::auth::claims::{Caller, CallerKind};
+use legis_core::auth::issuer::{PublicAuthConfig, allows_origin};
+use legis_core::contract;
+use legis_core::evaluate;
+use legis_core::payload::{AuthClient, Registration};
+use legis_core::plan::{self, PlanId};
+use legis_core::problem::Problem;
+use legis_core::route::{NoRoute, Route, route};
+use legis_core::schema::{Origin, Schema, Violations};
+use serde_json::{Value, json};
+use uuid::Uuid;
+use worker::{Context, Env, Headers, Method, Request, Response, ResponseBuilder, Result};
+
+/// The longest body that is read.
+const MAX_BODY: usize = 1 << 20;
+
+/// What a page of another origin may read of an answer.
+const EXPOSED: &str = "Legis-Contract, Legis-Call, RateLimit, RateLimit-Policy, Retry-After, X-RateLimit-Limit, \
+     X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id";
+
+/// Answers every request: the outermost handler, which turns every failure into a problem document and a line.
+pub(crate) async fn answer(mut request: Request, env: Env, context: Context) -> Result<Response> {
+    let start = clock::now();
+    let mut line = Line {
+        request: Uuid::now_v7().to_string(),
+        method: request.method().to_string(),
+        ..Line::default()
+    };
+    let origin = request.headers().get("Origin")?;
+    let outcome = dispatch(&mut request, env.clone(), &context, &mut line).await;
+    let mut response = match outcome {
+        Ok(response) => response,
+        Err(failure) => {
+            line.problem = Some(failure.problem.code());
+            line.reason = failure.reason;
+            let response = respond::problem(&failure.problem)?;
+            for (name, value) in failure.headers {
+                response.headers().set(name, &value)?;
+            }
+            response
+        }
+    };
+    let headers = response.headers_mut();
+    headers.set("Legis-Contract", &contract::header())?;
+    headers.set("X-Request-Id", &line.request)?;
+    if let Some(origin) = origin {
+        share(headers, &origin, &env).await?;
+    }
+    line.status = response.status_code();
+    line.milliseconds = clock::now().since(start);
+    line.write();
+    Ok(response)
+}
+
+/// Lets a page of a configured origin read the answer (CORS).
+async fn share(headers: &Headers, origin: &str, env: &Env) -> Result<()> {
+    headers.append("Vary", "Origin")?;
+    let allowed = match configuration::load(env).await {
+        Ok(configuration) => allows_origin(&configuration.issuers, origin),
+        // Without a configuration nobody is allowed; the answer itself tells what is wrong.
+        Err(_) => false,
+    };
+    if allowed {
+        headers.set("Access-Control-Allow-Origin", origin)?;
+        headers.set("Access-Control-Expose-Headers", EXPOSED)?;
+    }
+    Ok(())
+}
+
+/// What a page of another origin may send.
+fn preflight() -> Outcome<Response> {
+    let headers = Headers::new();
+    headers.set("Access-Control-Allow-Methods", "GET, HEAD, POST, PATCH, DELETE")?;
+    headers.set(
+        "Access-Control-Allow-Headers",
+        "Authorization, Content-Type, Idempotency-Key, Traceparent",
+    )?;
+    headers.set("Access-Control-Max-Age", "600")?;
+    Ok(ResponseBuilder::new()
+        .with_status(204)
+        .with_headers(headers)
+        .empty())
+}
+
+async fn dispatch(
+    request: &mut Request,
+    env: Env,
+    context: &Context,
+    line: &mut Line,
+) -> Outcome<Response> {
+    if request.method() == Method::Options {
+        line.route = "preflight";
+        return preflight();
+    }
+    let (path, query) = target(request);
+    let route = route(request.method().as_ref(), &path).map_err(|none| match none {
+        NoRoute::NotFound => Problem::NotFound,
+        NoRoute::Method(allow) => Problem::MethodNotAllowed(allow),
+    })?;
+    line.route = route.name();
+    match &route {
+        Route::Health => return health(),
+        Route::Ready => return ready(&env).await,
+        Route::EvaluateDecision => return evaluate_decision(request).await,
+        Route::EvaluatePayload(schema) => return evaluate_payload(request, schema).await,
+        _ => {}
+    }
+    let configuration = configuration::load(&env).await?;
+    match &route {
+        Route::Plans => return plans(),
+        Route::Plan(name) => return one_plan(name),
+        Route::AuthConfig(client) => return auth_config(&configuration, *client),
+        _ => {}
+    }
+    let caller = authenticate(request.headers(), &configuration).await?;
+    line.user = Some(log::pseudonym(&caller.identity.sub));
+    if caller.kind == CallerKind::Machine {
+        return Err(Problem::MachineCaller.into());
+    }
+    match route {
+        Route::Register => register(request, &env, &caller).await,
+        Route::Me => me(&query, &env, &caller).await,
+        Route::Profile => profile(&env, &caller).await,
+        Route::Account => own_account(&env, &caller).await,
+        Route::Data(scope) => {
+            if !caller.may(scope) {
+                return Err(Problem::InsufficientScope(scope).into());
+            }
+            upstream::call(request, env, context, &caller.identity).await
+        }
+        _ => Err(Failure::new(Problem::Internal, "a route without a handler")),
+    }
+}
+
+/// Path and query as they came. The platform has parsed the address; parsing it again would cost as much as the rest.
+fn target(request: &Request) -> (String, String) {
+    let url = request.inner().url();
+    let path = url
+        .split_once("://")
+        .and_then(|(_, rest)| rest.find('/').and_then(|start| rest.get(start..)))
+        .unwrap_or("/");
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    (path.to_owned(), query.to_owned())
+}
+
+fn health() -> Outcome<Response> {
+    let body = json!({ "status": "ok", "timestamp": clock::now() });
+    Ok(respond::json(200, &body)?)
+}
+
+/// Whether everything that is needed is there. Reads anew: an operator who asks wants to know how it is now.
+async fn ready(env: &Env) -> Outcome<Response> {
+    let configuration = configuration::read(env, clock::now()).await?;
+    configuration::grace(env)?;
+    configuration::variable(env, "UPSTREAM_URL")?;
+    if !configuration.issuers.iter().any(|config| config.is_active) {
+        let reason = "auth_config has no active row";
+        return Err(Failure::new(Problem::Misconfigured, reason));
+    }
+    let body = json!({
+        "status": "ok",
+        "timestamp": clock::now(),
+        "schema": configuration::SCHEMA_VERSION,
+        "contract": contract::contract(),
+    });
+    Ok(respond::json(200, &body)?)
+}
+
+fn plans() -> Outcome<Response> {
+    let body = json!({ "success": true, "plans": plan::plans() });
+    Ok(respond::json(200, &body)?)
+}
+
+fn one_plan(name: &str) -> Outcome<Response> {
+    let plan = PlanId::resolve(name).map_err(Problem::UnknownPlan)?;
+    let body = json!({ "success": true, "plan": plan.plan() });
+    Ok(respond::json(200, &body)?)
+}
+
+fn auth_config(configuration: &Configuration, client: AuthClient) -> Outcome<Response> {
+    let config = configuration.client(client).ok_or(Problem::NotFound)?;
+    Ok(respond::json(200, &PublicAuthConfig::from(config))?)
+}
+
+async fn evaluate_decision(request: &mut Request) -> Outcome<Response> {
+    let body = body(request).await?;
+    let asked = evaluate::decision_request(&body, Origin::Text).map_err(refused)?;
+    Ok(respond::json(200, &evaluate::decision(&asked))?)
+}
+
+async fn evaluate_payload(request: &mut Request, schema: &Schema) -> Outcome<Response> {
+    let body = body(request).await?;
+    respond::written(evaluate::payload(schema, &body, Origin::Text))
+}
+
+async fn register(request: &mut Request, env: &Env, caller: &Caller) -> Outcome<Response> {
+    let body = body(request).await?;
+    let said: Option<Registration> = if body.is_empty() {
+        None
+    } else {
+        Some(evaluate::decode("registration", &body, Origin::Text).map_err(refused)?)
+    };
+    let database = Database::open(env)?;
+    let grace = configuration::grace(env)?;
+    let now = clock::now();
+    registration::ensure(&database, &caller.identity, said.as_ref(), grace, now).await?;
+    let account = client::account(env, &caller.identity, true).await?;
+    let user = account::registered_user(&account, clock::now());
+    Ok(respond::json(200, &json!({ "user": user }))?)
+}
+
+async fn own_account(env: &Env, caller: &Caller) -> Outcome<Response> {
+    let account: Account = client::account(env, &caller.identity, false).await?;
+    Ok(respond::json(200, &account)?)
+}
+
+/// The token's claims and where the user stands, flat, as old clients read it.
+async fn me(query: &str, env: &Env, caller: &Caller) -> Outcome<Response> {
+    let account = client::account(env, &caller.identity, false).await?;
+    let now = clock::now();
+    let mut answer = caller.claims.clone();
+    merge(&mut answer, &account::me_quota(&account, now))?;
+    match flag(query, "check_billing_cycle")? {
+        Flag::On => merge(&mut answer, &account::billing_cycle(&account, now))?,
+        Flag::Off => {}
+    }
+    Ok(respond::json(200, &answer)?)
+}
+
+enum Flag {
+    On,
+    Off,
+}
+
+fn flag(query: &str, name: &str) -> Outcome<Flag> {
+    let value = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    match value {
+        Some("true" | "1") => Ok(Flag::On),
+        None | Some("false" | "0") => Ok(Flag::Off),
+        Some(_) => Err(Problem::InvalidParameter("check_billing_cycle must be true or false.").into()),
+    }
+}
+
+fn merge<T: serde::Serialize>(answer: &mut serde_json::Map<String, Value>, part: &T) -> Outcome<()> {
+    match serde_json::to_value(part) {
+        Ok(Value::Object(members)) => {
+            answer.extend(members);
+            Ok(())
+        }
+        _ => Err(Failure::new(Problem::Internal, "a part that is no object")),
+    }
+}
+
+async fn profile(env: &Env, caller: &Caller) -> Outcome<Response> {
+    let database = Database::open(env)?;
+    let grace = configuration::grace(env)?;
+    let stored =
+        registration::ensure(&database, &caller.identity, None, grace, clock::now()).await?;
+    let account = client::account(env, &caller.identity, false).await?;
+    let profile = account::profile(&account, stored.columns, clock::now());
+    Ok(respond::json(200, &profile)?)
+}
+
+/// The body, if it is JSON of a decent length. Empty when there is none.
+async fn body(request: &mut Request) -> Outcome<Vec<u8>> {
+    let declared = request.headers().get("Content-Length")?;
+    if declared
+        .and_then(|length| length.parse::<usize>().ok())
+        .is_some_and(|length| length > MAX_BODY)
+    {
+        return Err(Problem::PayloadTooLarge(MAX_BODY).into());
+    }
+    let media_type = request.headers().get("Content-Type")?;
+    let body = limited(request).await?;
+    let is_json = media_type.is_none_or(|media_type| {
+        let essence = media_type.split(';').next().unwrap_or_default().trim();
+        essence.eq_ignore_ascii_case("application/json") || essence.ends_with("+json")
+    });
+    if !body.is_empty() && !is_json {
+        return Err(Problem::UnsupportedMediaType.into());
+    }
+    Ok(body)
+}
+
+/// Reads a body chunk by chunk, so that one of unknown length cannot fill the memory.
+async fn limited(request: &mut Request) -> Outcome<Vec<u8>> {
+    use futures_util::StreamExt;
+    if request.inner().body().is_none() {
+        return Ok(Vec::new());
+    }
+    let mut stream = request.stream()?;
+    let mut body = Vec::new();
+    while let Some(chunk) = stream.next().await {
+        body.extend_from_slice(&chunk?);
+        if body.len() > MAX_BODY {
+            return Err(Problem::PayloadTooLarge(MAX_BODY).into());
+        }
+    }
+    Ok(body)
+}
+
+/// Violations as the problem they are: text that is not JSON at all is another kind than JSON that breaks rules.
+fn refused(violations: Violations) -> Failure {
+    use legis_core::violation::Code;
+    let malformed = violations
+        .iter()
+        .any(|violation| matches!(violation.code, Code::Malformed { .. } | Code::TooDeep { .. }));
+    let codes: Vec<&str> = violations.iter().map(|violation| violation.code.name()).collect();
+    let reason = codes.join(" ");
+    let problem = if malformed {
+        Problem::MalformedJson(violations)
+    } else {
+        Problem::InvalidPayload(violations)
+    };
+    Failure::new(problem, reason)
+}

@@ -1,0 +1,113 @@
+//! From an `Authorization` header to a caller.
+
+use crate::clock;
+use crate::configuration::Configuration;
+use crate::database::within;
+use crate::failure::{Failure, Outcome};
+use crate::signature;
+use legis_core::auth::Unauthenticated;
+use legis_core::auth::claims::{self, Caller};
+use legis_core::auth::issuer::{jwks_url, trusting};
+use legis_core::auth::jwks::{KeyChoice, KeySet, RsaKey, choose};
+use legis_core::auth::token::{self, UnverifiedToken};
+use legis_core::problem::{Dependency, Problem};
+use legis_core::time::Timestamp;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use worker::{Fetch, Headers, Method, Request};
+
+/// How long an issuer may take to send its keys.
+const TIME_LIMIT: Duration = Duration::from_secs(5);
+
+/// What this isolate knows of an issuer. Bytes and times only: promises belong to one request.
+#[derive(Clone, Default)]
+struct Known {
+    keys: Option<KeySet>,
+    asked_at: Option<Timestamp>,
+}
+
+thread_local! {
+    static ISSUERS: RefCell<BTreeMap<String, Known>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// Who calls.
+pub(crate) async fn authenticate(
+    headers: &Headers,
+    configuration: &Configuration,
+) -> Outcome<Caller> {
+    let refuse = |reason| Failure::from(Problem::Unauthenticated(reason));
+    let authorization = headers.get("Authorization")?;
+    let token = token::parse(authorization.as_deref()).map_err(refuse)?;
+    let issuer = token
+        .claimed_issuer()
+        .ok_or_else(|| refuse(Unauthenticated::Issuer))?;
+    let config = trusting(&configuration.issuers, &issuer)
+        .ok_or_else(|| refuse(Unauthenticated::Issuer))?;
+    let key = key(config.auth0_domain.as_str(), &token).await?;
+    if !signature::fits(&key, token.signed, &token.signature).await? {
+        return Err(refuse(Unauthenticated::Signature));
+    }
+    claims::verify(&token.into_claims_json(), &configuration.issuers, clock::now()).map_err(refuse)
+}
+
+/// The published key that a token names.
+async fn key(domain: &str, token: &UnverifiedToken<'_>) -> Outcome<RsaKey> {
+    let known = ISSUERS.with_borrow(|issuers| issuers.get(domain).cloned().unwrap_or_default());
+    let now = clock::now();
+    match choose(known.keys.as_ref(), &token.key_id, known.asked_at, now) {
+        KeyChoice::Use(key) => return Ok(key.clone()),
+        KeyChoice::Unknown if known.keys.is_none() => {
+            return Err(Failure::unavailable(Dependency::Issuer, "no keys yet"));
+        }
+        KeyChoice::Unknown => {
+            return Err(Problem::Unauthenticated(Unauthenticated::KeyUnknown).into());
+        }
+        KeyChoice::Fetch => {}
+    }
+    let fetched = fetch(domain, now).await;
+    let usable = |keys: &KeySet| keys.usable_in_outage(now);
+    let keys = match fetched {
+        Ok(keys) => keys,
+        // The keys we have outlive an outage of the issuer.
+        Err(failure) => match known.keys.filter(usable) {
+            Some(keys) => keys,
+            None => {
+                remember(domain, None, now);
+                return Err(failure);
+            }
+        },
+    };
+    remember(domain, Some(keys.clone()), now);
+    match choose(Some(&keys), &token.key_id, Some(now), now) {
+        KeyChoice::Use(key) => Ok(key.clone()),
+        KeyChoice::Fetch | KeyChoice::Unknown => {
+            Err(Problem::Unauthenticated(Unauthenticated::KeyUnknown).into())
+        }
+    }
+}
+
+fn remember(domain: &str, keys: Option<KeySet>, asked_at: Timestamp) {
+    let known = Known {
+        keys,
+        asked_at: Some(asked_at),
+    };
+    ISSUERS.with_borrow_mut(|issuers| issuers.insert(domain.to_owned(), known));
+}
+
+async fn fetch(domain: &str, now: Timestamp) -> Outcome<KeySet> {
+    let unavailable = |error: &str| Failure::unavailable(Dependency::Issuer, error);
+    let answer = async {
+        let request = Request::new(&jwks_url(domain), Method::Get)?;
+        let mut response = Fetch::Request(request).send().await?;
+        let body = response.bytes().await?;
+        Ok::<_, worker::Error>((response.status_code(), body))
+    };
+    let (status, body) = within(TIME_LIMIT, Dependency::Issuer, answer)
+        .await?
+        .map_err(|error| unavailable(&error.to_string()))?;
+    if status != 200 {
+        return Err(unavailable(&format!("keys: status {status}")));
+    }
+    KeySet::parse(&body, now).map_err(|_| unavailable("keys: not a key set"))
+}

@@ -1,0 +1,99 @@
+//! What is said to a meter and what it answers.
+
+use crate::failure::Failure;
+use legis_core::account::{Account, Identity};
+use legis_core::problem::{Dependency, Problem};
+use legis_core::quota::{Channel, Decision};
+use legis_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// What is said.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(crate) enum Message {
+    /// May this call be made?
+    Admit(Admission),
+    /// This call is over.
+    Settle(Settlement),
+    /// Where does the user stand? Costs nothing.
+    Account { identity: Identity, fresh: bool },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Admission {
+    pub(crate) call: String,
+    pub(crate) identity: Identity,
+    pub(crate) cost: u32,
+    pub(crate) channel: Channel,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Settlement {
+    pub(crate) call: String,
+    pub(crate) outcome: CallOutcome,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum CallOutcome {
+    /// The upstream answered; a 4xx is an answer.
+    Answered,
+    /// Our side or the upstream failed.
+    Failed,
+}
+
+impl CallOutcome {
+    pub(crate) const fn is_refunded(self) -> bool {
+        matches!(self, Self::Failed)
+    }
+}
+
+/// What a meter answers.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(crate) enum Reply {
+    Decided { decision: Decision, now: Timestamp },
+    Settled,
+    Account { account: Account },
+    Failed { fault: Fault, reason: String },
+}
+
+/// The failures of a meter that its asker must tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Fault {
+    DatabaseUnavailable,
+    DatabaseTimedOut,
+    SchemaMismatch,
+    Misconfigured,
+    Internal,
+}
+
+impl Reply {
+    pub(crate) fn failed(failure: &Failure) -> Self {
+        let fault = match failure.problem {
+            Problem::Unavailable(_) => Fault::DatabaseUnavailable,
+            Problem::TimedOut(_) => Fault::DatabaseTimedOut,
+            Problem::SchemaMismatch => Fault::SchemaMismatch,
+            Problem::Misconfigured => Fault::Misconfigured,
+            _ => Fault::Internal,
+        };
+        Self::Failed {
+            fault,
+            reason: failure.reason.clone(),
+        }
+    }
+}
+
+impl Fault {
+    pub(crate) const fn problem(self) -> Problem {
+        match self {
+            Self::DatabaseUnavailable => Problem::Unavailable(Dependency::Database),
+            Self::DatabaseTimedOut => Problem::TimedOut(Dependency::Database),
+            Self::SchemaMismatch => Problem::SchemaMismatch,
+            Self::Misconfigured => Problem::Misconfigured,
+            Self::Internal => Problem::Internal,
+        }
+    }
+}

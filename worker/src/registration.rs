@@ -1,0 +1,65 @@
+//! One user for one `sub`, whichever path comes first and however many at once.
+
+use crate::database::{Database, Value, row};
+use crate::failure::{Failure, Outcome};
+use crate::rows::{StoredUser, UserRow};
+use legis_core::account::Identity;
+use legis_core::payload::Registration;
+use legis_core::plan::{PlanId, row_id};
+use legis_core::problem::Problem;
+use legis_core::subscription::Grace;
+use legis_core::time::Timestamp;
+
+/// The user as the row and its plans say.
+const SELECT: &str = "SELECT users.id, users.auth0_user_id, users.email, users.name, users.stripe_customer_id, \
+     plans.slug AS plan_slug, plans.billing_frequency, plans.amount AS plan_amount, users.subscription_status, \
+     users.subscription_period_end, users.billing_anchor, users.past_due_since, scheduled.slug AS scheduled_plan_slug, \
+     users.scheduled_at, users.entitlement_version, users.created_at, users.updated_at \
+     FROM users JOIN plans ON plans.id = users.current_plan_id \
+     LEFT JOIN plans AS scheduled ON scheduled.id = users.scheduled_plan_id WHERE users.auth0_user_id = ?1";
+
+/// Registers whoever is not registered yet and refreshes what a verified token says. One transaction, repeatable:
+/// however many of them race, there is one row.
+pub(crate) async fn ensure(
+    database: &Database,
+    identity: &Identity,
+    said: Option<&Registration>,
+    grace: Grace,
+    now: Timestamp,
+) -> Outcome<StoredUser> {
+    let (email, name) = (identity.email.as_deref(), identity.name.as_deref());
+    // What a caller says of themselves fills a gap; it never replaces what the issuer says.
+    let said_email = said.and_then(|said| said.email.as_ref().map(|email| email.as_str()));
+    let said_name = said.and_then(|said| said.name.as_ref().map(|name| name.as_str()));
+    let values = [
+        Value::Text(&identity.sub),
+        Value::OptionalText(email),
+        Value::OptionalText(name),
+        Value::OptionalText(said_email),
+        Value::OptionalText(said_name),
+        Value::Moment(now),
+    ];
+    let results = database
+        .batch(vec![
+            database.statement(
+                "INSERT INTO users (auth0_user_id, current_plan_id, created_at, updated_at) VALUES (?1, ?2, ?3, ?3) \
+                 ON CONFLICT (auth0_user_id) DO NOTHING",
+                &[
+                    Value::Text(&identity.sub),
+                    Value::Id(row_id(PlanId::Free)),
+                    Value::Moment(now),
+                ],
+            )?,
+            database.statement(
+                "UPDATE users SET email = coalesce(?2, email, ?4), name = coalesce(?3, name, ?5), updated_at = ?6 \
+                 WHERE auth0_user_id = ?1 \
+                 AND (email IS NOT coalesce(?2, email, ?4) OR name IS NOT coalesce(?3, name, ?5))",
+                &values,
+            )?,
+            database.statement(SELECT, &[Value::Text(&identity.sub)])?,
+        ])
+        .await?;
+    let row: Option<UserRow> = row("row of users", results.get(2))?;
+    row.ok_or_else(|| Failure::new(Problem::Internal, "registered, yet not there"))?
+        .decode(grace)
+}

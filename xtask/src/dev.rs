@@ -1,0 +1,372 @@
+//! The whole product on this machine: gateway, data service, identity issuer and page.
+
+use crate::process::{command, output, quiet};
+use crate::{build, paths, report};
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+/// The default of `--state`.
+pub const STATE: &str = ".wrangler/state";
+/// The default of `--port`.
+pub const PORT: u16 = 8787;
+
+/// The audience of the local deployment's tokens.
+const AUDIENCE: &str = "urn:legis-api";
+const SCOPE: &str = "openid profile email offline_access read:bills read:members read:votes read:committees";
+
+/// What `token` must know of the last start.
+#[derive(Serialize, Deserialize)]
+struct Local {
+    issuer: String,
+}
+
+/// Where the services listen: side by side from the gateway's port on.
+struct Ports {
+    gateway: u16,
+    issuer: u16,
+    upstream: u16,
+}
+
+impl Ports {
+    fn from(gateway: u16) -> Result<Self> {
+        let next = |by: u16| gateway.checked_add(by).context("--port is too high");
+        Ok(Self {
+            gateway,
+            issuer: next(1)?,
+            upstream: next(2)?,
+        })
+    }
+
+    fn check_free(&self) -> Result<()> {
+        for port in [self.gateway, self.issuer, self.upstream] {
+            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|_| {
+                anyhow::anyhow!("Port {port} is in use.\n  Stop what listens there, or choose another: cargo xtask dev --port 9000")
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs until Ctrl-C.
+pub fn run(port: u16, state: &Path, reset: bool) -> Result<()> {
+    let start = Instant::now();
+    let state = absolute(state);
+    let ports = Ports::from(port)?;
+    build::all()?;
+    ports.check_free()?;
+    if reset && state.exists() {
+        report::step("Removing the old state");
+        fs::remove_dir_all(&state)?;
+    }
+    fs::create_dir_all(&state)?;
+    samples()?;
+    let key = issuer_key(&state)?;
+    prepare_database(&state, &ports)?;
+    fs::write(
+        state.join("local.json"),
+        serde_json::to_string(&Local {
+            issuer: format!("http://127.0.0.1:{}/", ports.issuer),
+        })?,
+    )?;
+    let (stop, stopped) = channel();
+    stop_on_signal(stop)?;
+    let log_path = state.join("dev.log");
+    let mut services = Services::start(&state, &ports, &key, &log_path)?;
+    services.wait_until_ready(ports.gateway, &log_path)?;
+    announce(&ports, &state, start);
+    loop {
+        match stopped.recv_timeout(Duration::from_millis(500)) {
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => services.check(&log_path)?,
+        }
+    }
+    println!("Stopping");
+    Ok(())
+}
+
+fn stop_on_signal(stop: Sender<()>) -> Result<()> {
+    ctrlc::set_handler(move || {
+        let _ = stop.send(());
+    })
+    .context("cannot listen for Ctrl-C")
+}
+
+fn announce(ports: &Ports, state: &Path, start: Instant) {
+    let gateway = format!("http://localhost:{}", ports.gateway);
+    println!("\n  page          {gateway}/");
+    println!("  API           {gateway}/api/health");
+    println!("  issuer        http://127.0.0.1:{}/", ports.issuer);
+    println!("  data service  http://127.0.0.1:{}/bills", ports.upstream);
+    println!("  state         {} (log: dev.log)", paths::short(state));
+    println!("\nReady in {:.1} s. Ctrl-C stops everything.\n", start.elapsed().as_secs_f32());
+    println!("Try, in another terminal:");
+    println!("  TOKEN=$(cargo xtask token --sub 'local|ada' --email ada@example.com)");
+    println!("  curl -X POST -H \"Authorization: Bearer $TOKEN\" {gateway}/api/users/register");
+    println!("  curl -i -H \"Authorization: Bearer $TOKEN\" '{gateway}/api/bills?q=infrastructure'");
+    let _ = std::io::stdout().flush();
+}
+
+// Tokens of the local issuer.
+
+/// What a token is asked for.
+pub struct Token {
+    pub sub: String,
+    pub email: Option<String>,
+    pub name: Option<String>,
+    pub scope: Option<String>,
+    pub azp: Option<String>,
+    pub expires: Option<i64>,
+    pub issued_at: Option<i64>,
+}
+
+/// Prints an access token of the local issuer.
+pub fn token(asked: Token, state: &Path) -> Result<()> {
+    crate::setup::node()?;
+    let state = absolute(state);
+    let issuer = fs::read(state.join("local.json"))
+        .ok()
+        .and_then(|json| serde_json::from_slice::<Local>(&json).ok())
+        .map_or_else(|| format!("http://127.0.0.1:{}/", PORT + 1), |local| local.issuer);
+    let grant = serde_json::json!({
+        "issuer": issuer,
+        "audience": AUDIENCE,
+        "sub": asked.sub,
+        "scope": asked.scope.as_deref().unwrap_or(SCOPE),
+        "client": asked.azp.as_deref().unwrap_or("local-frontend"),
+        "email": asked.email,
+        "name": asked.name,
+        "expires": asked.expires,
+        "issuedAt": asked.issued_at,
+    });
+    // Members without a value would be `null`; the issuer knows only absent ones.
+    let grant: serde_json::Map<String, serde_json::Value> = grant
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let printed = output(
+        command("node")
+            .args(["--disable-warning=ExperimentalWarning", "samples/issuer/cli.ts", "token"])
+            .arg(key_file(&state))
+            .arg(serde_json::Value::Object(grant).to_string()),
+    )?;
+    println!("{printed}");
+    Ok(())
+}
+
+fn key_file(state: &Path) -> PathBuf {
+    state.join("issuer-key.json")
+}
+
+fn issuer_key(state: &Path) -> Result<String> {
+    let file = key_file(state);
+    if !file.exists() {
+        report::step("Making a key for the local issuer");
+        quiet(
+            command("node")
+                .args(["--disable-warning=ExperimentalWarning", "samples/issuer/cli.ts", "key"])
+                .arg(&file),
+        )?;
+    }
+    Ok(fs::read_to_string(file)?)
+}
+
+// The database.
+
+/// Applies the migrations and points `auth_config` at the local issuer, unless that was done already.
+fn prepare_database(state: &Path, ports: &Ports) -> Result<()> {
+    let folder = paths::root().join("worker/migrations");
+    let mut names: Vec<PathBuf> = fs::read_dir(folder)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_>>()?;
+    names.sort();
+    let seed = auth_config_sql(ports);
+    let mut digest = Sha256::new();
+    for name in &names {
+        digest.update(fs::read(name)?);
+    }
+    digest.update(&seed);
+    let wanted: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let stamp = state.join("database.stamp");
+    if fs::read_to_string(&stamp).ok().as_deref() == Some(&wanted) {
+        return Ok(());
+    }
+    report::timed("Applying the migrations", || {
+        quiet(d1().args(["migrations", "apply", "DB"]).args(local(state)))
+    })?;
+    let file = state.join("auth_config.sql");
+    fs::write(&file, seed)?;
+    report::timed("Trusting the local issuer", || {
+        quiet(d1().args(["execute", "DB", "--file"]).arg(&file).args(local(state)))
+    })?;
+    fs::write(stamp, wanted)?;
+    Ok(())
+}
+
+fn d1() -> Command {
+    let mut wrangler = command("wrangler");
+    wrangler.arg("d1");
+    wrangler
+}
+
+fn local(state: &Path) -> Vec<std::ffi::OsString> {
+    vec![
+        "--local".into(),
+        "--config".into(),
+        "worker/wrangler.jsonc".into(),
+        "--persist-to".into(),
+        state.into(),
+    ]
+}
+
+/// The local issuer is just another row.
+fn auth_config_sql(ports: &Ports) -> String {
+    let pages = format!("[\"http://localhost:{0}\",\"http://127.0.0.1:{0}\"]", ports.gateway);
+    let callbacks = format!("[\"http://localhost:{0}/\",\"http://127.0.0.1:{0}/\"]", ports.gateway);
+    let row = |name: &str, client: &str| {
+        format!(
+            "('{name}', '127.0.0.1:{}', '{client}', '{AUDIENCE}', '{SCOPE}', '{callbacks}', '{callbacks}', '{pages}', 1)",
+            ports.issuer
+        )
+    };
+    format!(
+        "INSERT INTO auth_config (config_name, auth0_domain, auth0_client_id, auth0_audience, auth0_scope, \
+         allowed_callback_urls, allowed_logout_urls, allowed_origins, is_active) VALUES\n{},\n{}\n\
+         ON CONFLICT (config_name) DO UPDATE SET auth0_domain = excluded.auth0_domain, auth0_client_id = excluded.auth0_client_id, \
+         auth0_audience = excluded.auth0_audience, auth0_scope = excluded.auth0_scope, \
+         allowed_callback_urls = excluded.allowed_callback_urls, allowed_logout_urls = excluded.allowed_logout_urls, \
+         allowed_origins = excluded.allowed_origins, is_active = excluded.is_active;\n",
+        row("frontend", "local-frontend"),
+        row("mcp_server", "local-mcp-server"),
+    )
+}
+
+// The services.
+
+/// Bundles the sample services; a tenth of a second, so always.
+fn samples() -> Result<()> {
+    quiet(command("esbuild").args([
+        "issuer=samples/issuer/worker.ts",
+        "upstream=samples/upstream/worker.ts",
+        "--bundle",
+        "--format=esm",
+        "--target=es2022",
+        "--outdir=samples/dist",
+        "--log-level=warning",
+    ]))
+}
+
+/// What was started, each in a process group of its own; dropping it stops them with all their children.
+struct Services(Vec<(&'static str, Child)>);
+
+impl Services {
+    fn start(state: &Path, ports: &Ports, key: &str, log: &Path) -> Result<Self> {
+        let log = File::create(log)?;
+        let mut services = Self(Vec::new());
+        let mut samples = command("workerd");
+        samples
+            .args(["serve", "samples/local.capnp"])
+            .arg(format!("--socket-addr=issuer=127.0.0.1:{}", ports.issuer))
+            .arg(format!("--socket-addr=upstream=127.0.0.1:{}", ports.upstream))
+            .env("ISSUER_KEY", key);
+        services.spawn("sample services", samples, &log)?;
+        let mut gateway = command("wrangler");
+        gateway
+            .args(["dev", "--config", "worker/wrangler.jsonc", "--local", "--ip", "127.0.0.1"])
+            .args(["--port", &ports.gateway.to_string(), "--inspector-port", "0"])
+            .arg("--show-interactive-dev-session=false")
+            .arg("--persist-to")
+            .arg(state)
+            .arg("--var")
+            .arg(format!("UPSTREAM_URL:http://127.0.0.1:{}", ports.upstream));
+        services.spawn("gateway", gateway, &log)?;
+        Ok(services)
+    }
+
+    fn spawn(&mut self, name: &'static str, mut command: Command, log: &File) -> Result<()> {
+        let child = command
+            .process_group(0)
+            .stdin(std::process::Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log.try_clone()?)
+            .spawn()
+            .with_context(|| format!("cannot start the {name}"))?;
+        self.0.push((name, child));
+        Ok(())
+    }
+
+    /// Fails when one of them has ended.
+    fn check(&mut self, log: &Path) -> Result<()> {
+        for (name, child) in &mut self.0 {
+            if let Some(status) = child.try_wait()? {
+                bail!("the {name} ended ({status}). The end of {}:\n{}", paths::short(log), tail(log));
+            }
+        }
+        Ok(())
+    }
+
+    fn wait_until_ready(&mut self, port: u16, log: &Path) -> Result<()> {
+        report::step("Starting workerd");
+        let start = Instant::now();
+        loop {
+            self.check(log)?;
+            match get(port, "/api/ready") {
+                Some(200) => return Ok(()),
+                answer if start.elapsed() > Duration::from_secs(60) => bail!(
+                    "the gateway is not ready after a minute (last answer: {answer:?}). The end of {}:\n{}",
+                    paths::short(log),
+                    tail(log)
+                ),
+                _ => std::thread::sleep(Duration::from_millis(100)),
+            }
+        }
+    }
+}
+
+impl Drop for Services {
+    fn drop(&mut self) {
+        for (_, child) in &self.0 {
+            let _ = Command::new("kill").args(["-TERM", "--", &format!("-{}", child.id())]).output();
+        }
+        let start = Instant::now();
+        for (_, child) in &mut self.0 {
+            while start.elapsed() < Duration::from_secs(5) && matches!(child.try_wait(), Ok(None)) {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            // What did not end by itself; killing only the leader would leave its children serving.
+            let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", child.id())]).output();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// The status of a local GET, if there is an answer.
+fn get(port: u16, path: &str) -> Option<u16> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost:{port}\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.take(64).read_to_string(&mut answer).ok()?;
+    answer.split(' ').nth(1)?.parse().ok()
+}
+
+fn tail(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(30)..].join("\n")
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    paths::root().join(path)
+}
