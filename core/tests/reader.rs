@@ -1,0 +1,321 @@
+//! The single-pass reader against garde and serde, from whose attributes its tables are generated: on every document
+//! they accept the same, and where serde can read the document they refuse the same places by the same rules.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "a test that fails should stop"
+)]
+
+use garde::Validate;
+use legis_core::evaluate::DecisionRequest;
+use legis_core::payload::{AuthConfig, PlanFeatures, Registration, ToolCall, UsageRecord};
+use legis_core::schema::{Origin, SCHEMAS, by_name, write};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// garde's message as our code.
+fn code(message: &str) -> &str {
+    match message {
+        _ if message.starts_with("length is lower") => "too_short",
+        _ if message.starts_with("length is greater") => "too_long",
+        _ if message.starts_with("lower") => "too_small",
+        _ if message.starts_with("greater") => "too_large",
+        own => own,
+    }
+}
+
+type Places = BTreeSet<(String, String)>;
+
+/// What garde says: one broken rule for each place. `None` when serde cannot read the document.
+fn oracle<T: for<'de> serde::Deserialize<'de> + Validate<Context = ()>>(
+    name: &str,
+    text: &str,
+) -> Option<Places> {
+    let value: T = serde_json::from_str(text).ok()?;
+    // serde also reads a struct from a list of its members; no caller means that.
+    if name != "planFeatures" && text.trim_start().starts_with('[') {
+        return None;
+    }
+    let Err(report) = value.validate() else {
+        return Some(Places::new());
+    };
+    let mut places = std::collections::BTreeMap::new();
+    for (path, error) in report.iter() {
+        let message = error.message();
+        let pointer = path
+            .to_string()
+            .split(['.', '[', ']'])
+            .filter(|part| !part.is_empty())
+            .map(|part| format!("/{part}"))
+            .collect::<String>();
+        // Of items beyond the most allowed, only that they are too many is said.
+        let beyond = |part: &str| part.parse::<u32>().is_ok_and(|index| index >= 50);
+        if pointer.split('/').any(beyond) {
+            continue;
+        }
+        // Of a text too long or too short nobody asks the form.
+        let known = places.entry(pointer).or_insert("format");
+        if *known == "format" {
+            *known = code(message);
+        }
+    }
+    let owned = |(pointer, code): (String, &str)| (pointer, code.to_owned());
+    Some(places.into_iter().map(owned).collect())
+}
+
+fn reader(name: &str, text: &str) -> Result<(), Places> {
+    let schema = by_name(name).unwrap();
+    match schema.read(text.as_bytes(), Origin::Text) {
+        Ok(tape) => {
+            // What is written from the tape reads as the same value.
+            let written = write(schema, text.as_bytes(), &tape).unwrap();
+            assert!(schema.read(&written, Origin::Text).is_ok());
+            Ok(())
+        }
+        Err(violations) => Err(violations
+            .iter()
+            .map(|violation| {
+                let code = match violation.code.name() {
+                    // garde has one rule for the length of texts and of lists.
+                    "too_many" => "too_long",
+                    "too_few" => "too_short",
+                    code => code,
+                };
+                (violation.pointer(), code.to_owned())
+            })
+            .collect()),
+    }
+}
+
+fn agree<T: for<'de> serde::Deserialize<'de> + Validate<Context = ()>>(
+    name: &str,
+    text: &str,
+) -> Result<(), TestCaseError> {
+    match (oracle::<T>(name, text), reader(name, text)) {
+        (Some(places), Ok(())) => prop_assert!(places.is_empty(), "only garde refuses {text}: {places:?}"),
+        (Some(expected), Err(places)) => prop_assert_eq!(expected, places, "{}", text),
+        (None, Err(_)) => {}
+        (None, Ok(())) => prop_assert!(false, "only serde refuses {text}"),
+    }
+    Ok(())
+}
+
+/// Texts at the borders of every rule.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(String::new()),
+        prop::sample::select(vec![
+            "ada@example.com", "a@b.co", "a@b", "@b.co", "a..b@c.de", "ä@b.co", "starter", " Pro ", "gold", "web", "mcp",
+            "success", "error", "search-bills", "bad tool", "/api/bills", "/a?b", "GET", "get", "127.0.0.1", "::1",
+            "1.2.3", "https://example.com", "https://example.com/cb", "http://localhost:5173", "http://example.com",
+            "example.eu.auth0.com", "127.0.0.1:8788", "host:0", "openid profile", "two  spaces", "2026-01-31T10:15:30.250Z",
+            "2026-02-30T00:00:00Z", "line\nbreak", "\u{1F600}", "frontend", "mcp_server", "free", "active",
+        ]).prop_map(str::to_owned),
+        "[a-z]{1,12}",
+        (0_usize..260).prop_map(|length| "é".repeat(length)),
+        "\\PC{0,20}",
+    ]
+}
+
+fn number() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        any::<i64>().prop_map(|number| json!(number)),
+        (-5_i64..700).prop_map(|number| json!(number)),
+        prop::sample::select(vec![
+            json!(86_400_000), json!(86_400_001), json!(1_000_000_000), json!(1_000_000_001), json!(1.0), json!(1.5),
+            json!(-0.0), json!(9_007_199_254_740_991_u64), json!(9_007_199_254_740_992_u64), json!(1e300), json!(99), json!(600),
+        ]),
+    ]
+}
+
+fn anything() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        number(),
+        text().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(text(), inner, 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+/// A sound document with up to four members replaced, removed or added.
+fn mutated(sound: Value) -> impl Strategy<Value = Value> {
+    let names: Vec<String> = sound
+        .as_object()
+        .map(|members| members.keys().cloned().collect())
+        .unwrap_or_default();
+    let change = (
+        prop_oneof![
+            4 => prop::sample::select(if names.is_empty() { vec!["x".to_owned()] } else { names }),
+            1 => text(),
+        ],
+        prop_oneof![
+            1 => Just(None),
+            3 => text().prop_map(|text| Some(Value::from(text))),
+            2 => number().prop_map(Some),
+            1 => prop::collection::vec(text(), 0..60).prop_map(|items| Some(json!(items))),
+            3 => anything().prop_map(Some),
+        ],
+    );
+    (Just(sound), prop::collection::vec(change, 0..4), prop::option::weighted(0.1, anything())).prop_map(
+        |(mut document, changes, instead)| {
+            if let Some(members) = document.as_object_mut() {
+                for (name, value) in changes {
+                    match value {
+                        Some(value) => members.insert(name, value),
+                        None => members.remove(&name),
+                    };
+                }
+            }
+            instead.unwrap_or(document)
+        },
+    )
+}
+
+/// The same document in another spelling: space, escapes, repeated members, or a broken end.
+fn spelled(document: impl Strategy<Value = Value>) -> impl Strategy<Value = String> {
+    (document, 0_u8..10, any::<prop::sample::Index>()).prop_map(|(document, spelling, place)| {
+        let text = document.to_string();
+        match spelling {
+            0 => serde_json::to_string_pretty(&document).unwrap(),
+            1 => text.replace('a', "\\u0061"),
+            2 => {
+                let cut = text.char_indices().map(|(at, _)| at).nth(place.index(text.chars().count()));
+                text[..cut.unwrap_or(0)].to_owned()
+            }
+            3 => text.replacen('{', "{\"status\":\"success\",", 1),
+            4 => text.replacen("\"a", "\"\\ud800", 1),
+            5 => format!(" \n{text}\t"),
+            6 => format!("{text},"),
+            _ => text,
+        }
+    })
+}
+
+macro_rules! agreement {
+    ($($test:ident: $type:ty = $name:literal from $sound:expr;)+) => {
+        proptest! {
+            #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+            $(#[test]
+            fn $test(text in spelled(mutated($sound))) {
+                agree::<$type>($name, &text)?;
+            })+
+        }
+    };
+}
+
+agreement! {
+    registration: Registration = "registration" from json!({
+        "email": "ada@example.com", "name": "Ada", "plan": "starter", "source": "web",
+    });
+    tool_call: ToolCall = "toolCall" from json!({
+        "tool_name": "search-bills", "status": "success", "request_data": {"q": "tax"}, "response_data": [1, null],
+        "error_message": null, "response_time_ms": 12, "tokens_used": 0,
+    });
+    usage_record: UsageRecord = "usageRecord" from json!({
+        "endpoint": "/api/bills", "method": "GET", "status_code": 200, "response_time_ms": 3,
+        "ip_address": "::1", "user_agent": "curl/8", "timestamp": "2026-01-31T10:15:30.250Z",
+    });
+    auth_config: AuthConfig = "authConfig" from json!({
+        "config_name": "frontend", "auth0_domain": "example.eu.auth0.com", "auth0_client_id": "abc",
+        "auth0_audience": "urn:legis-api", "auth0_scope": "openid profile",
+        "allowed_callback_urls": ["https://example.com/cb"], "allowed_logout_urls": [],
+        "allowed_origins": ["https://example.com"], "is_active": true,
+    });
+    plan_features: PlanFeatures = "planFeatures" from json!(["Email support"]);
+}
+
+fn decision_request() -> Value {
+    json!({
+        "account": {
+            "user": {"id": 1, "sub": "a", "createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-01-01T00:00:00Z"},
+            "entitlement": {"plan": "free", "standing": "free", "anchor": "2026-01-01T00:00:00Z", "version": 0},
+            "usage": {"lifetime": {"start": "2026-01-01T00:00:00Z", "used": 3, "mcp": 0}},
+        },
+        "now": "2026-02-01T00:00:00Z",
+        "cost": 1,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// These have no garde attributes: whatever the reader accepts must be readable by serde.
+    #[test]
+    fn what_the_reader_accepts_as_a_question_can_be_answered(
+        member in prop::sample::select(vec!["user", "entitlement", "usage", ""]),
+        part in mutated(json!({"id": 1, "sub": "a", "createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-01-01T00:00:00Z",
+            "plan": "pro", "standing": "active", "anchor": "2026-01-01T00:00:00Z", "version": 2,
+            "change": {"plan": "free", "at": "2026-01-01T00:00:00Z"},
+            "lifetime": {"start": "2026-01-01T00:00:00Z", "used": 3, "mcp": 0}})),
+    ) {
+        let mut request = decision_request();
+        if member.is_empty() { request["account"] = part } else { request["account"][member] = part }
+        let text = request.to_string();
+        let read = by_name("decisionRequest").unwrap().read(text.as_bytes(), Origin::Text);
+        if read.is_ok() {
+            prop_assert!(serde_json::from_str::<DecisionRequest>(&text).is_ok(), "{}", text);
+        }
+    }
+
+    #[test]
+    fn no_bytes_whatsoever_stop_the_reader(bytes in prop::collection::vec(any::<u8>(), 0..200), value in any::<bool>()) {
+        let origin = if value { Origin::Value } else { Origin::Text };
+        for schema in SCHEMAS {
+            if let Err(violations) = schema.read(&bytes, origin) {
+                prop_assert!(!violations.is_empty());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_violations_do_not_depend_on_the_order_of_members() {
+    let schema = by_name("registration").unwrap();
+    let one = schema.read(br#"{"b":1,"a":2,"email":3}"#, Origin::Text);
+    let other = schema.read(br#"{"email":3,"a":2,"b":1}"#, Origin::Text);
+    assert_eq!(one, other);
+}
+
+#[test]
+fn a_hostile_document_yields_a_bounded_list() {
+    let members: Vec<String> = (0..50_000).map(|n| format!("\"k{n}\":{n}")).collect();
+    let text = format!("{{{}}}", members.join(","));
+    let violations = by_name("registration").unwrap().read(text.as_bytes(), Origin::Text).unwrap_err();
+    assert_eq!(violations.len(), 100);
+}
+
+#[test]
+fn nesting_is_bounded() {
+    let text = format!("{{\"x\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    let violations = by_name("account").unwrap().read(text.as_bytes(), Origin::Text).unwrap_err();
+    assert_eq!(violations[0].code.name(), "too_deep");
+}
+
+#[test]
+fn arbitrary_json_is_bounded() {
+    let items = vec!["1"; 10_001].join(",");
+    let text = format!("{{\"tool_name\":\"t\",\"status\":\"success\",\"response_data\":[{items}]}}");
+    let violations = by_name("toolCall").unwrap().read(text.as_bytes(), Origin::Text).unwrap_err();
+    assert_eq!(violations[0].code.name(), "too_complex");
+}
+
+#[test]
+fn what_json_cannot_say_is_refused_where_it_stands() {
+    let text = b"{\"tool_name\":\"t\",\"status\":\"success\",\"response_time_ms\":\x01n,\"response_data\":{\"a\":\x01b}}";
+    let schema = by_name("toolCall").unwrap();
+    let violations = schema.read(text, Origin::Value).unwrap_err();
+    let places: Vec<(String, &str)> = violations.iter().map(|v| (v.pointer(), v.code.name())).collect();
+    assert_eq!(places, [("/response_data".to_owned(), "type"), ("/response_time_ms".to_owned(), "type")]);
+    // A caller who writes the mark into JSON text is told that it is not JSON.
+    assert_eq!(schema.read(text, Origin::Text).unwrap_err()[0].code.name(), "malformed_json");
+}
