@@ -1,0 +1,378 @@
+// The gateway as its clients see it: registration, the metered path, refusals, bad input.
+
+import { createHmac } from "node:crypto";
+import { plans } from "legis-edge";
+import { exportSPKI, importJWK, SignJWT } from "jose";
+import { describe, expect, inject, test } from "vitest";
+import { KEY_ID, publicKey } from "../samples/issuer/token.ts";
+import { call, issuerKey, newSubject, post, SCOPE, served, token } from "./callers.ts";
+import { query } from "./database.ts";
+
+interface Problem {
+	status: number;
+	code: string;
+	errors?: { pointer: string; code: string; detail: string }[];
+	decision?: { type: string; reason: string; suggestedPlan?: string };
+}
+
+async function problem(response: Response): Promise<Problem> {
+	expect(response.headers.get("content-type")).toBe("application/problem+json");
+	expect(response.headers.get("legis-contract")).toMatch(/fingerprint="[0-9a-f]{16}"/);
+	const document = (await response.json()) as Problem;
+	expect(document.status).toBe(response.status);
+	return document;
+}
+
+describe("registration", () => {
+	test("yields one user, however often and from whichever path", async () => {
+		const sub = newSubject();
+		const bearer = await token(sub, { email: "ada@example.com", name: "Ada" });
+		const mcp = await token(sub, { client: "local-mcp-server" });
+		const answers = await Promise.all([
+			...Array.from({ length: 6 }, () => post("/api/users/register", '{"source":"web"}', bearer)),
+			...Array.from({ length: 6 }, () => post("/api/users/register", '{"source":"mcp"}', mcp)),
+			...Array.from({ length: 6 }, () => call("/api/bills", bearer)),
+			...Array.from({ length: 6 }, () => call("/api/me", mcp)),
+		]);
+		expect(answers.map((answer) => answer.status)).toEqual(Array(24).fill(200));
+		const rows = query<{ id: number; email: string }>(
+			`SELECT id, email, name FROM users WHERE auth0_user_id = '${sub}'`,
+		);
+		expect(rows).toEqual([{ id: expect.any(Number), email: "ada@example.com", name: "Ada" }]);
+		const account = await (await call("/api/account", bearer)).json();
+		expect(account.usage.lifetime.used).toBe(6);
+	});
+
+	test("answers in the words of the old wire", async () => {
+		const sub = newSubject();
+		const response = await call("/api/users/register", await token(sub), { method: "POST" });
+		const { user } = (await response.json()) as { user: Record<string, unknown> };
+		expect(user).toMatchObject({
+			id: expect.any(Number),
+			auth0_user_id: sub,
+			email: null,
+			plan: "free",
+			api_calls_count: 0,
+			api_calls_limit: 100,
+		});
+		expect(Date.parse(user.created_at as string)).toBeLessThanOrEqual(Date.now() + 1000);
+	});
+
+	test("keeps what the issuer verified over what the caller says, and refreshes it", async () => {
+		const sub = newSubject();
+		await post("/api/users/register", '{"email":"said@example.com"}', await token(sub));
+		const said = await (await call("/api/account", await token(sub))).json();
+		expect(said.user.email).toBe("said@example.com");
+		const verified = await token(sub, { email: "verified@example.com" });
+		await post("/api/users/register", '{"email":"said@example.com"}', verified);
+		const account = await (await call("/api/account", verified)).json();
+		expect(account.user.email).toBe("verified@example.com");
+	});
+
+	test("knows two users with one e-mail address apart", async () => {
+		const [one, other] = [newSubject(), newSubject()];
+		const email = "shared@example.com";
+		await call("/api/me", await token(one, { email }));
+		await call("/api/me", await token(other, { email }));
+		expect(query(`SELECT id FROM users WHERE email = '${email}'`)).toHaveLength(2);
+	});
+});
+
+describe("the metered path", () => {
+	test("a free user has 100 calls, the 101st is refused before the data service hears of it", async () => {
+		const bearer = await token(newSubject());
+		const before = await served();
+		for (let left = 99; left >= 0; left--) {
+			const response = await call("/api/bills?limit=1", bearer);
+			expect(response.status).toBe(200);
+			expect(response.headers.get("ratelimit")).toBe(`"plan";r=${left}`);
+			expect(response.headers.get("ratelimit-policy")).toBe('"plan";q=100');
+			expect(response.headers.get("x-ratelimit-remaining")).toBe(String(left));
+			expect(response.headers.get("legis-call")).toMatch(/^[0-9a-f-]{36}$/);
+			await response.arrayBuffer();
+		}
+		const refused = await call("/api/bills", bearer);
+		expect(refused.status).toBe(429);
+		expect(refused.headers.get("x-ratelimit-remaining")).toBe("0");
+		// Waiting does not help where nothing renews.
+		expect(refused.headers.get("retry-after")).toBeNull();
+		expect(await problem(refused)).toMatchObject({
+			type: "https://iana.org/assignments/http-problem-types#quota-exceeded",
+			code: "quota_exceeded",
+			"violated-policies": ["plan"],
+			decision: { type: "refuse", reason: "allowance_exhausted", suggestedPlan: "developer" },
+		});
+		expect((await served()) - before).toBe(100);
+	});
+
+	test("of 150 concurrent calls of a new user exactly 100 reach the data service", async () => {
+		const bearer = await token(newSubject());
+		const before = await served();
+		const statuses = await Promise.all(
+			Array.from({ length: 150 }, async () => (await call("/api/votes?limit=1", bearer)).status),
+		);
+		expect(statuses.filter((status) => status === 200)).toHaveLength(100);
+		expect(statuses.filter((status) => status === 429)).toHaveLength(50);
+		expect((await served()) - before).toBe(100);
+	});
+
+	test("a failure of the data service is refunded, a mistake of the caller is charged", async () => {
+		const bearer = await token(newSubject());
+		const used = async () => (await (await call("/api/account", bearer)).json()).usage.lifetime.used;
+		expect((await call("/api/bills?simulate=500", bearer)).status).toBe(500);
+		await expect.poll(used).toBe(0);
+		expect((await call("/api/bills/nothing-of-that-id", bearer)).status).toBe(404);
+		await expect.poll(used).toBe(1);
+	});
+
+	test("bodies stream both ways, and the caller's token stays here", async () => {
+		const bearer = await token(newSubject());
+		const sent = "x".repeat(300_000);
+		const echo = await post("/api/bills?simulate=echo", sent, bearer, "text/plain");
+		expect(await echo.text()).toBe(sent);
+		expect(echo.headers.get("x-headers")).not.toContain("authorization");
+		const stream = await call("/api/bills?simulate=stream", bearer);
+		const start = performance.now();
+		const reader = (stream.body as ReadableStream<Uint8Array>).getReader();
+		await reader.read();
+		expect(performance.now() - start).toBeLessThan(500);
+		while (!(await reader.read()).done) {}
+		expect(performance.now() - start).toBeGreaterThan(500);
+	});
+
+	test("a call without the scope of its data costs nothing", async () => {
+		const bearer = await token(newSubject(), { scope: "read:votes" });
+		const refused = await call("/api/bills", bearer);
+		expect(refused.headers.get("www-authenticate")).toContain('scope="read:bills"');
+		expect(await problem(refused)).toMatchObject({ status: 403, code: "insufficient_scope" });
+		const account = await (await call("/api/account", bearer)).json();
+		expect(account.usage.lifetime.used).toBe(0);
+	});
+
+	test("a plan that was bought works on the very next call, and every billing rule is the package's", async () => {
+		const sub = newSubject();
+		const bearer = await token(sub);
+		await Promise.all(Array.from({ length: 100 }, () => call("/api/votes?limit=1", bearer)));
+		expect((await call("/api/votes", bearer)).status).toBe(429);
+		const developer = query<{ id: number }>("SELECT id FROM plans WHERE slug = 'starter' AND billing_frequency = 'monthly'");
+		const anchor = Date.now() - 86_400_000;
+		query(
+			`UPDATE users SET current_plan_id = ${developer[0]?.id}, subscription_status = 'active', billing_anchor = ${anchor}, entitlement_version = 1 WHERE auth0_user_id = '${sub}'`,
+		);
+		const response = await call("/api/votes", bearer);
+		expect(response.status).toBe(200);
+		expect(response.headers.get("x-ratelimit-limit")).toBe("1000");
+		expect(response.headers.get("ratelimit")).toMatch(/^"plan";r=999;t=\d+$/);
+	});
+});
+
+describe("reading where one stands costs nothing", () => {
+	test("me, with and without the billing cycle", async () => {
+		const sub = newSubject();
+		const bearer = await token(sub, { email: "me@example.com" });
+		await call("/api/members?limit=1", bearer);
+		const plain = await (await call("/api/me", bearer)).json();
+		expect(plain).toMatchObject({
+			sub,
+			email: "me@example.com",
+			azp: "local-frontend",
+			plan: "free",
+			api_calls_count: 1,
+			api_calls_limit: 100,
+			mcp_calls_count: 0,
+			mcp_calls_limit: 100,
+		});
+		expect(plain).not.toHaveProperty("usage_percent");
+		const cycle = await (await call("/api/me?check_billing_cycle=true", bearer)).json();
+		expect(cycle).toMatchObject({
+			billing_cycle_end: null,
+			days_until_reset: null,
+			has_usage_left: true,
+			usage_percent: 1,
+			api_calls_count: 1,
+		});
+		expect((await call("/api/me?check_billing_cycle=perhaps", bearer)).status).toBe(400);
+	});
+
+	test("the profile", async () => {
+		const profile = await (await call("/api/user/profile", await token(newSubject()))).json();
+		expect(profile).toMatchObject({
+			plan_name: "Free",
+			plan_slug: "free",
+			billing_frequency: "one_time",
+			plan_amount: 0,
+			mcp_calls_limit: 100,
+			mcp_calls_count: 0,
+			subscription_status: "free",
+			subscription_period_end: null,
+			api_calls_reset_at: null,
+			calls_remaining: 100,
+		});
+	});
+});
+
+describe("configuration", () => {
+	test("the plans are the package's, by any of their names", async () => {
+		expect(await (await call("/api/config/plans")).json()).toEqual({ success: true, plans: plans() });
+		for (const name of ["starter", "Developer", "STARTER", "%20developer%20"]) {
+			const answer = await (await call(`/api/config/plans/${name}`)).json();
+			expect(answer).toEqual({ success: true, plan: plans()[1] });
+		}
+		expect(await problem(await call("/api/config/plans/platinum"))).toMatchObject({
+			status: 404,
+			code: "unknown_plan",
+		});
+	});
+
+	test("the rows of plans are the catalog", () => {
+		const rows = query<Record<string, unknown>>("SELECT * FROM plans ORDER BY id");
+		for (const plan of plans()) {
+			const own = rows.filter((row) => row.slug === plan.slug);
+			expect(own.length).toBeGreaterThan(0);
+			for (const row of own) {
+				expect(row.name).toBe(plan.name);
+				expect(JSON.parse(row.features as string)).toEqual(plan.features);
+				const { allowance } = plan;
+				expect(row.mcp_calls_limit).toBe(allowance.type === "unlimited" ? -1 : allowance.calls);
+				const interval = row.billing_frequency === "yearly" ? "year" : "month";
+				const price = plan.prices.find((price) => price.interval === interval);
+				expect(row.amount).toBe(price?.amount ?? null);
+			}
+		}
+		expect(rows).toHaveLength(6);
+	});
+
+	test("the public part of auth_config, and nothing else of it", async () => {
+		const config = await (await call("/api/config/auth/frontend")).json();
+		expect(config).toMatchObject({ issuer: inject("issuer"), auth0_client_id: "local-frontend" });
+		expect(config).not.toHaveProperty("allowed_origins");
+		expect((await call("/api/config/auth/other")).status).toBe(404);
+	});
+
+	test("pages of configured origins may call, others may not", async () => {
+		const known = inject("base");
+		const allowed = await call("/api/health", undefined, { headers: { Origin: known } });
+		expect(allowed.headers.get("access-control-allow-origin")).toBe(known);
+		expect(allowed.headers.get("vary")).toContain("Origin");
+		const stranger = await call("/api/health", undefined, { headers: { Origin: "https://evil.example" } });
+		expect(stranger.headers.get("access-control-allow-origin")).toBeNull();
+		const preflight = await call("/api/bills", undefined, { method: "OPTIONS", headers: { Origin: known } });
+		expect(preflight.status).toBe(204);
+		expect(preflight.headers.get("access-control-allow-headers")).toContain("Authorization");
+	});
+});
+
+describe("tokens", () => {
+	const sign = async (header: Record<string, unknown>, claims: Record<string, unknown> = {}) =>
+		new SignJWT({ scope: SCOPE, ...claims })
+			.setProtectedHeader({ alg: "RS256", kid: KEY_ID, ...header } as never)
+			.setIssuer((claims.iss as string) ?? inject("issuer"))
+			.setAudience((claims.aud as string) ?? "urn:legis-api")
+			.setSubject("test|broken")
+			.setExpirationTime("1 hour")
+			.sign(await importJWK(issuerKey(), "RS256"));
+	const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
+	const claims = () => ({
+		iss: inject("issuer"),
+		aud: "urn:legis-api",
+		sub: "test|broken",
+		scope: SCOPE,
+		exp: Math.floor(Date.now() / 1000) + 3600,
+	});
+
+	const broken: Record<string, () => Promise<string | undefined>> = {
+		missing: async () => undefined,
+		garbage: async () => "garbage",
+		expired: () => token("test|broken", { expires: -120 }),
+		"for another audience": () => token("test|broken", { audience: "urn:other" }),
+		"of another issuer": () => token("test|broken", { issuer: "https://evil.example/" }),
+		"issued in the future": () => token("test|broken", { issuedAt: Math.floor(Date.now() / 1000) + 600 }),
+		"without subject": () => token(""),
+		"of an unknown key": () => sign({ kid: "other" }),
+		"without key id": () => sign({ kid: undefined }),
+		"of another type": () => sign({ typ: "dpop+jwt" }),
+		"too long": async () => `${await token("test|broken")}${"a".repeat(9000)}`,
+		"with algorithm none": async () => `${part({ alg: "none", kid: KEY_ID })}.${part(claims())}.`,
+		"with another signature": async () => `${(await token("test|broken")).slice(0, -8)}AAAAAAAA`,
+		"with HS256 and the public key": async () => {
+			const signed = `${part({ alg: "HS256", kid: KEY_ID, typ: "JWT" })}.${part(claims())}`;
+			const key = await exportSPKI((await importJWK(publicKey(issuerKey()), "RS256")) as never);
+			return `${signed}.${createHmac("sha256", key).update(signed).digest("base64url")}`;
+		},
+		"with critical extensions": async () => {
+			const signed = `${part({ alg: "RS256", kid: KEY_ID, crit: ["exp"] })}.${part(claims())}`;
+			return `${signed}.AAAA`;
+		},
+	};
+
+	for (const [name, make] of Object.entries(broken)) {
+		test(`${name}: 401, and nobody is registered`, async () => {
+			const bearer = await make();
+			for (const path of ["/api/account", "/api/bills"]) {
+				const response = await call(path, bearer);
+				expect(response.headers.get("www-authenticate")).toMatch(/^Bearer/);
+				expect(await problem(response)).toMatchObject({ status: 401, code: "unauthenticated" });
+			}
+		});
+	}
+
+	test("none of them left a user behind", () => {
+		expect(query("SELECT id FROM users WHERE auth0_user_id IN ('test|broken', '')")).toEqual([]);
+	});
+
+	test("a program's own token is no user", async () => {
+		const response = await call("/api/account", await token("abc@clients"));
+		expect(await problem(response)).toMatchObject({ status: 403, code: "machine_caller" });
+		expect(query("SELECT id FROM users WHERE auth0_user_id = 'abc@clients'")).toEqual([]);
+	});
+});
+
+describe("bad input", () => {
+	test.each([
+		["malformed JSON", "{", 400, "malformed_json", [["", "malformed_json"]]],
+		["deep nesting", "[".repeat(5000), 400, "malformed_json", [["", "too_deep"]]],
+		["another type", "[]", 422, "invalid_payload", [["", "type"]]],
+		["wrong types", '{"email":1,"name":[]}', 422, "invalid_payload", [["/email", "type"], ["/name", "type"]]],
+		["unknown members", '{"is_admin":true}', 422, "invalid_payload", [["/is_admin", "unknown_field"]]],
+		["repeated members", '{"name":"a","name":"b"}', 422, "invalid_payload", [["/name", "duplicate_key"]]],
+		["over-long text", `{"name":"${"é".repeat(201)}"}`, 422, "invalid_payload", [["/name", "too_long"]]],
+		["an unknown plan", '{"plan":"platinum"}', 422, "invalid_payload", [["/plan", "format"]]],
+	])("%s", async (_, body, status, code, errors) => {
+		const sub = newSubject();
+		const document = await problem(await post("/api/users/register", body, await token(sub)));
+		expect(document).toMatchObject({ status, code });
+		expect(document.errors?.map(({ pointer, code }) => [pointer, code])).toEqual(errors);
+		expect(query(`SELECT id FROM users WHERE auth0_user_id = '${sub}'`)).toEqual([]);
+	});
+
+	test("a body of 2 MB, declared or not", async () => {
+		const body = `{"name":"${"x".repeat(2_000_000)}"}`;
+		const bearer = await token(newSubject());
+		expect(await problem(await post("/api/users/register", body, bearer))).toMatchObject({ status: 413 });
+		const undeclared = await call("/api/users/register", bearer, {
+			method: "POST",
+			body: new Blob([body]).stream(),
+			headers: { "Content-Type": "application/json" },
+			duplex: "half",
+		} as RequestInit);
+		expect(await problem(undeclared)).toMatchObject({ status: 413 });
+	});
+
+	test("another media type, another method, another address", async () => {
+		const bearer = await token(newSubject());
+		const text = await post("/api/users/register", "name=x", bearer, "text/plain");
+		expect(await problem(text)).toMatchObject({ status: 415 });
+		const method = await call("/api/users/register", bearer, { method: "DELETE" });
+		expect(method.headers.get("allow")).toBe("POST");
+		expect(await problem(method)).toMatchObject({ status: 405 });
+		expect(await problem(await call("/api/nothing"))).toMatchObject({ status: 404 });
+		expect(await problem(await post("/api/evaluate/payload/nothing", "{}"))).toMatchObject({ status: 404 });
+	});
+});
+
+test("health and ready", async () => {
+	for (const path of ["/health", "/api/health"]) {
+		expect(await (await call(path)).json()).toMatchObject({ status: "ok", timestamp: expect.any(String) });
+	}
+	expect(await (await call("/api/ready")).json()).toMatchObject({ status: "ok" });
+});

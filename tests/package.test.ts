@@ -1,0 +1,251 @@
+// The npm package as it is built: importable everywhere, small, and safe with whatever it is given.
+
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import * as legis from "legis-edge";
+import { type Account, decide, LegisError, parse, plan, plans, recommend, schemas, validate } from "legis-edge";
+import { publint } from "publint";
+import { describe, expect, test } from "vitest";
+import { ROOT } from "./stack.ts";
+
+const DIST = join(ROOT, "pkg/dist");
+
+const account: Account = {
+	user: { id: 1, sub: "a", createdAt: "2026-01-31T10:00:00.000Z", updatedAt: "2026-01-31T10:00:00.000Z" },
+	entitlement: { plan: "developer", standing: "active", anchor: "2026-01-31T10:00:00.000Z", version: 1 },
+	usage: { lifetime: { start: "2026-01-31T10:00:00.000Z", used: 0, mcp: 0 } },
+};
+
+describe("importable", () => {
+	test("by require, with the same answers", () => {
+		const required = createRequire(import.meta.url)("legis-edge") as typeof legis;
+		expect(required.plans()).toEqual(plans());
+		expect(required.contract()).toEqual(legis.contract());
+	});
+
+	test("in Node 20 and later, as ES module and as CommonJS", () => {
+		const program = 'console.log(l.plan("starter").name, l.decide(a, "2026-02-01T00:00:00Z").type)';
+		const given = `const a = ${JSON.stringify(account)};`;
+		const esm = `import * as l from "legis-edge"; ${given} ${program}`;
+		const cjs = `const l = require("legis-edge"); ${given} ${program}`;
+		for (const [type, source] of [["module", esm], ["commonjs", cjs]] as const) {
+			const said = execFileSync("node", [`--input-type=${type}`, "-e", source], {
+				cwd: join(ROOT, "tests"),
+				encoding: "utf8",
+			});
+			expect(said.trim()).toBe("Developer admit");
+		}
+	});
+
+	test("in the shape that registries and bundlers expect", async () => {
+		const { messages } = await publint({ pkgDir: join(ROOT, "pkg"), pack: false });
+		expect(messages.filter((message) => message.type !== "suggestion")).toEqual([]);
+	});
+
+	test("before init, the slim entry says what to do", async () => {
+		const slim = (await import("legis-edge/slim")) as typeof legis & { init(module: WebAssembly.Module): void };
+		expect(() => slim.plans()).toThrow(/init\(module\)/);
+		slim.init(new WebAssembly.Module(readFileSync(join(DIST, "core.wasm"))));
+		expect(slim.plans()).toEqual(plans());
+	});
+});
+
+test("the size stays within its budget", () => {
+	// Raised only in a commit that says why.
+	const BUDGET = 115_000;
+	const size = gzipSync(readFileSync(join(DIST, "index.js")), { level: 9 }).length;
+	console.log(`legis-edge: ${size} bytes gzip of ${BUDGET}`);
+	expect(size).toBeLessThanOrEqual(BUDGET);
+});
+
+test("only numbers cross the boundary", () => {
+	const module = new WebAssembly.Module(readFileSync(join(DIST, "core.wasm")));
+	expect(WebAssembly.Module.imports(module).map(({ name }) => name)).toEqual(["__wbindgen_init_externref_table"]);
+});
+
+describe("plans", () => {
+	test("by any name, in any case, with space around it", () => {
+		for (const name of ["developer", "Developer", " STARTER\n", "starter"]) {
+			expect(plan(name)?.id).toBe("developer");
+		}
+		for (const name of ["", "gold", "\ud800", "x".repeat(100_000)]) {
+			expect(plan(name)).toBeUndefined();
+		}
+		expect(plan(undefined as never)).toBeUndefined();
+	});
+
+	test("savings are computed and never overstated", () => {
+		for (const { prices } of plans()) {
+			const [month, year] = prices;
+			if (month && year) {
+				const exact = (1 - year.amount / (12 * month.amount)) * 100;
+				expect(year.savingPercent).toBe(Math.floor(exact));
+			}
+		}
+	});
+
+	test("cannot be changed by those who look at them", () => {
+		expect(() => {
+			(plans()[1] as { name: string }).name = "Cheap";
+		}).toThrow(TypeError);
+		plans().pop();
+		expect(plans()).toHaveLength(4);
+	});
+
+	test("the cheapest that admits so many calls", () => {
+		expect([0, 1, 1000, 1000.5, 10_000, 10_001, Number.POSITIVE_INFINITY].map((calls) => recommend(calls).id)).toEqual([
+			"free", "developer", "developer", "professional", "professional", "enterprise", "enterprise",
+		]);
+		expect(() => recommend(Number.NaN)).toThrow(LegisError);
+		expect(() => recommend(-1)).toThrow(LegisError);
+	});
+});
+
+describe("now", () => {
+	test("may be a date, a text or milliseconds", () => {
+		const moment = "2026-02-01T00:00:00.000Z";
+		const expected = decide(account, moment);
+		expect(decide(account, new Date(moment))).toEqual(expected);
+		expect(decide(account, Date.parse(moment))).toEqual(expected);
+	});
+
+	test("must be a moment", () => {
+		for (const now of [Number.NaN, "yesterday", new Date(Number.NaN), undefined, {}, -1]) {
+			expect(() => decide(account, now as never)).toThrow(LegisError);
+		}
+	});
+});
+
+test("an account that is none is misuse, and the error says where", () => {
+	const broken = { ...account, usage: { lifetime: { ...account.usage.lifetime, used: -1 } } };
+	try {
+		decide(broken, 0);
+		expect.unreachable();
+	} catch (error) {
+		expect(error).toBeInstanceOf(LegisError);
+		expect((error as LegisError).issues[0]?.pointer).toBe("/account/usage/lifetime/used");
+	}
+});
+
+test("members that a later release adds to an account are no obstacle", () => {
+	const later = { ...account, seats: 3, entitlement: { ...account.entitlement, trial: { days: 7 } } };
+	expect(decide(later, "2026-02-01T00:00:00Z").type).toBe("admit");
+});
+
+describe("hostile values", () => {
+	const call = { tool_name: "t", status: "success" } as const;
+	const codes = (value: unknown) => {
+		const result = validate(schemas.toolCall, value);
+		return result.ok ? [] : result.issues.map(({ pointer, code }) => `${pointer} ${code}`);
+	};
+
+	test("numbers that are none, and what JSON cannot say", () => {
+		for (const response_time_ms of [Number.NaN, Number.POSITIVE_INFINITY, 1n, () => 1, Symbol("x")]) {
+			expect(codes({ ...call, response_time_ms })).toEqual(["/response_time_ms type"]);
+		}
+		expect(codes({ ...call, response_data: { a: [undefined] } })).toEqual(["/response_data type"]);
+		expect(codes({ ...call, tokens_used: undefined })).toEqual([]);
+		expect(codes(undefined)).toEqual([" type"]);
+	});
+
+	test("getters and proxies that throw", () => {
+		const throwing = Object.defineProperty({ ...call }, "error_message", {
+			enumerable: true,
+			get() {
+				throw new Error("boo");
+			},
+		});
+		expect(codes(throwing)).toEqual(["/error_message type"]);
+		const proxy = new Proxy({}, { ownKeys: () => { throw new Error("boo"); } });
+		expect(codes(proxy)).toEqual([" type"]);
+	});
+
+	test("cycles, and graphs that unfold without end", () => {
+		const cycle: Record<string, unknown> = {};
+		cycle.self = cycle;
+		expect(codes({ ...call, request_data: cycle })).toEqual([" too_deep"]);
+		let graph: unknown = "leaf";
+		for (let level = 0; level < 30; level++) {
+			graph = [graph, graph];
+		}
+		expect(() => codes({ ...call, response_data: graph })).toThrow(LegisError);
+	});
+
+	test("prototypes stay as they are", () => {
+		const result = parse(schemas.toolCall, '{"tool_name":"t","status":"success","request_data":{"__proto__":{"x":1}}}');
+		expect(result.ok).toBe(true);
+		expect(({} as { x?: number }).x).toBeUndefined();
+		expect(codes(JSON.parse('{"__proto__":1,"tool_name":"t","status":"success"}'))).toEqual(["/__proto__ unknown_field"]);
+	});
+
+	test("half of a surrogate pair", () => {
+		expect(codes({ ...call, error_message: "\ud83d" })).toEqual(["/error_message unicode"]);
+		expect(codes({ ...call, error_message: "\ud83d\ude00" })).toEqual([]);
+	});
+
+	test("10 MB of text, and memory is given back after it", () => {
+		const huge = `{"tool_name":"${"x".repeat(10_000_000)}","status":"success"}`;
+		const result = parse(schemas.toolCall, huge);
+		expect(!result.ok && result.issues.map((issue) => issue.code)).toEqual(["too_long"]);
+	});
+
+	test("bytes that are no text", () => {
+		const result = parse(schemas.toolCall, new Uint8Array([0x7b, 0x22, 0xff, 0x22, 0x7d]));
+		expect(!result.ok && result.issues[0]?.code).toBe("malformed_json");
+	});
+
+	test("a hundred thousand refusals leave the module's memory as it was", async () => {
+		const slim = (await import("legis-edge/slim")) as typeof legis & { init(module: WebAssembly.Module): void };
+		let memory: WebAssembly.Memory | undefined;
+		const Instance = WebAssembly.Instance;
+		WebAssembly.Instance = class extends Instance {
+			constructor(...given: ConstructorParameters<typeof Instance>) {
+				super(...given);
+				memory = this.exports.memory as WebAssembly.Memory;
+			}
+		};
+		slim.init(new WebAssembly.Module(readFileSync(join(DIST, "core.wasm"))));
+		WebAssembly.Instance = Instance;
+		const refuse = (times: number) => {
+			for (let time = 0; time < times; time++) {
+				slim.validate(slim.schemas.toolCall, { tool_name: time });
+				slim.parse(slim.schemas.toolCall, "{");
+			}
+			return memory?.buffer.byteLength;
+		};
+		const before = refuse(1000);
+		expect(before).toBeGreaterThan(0);
+		expect(refuse(100_000)).toBe(before);
+		expect(slim.validate(slim.schemas.toolCall, call).ok).toBe(true);
+	});
+});
+
+describe("schemas", () => {
+	test("are Standard Schemas", () => {
+		const standard = schemas.registration["~standard"];
+		expect(standard).toMatchObject({ version: 1, vendor: "legis-edge" });
+		expect(standard.validate({ email: "ada@example.com" })).toEqual({ value: { email: "ada@example.com" } });
+		expect(standard.validate({ email: "ada" }).issues?.[0]).toMatchObject({
+			path: ["email"],
+			message: "Must be an e-mail address such as name@example.com.",
+		});
+	});
+
+	test("give a fresh value that holds what the schema knows", () => {
+		const given = { email: "ada@example.com", name: null };
+		const result = validate(schemas.registration, given);
+		expect(result).toEqual({ ok: true, value: { email: "ada@example.com" } });
+		expect(result.ok && result.value).not.toBe(given);
+	});
+
+	test("read text, bytes and values alike", () => {
+		const text = '{ "tool_name": "b\\u00e9", "status": "error", "response_data": [1, {"a": "\\n"}], "tokens_used": 1e2 }';
+		const expected = parse(schemas.toolCall, text);
+		expect(parse(schemas.toolCall, new TextEncoder().encode(text))).toEqual(expected);
+		expect(validate(schemas.toolCall, JSON.parse(text))).toEqual(expected);
+		expect(parse(schemas.registration, '{"name":"Zoë"}')).toEqual({ ok: true, value: { name: "Zoë" } });
+	});
+});

@@ -1,0 +1,130 @@
+// The page, used as people use it: with a mouse, with a keyboard, on a phone.
+
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { CHROMIUM_FLAGS, chromiumPath } from "./chromium.ts";
+
+const SHOTS = join(import.meta.dirname, "screenshots");
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+let browser: Browser;
+
+beforeAll(async () => {
+	mkdirSync(SHOTS, { recursive: true });
+	browser = await chromium.launch({ executablePath: chromiumPath(), args: CHROMIUM_FLAGS });
+});
+
+afterAll(() => browser?.close());
+
+async function open(width: number, height: number): Promise<{ page: Page; context: BrowserContext; faults: string[] }> {
+	const context = await browser.newContext({ viewport: { width, height } });
+	const page = await context.newPage();
+	const faults: string[] = [];
+	page.on("pageerror", (error) => faults.push(error.message));
+	await page.goto(inject("base"));
+	await page.getByRole("heading", { name: "Plans" }).waitFor();
+	return { page, context, faults };
+}
+
+/** What axe finds wrong for people who do not see or point. */
+async function barriers(page: Page): Promise<string[]> {
+	await page.evaluate(axe);
+	return page.evaluate(async () => {
+		// @ts-expect-error: axe was put there above
+		const { violations } = await window.axe.run();
+		return violations.map((violation: { id: string; nodes: { html: string }[] }) => `${violation.id}: ${violation.nodes[0]?.html}`);
+	});
+}
+
+async function overflows(page: Page): Promise<boolean> {
+	return page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);
+}
+
+async function signUp(page: Page, email: string) {
+	await page.getByLabel("E-mail").fill(email);
+	await page.getByLabel("Name").fill("Ada Lovelace");
+	await page.getByRole("button", { name: "Continue" }).click();
+	await page.getByRole("heading", { name: "Hello, Ada Lovelace" }).waitFor();
+}
+
+describe.each([
+	[1280, 900],
+	[390, 844],
+])("%i pixels wide", (width, height) => {
+	test("a visitor sees honest prices, signs up, makes a call, and no barrier is in the way", async () => {
+		const { page, context, faults } = await open(width, height);
+		expect(await page.getByText("$9.99").count()).toBe(1);
+		await page.getByText("Yearly").click();
+		expect(await page.getByText("$99.99").count()).toBe(1);
+		expect(await page.getByText("saves 16%").count()).toBe(2);
+		await page.getByText("Monthly").click();
+		expect(await barriers(page)).toEqual([]);
+		expect(await overflows(page)).toBe(false);
+		await page.screenshot({ path: join(SHOTS, `visitor-${width}.png`), fullPage: true });
+
+		await page.getByLabel("Name").fill("x".repeat(201));
+		expect(await page.locator("#name-note").textContent()).toBe("Must have at most 200 characters.");
+		expect(await page.getByLabel("Name").getAttribute("aria-invalid")).toBe("true");
+		await signUp(page, `page-${width}-${Date.now()}@example.com`);
+		await page.getByRole("button", { name: "Make a call" }).click();
+		await page.getByText("Infrastructure Investment and Jobs Act").waitFor();
+		await page.getByText("1 of 100 calls used").waitFor();
+		expect(await barriers(page)).toEqual([]);
+		expect(await overflows(page)).toBe(false);
+		await page.screenshot({ path: join(SHOTS, `user-${width}.png`), fullPage: true });
+		expect(faults).toEqual([]);
+		await context.close();
+	});
+});
+
+test("when nothing is left, the page and the gateway refuse in the same words", async () => {
+	const { page, context } = await open(1280, 900);
+	await signUp(page, `spent-${Date.now()}@example.com`);
+	await page.evaluate(async () => {
+		const headers = { Authorization: `Bearer ${sessionStorage.getItem("legis.session")}` };
+		await Promise.all(Array.from({ length: 100 }, () => fetch("/api/committees?limit=1", { headers })));
+	});
+	await page.reload();
+	await page.getByText("100 of 100 calls used").waitFor();
+	let sent = 0;
+	page.on("request", (request) => {
+		sent += request.url().includes("/api/bills") ? 1 : 0;
+	});
+	await page.getByRole("button", { name: "Make a call" }).click();
+	await page.getByText("Decided in your browser: nothing was sent.").waitFor();
+	expect(sent).toBe(0);
+	const here = await page.locator(".refused p").first().textContent();
+	await page.screenshot({ path: join(SHOTS, "refused-1280.png"), fullPage: true });
+	await page.getByRole("button", { name: "Send it all the same" }).click();
+	await page.getByText("Answered by the gateway: 429.").waitFor();
+	expect(sent).toBe(1);
+	expect(await page.locator(".refused p").first().textContent()).toBe(here);
+	await context.close();
+});
+
+test("everything can be done with the keyboard", async () => {
+	const { page, context } = await open(1280, 900);
+	const press = async (key: string, times = 1) => {
+		for (let time = 0; time < times; time++) {
+			await page.keyboard.press(key);
+		}
+	};
+	await press("Tab");
+	expect(await page.evaluate(() => document.activeElement?.textContent)).toBe("Skip to content");
+	await press("Tab", 3);
+	expect(await page.evaluate(() => (document.activeElement as HTMLInputElement).value)).toBe("month");
+	await press("ArrowRight");
+	await page.getByText("$99.99").waitFor();
+	await press("Tab", 2);
+	expect(await page.evaluate(() => document.activeElement?.getAttribute("aria-label"))).toBe("Choose Developer");
+	await press("Enter");
+	expect(await page.evaluate(() => document.activeElement?.id)).toBe("email");
+	expect(await page.getByLabel("Plan", { exact: true }).inputValue()).toBe("starter");
+	await page.keyboard.type(`keys-${Date.now()}@example.com`);
+	await press("Enter");
+	await page.getByRole("heading", { name: "Hello" }).waitFor();
+	await context.close();
+});
