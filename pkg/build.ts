@@ -30,10 +30,34 @@ const shared = {
 } as const;
 
 await Promise.all([
-	build({ ...shared, entryPoints: [`${here}src/inline.ts`], outfile: `${dist}/index.js`, format: "esm", plugins: [inlined] }),
-	build({ ...shared, entryPoints: [`${here}src/inline.ts`], outfile: `${dist}/index.cjs`, format: "cjs", plugins: [inlined] }),
-	build({ ...shared, entryPoints: [`${here}src/workerd.ts`], outfile: `${dist}/workerd.js`, format: "esm", external: ["*.wasm"] }),
-	build({ ...shared, entryPoints: [`${here}src/edge.ts`], outfile: `${dist}/edge.js`, format: "esm", external: ["*.wasm?module"] }),
+	build({
+		...shared,
+		entryPoints: [`${here}src/inline.ts`],
+		outfile: `${dist}/index.js`,
+		format: "esm",
+		plugins: [inlined],
+	}),
+	build({
+		...shared,
+		entryPoints: [`${here}src/inline.ts`],
+		outfile: `${dist}/index.cjs`,
+		format: "cjs",
+		plugins: [inlined],
+	}),
+	build({
+		...shared,
+		entryPoints: [`${here}src/workerd.ts`],
+		outfile: `${dist}/workerd.js`,
+		format: "esm",
+		external: ["*.wasm"],
+	}),
+	build({
+		...shared,
+		entryPoints: [`${here}src/edge.ts`],
+		outfile: `${dist}/edge.js`,
+		format: "esm",
+		external: ["*.wasm?module"],
+	}),
 	build({ ...shared, entryPoints: [`${here}src/slim.ts`], outfile: `${dist}/slim.js`, format: "esm" }),
 ]);
 

@@ -49,37 +49,91 @@ const account = fc.record(
 );
 
 const decision = fc.record(
-	{ account: fc.oneof({ weight: 9, arbitrary: account }, { weight: 1, arbitrary: fc.jsonValue() as fc.Arbitrary<unknown> }), now: moment, cost: fc.oneof(fc.nat({ max: 12_000 }), fc.constant(1_000_001)) },
+	{
+		account: fc.oneof(
+			{ weight: 9, arbitrary: account },
+			{ weight: 1, arbitrary: fc.jsonValue() as fc.Arbitrary<unknown> },
+		),
+		now: moment,
+		cost: fc.oneof(fc.nat({ max: 12_000 }), fc.constant(1_000_001)),
+	},
 	{ requiredKeys: ["account", "now"] },
 );
 
 const word = fc.oneof(
 	fc.constantFrom(
-		"ada@example.com", "a@b", "starter", "gold", "web", "mcp", "success", "error", "GET", "/api/bills", "/a b", "::1",
-		"https://example.com", "http://localhost:1", "http://example.com", "2026-01-31T10:15:30.250Z", "frontend", "", "\ud800", "é😀",
+		"ada@example.com",
+		"a@b",
+		"starter",
+		"gold",
+		"web",
+		"mcp",
+		"success",
+		"error",
+		"GET",
+		"/api/bills",
+		"/a b",
+		"::1",
+		"https://example.com",
+		"http://localhost:1",
+		"http://example.com",
+		"2026-01-31T10:15:30.250Z",
+		"frontend",
+		"",
+		"\ud800",
+		"é😀",
 	),
 	fc.string({ unit: "binary", maxLength: 30 }),
 	fc.nat({ max: 300 }).map((length) => "ü".repeat(length)),
 );
 
-const leaf = fc.oneof(word, fc.integer(), fc.double({ noNaN: true, noDefaultInfinity: true }), fc.boolean(), fc.constant(null));
+const leaf = fc.oneof(
+	word,
+	fc.integer(),
+	fc.double({ noNaN: true, noDefaultInfinity: true }),
+	fc.boolean(),
+	fc.constant(null),
+);
 
 /** Members of a schema, often right and often wrong. */
 const members: Record<string, string[]> = {
 	registration: ["email", "name", "plan", "source"],
-	toolCall: ["tool_name", "status", "request_data", "response_data", "error_message", "response_time_ms", "tokens_used"],
+	toolCall: [
+		"tool_name",
+		"status",
+		"request_data",
+		"response_data",
+		"error_message",
+		"response_time_ms",
+		"tokens_used",
+	],
 	usageRecord: ["endpoint", "method", "status_code", "response_time_ms", "ip_address", "user_agent", "timestamp"],
-	authConfig: ["config_name", "auth0_domain", "auth0_client_id", "auth0_audience", "auth0_scope", "allowed_origins", "is_active"],
+	authConfig: [
+		"config_name",
+		"auth0_domain",
+		"auth0_client_id",
+		"auth0_audience",
+		"auth0_scope",
+		"allowed_origins",
+		"is_active",
+	],
 };
 
 const documents = fc.constantFrom(...Object.keys(members)).chain((about) =>
 	fc
 		.dictionary(
-			fc.oneof({ weight: 6, arbitrary: fc.constantFrom(...(members[about] as string[])) }, { weight: 1, arbitrary: word }),
-			fc.oneof({ weight: 5, arbitrary: leaf }, { weight: 1, arbitrary: fc.jsonValue({ maxDepth: 4 }) as fc.Arbitrary<unknown> }, {
-				weight: 1,
-				arbitrary: fc.array(word, { maxLength: 4 }),
-			}),
+			fc.oneof(
+				{ weight: 6, arbitrary: fc.constantFrom(...(members[about] as string[])) },
+				{ weight: 1, arbitrary: word },
+			),
+			fc.oneof(
+				{ weight: 5, arbitrary: leaf },
+				{ weight: 1, arbitrary: fc.jsonValue({ maxDepth: 4 }) as fc.Arbitrary<unknown> },
+				{
+					weight: 1,
+					arbitrary: fc.array(word, { maxLength: 4 }),
+				},
+			),
 			{ maxKeys: 8 },
 		)
 		.map((value) => ({ about, text: JSON.stringify(value) })),
@@ -140,7 +194,8 @@ beforeAll(async () => {
 });
 
 beforeAll(async () => {
-	const html = '<!doctype html><meta charset="utf-8"><script type="module">import * as legis from "/index.js"; window.legis = legis;</script>';
+	const html =
+		'<!doctype html><meta charset="utf-8"><script type="module">import * as legis from "/index.js"; window.legis = legis;</script>';
 	server = createServer((request, response) => {
 		const script = request.url === "/index.js";
 		response.setHeader("Content-Type", script ? "text/javascript" : "text/html");
@@ -156,7 +211,16 @@ beforeAll(async () => {
 beforeAll(async () => {
 	execFileSync(
 		"esbuild",
-		["tests/workerd.ts", "--bundle", "--format=esm", "--conditions=workerd", "--external:./core.wasm", "--external:*.wasm", "--outfile=tests/dist/workerd.js", "--log-level=warning"],
+		[
+			"tests/workerd.ts",
+			"--bundle",
+			"--format=esm",
+			"--conditions=workerd",
+			"--external:./core.wasm",
+			"--external:*.wasm",
+			"--outfile=tests/dist/workerd.js",
+			"--log-level=warning",
+		],
 		{ cwd: ROOT },
 	);
 	const port = await freePorts();
@@ -167,7 +231,12 @@ beforeAll(async () => {
 	stopWorkerd = () => child.kill("SIGKILL");
 	workerd = `http://127.0.0.1:${port}/`;
 	const start = Date.now();
-	while (!(await fetch(workerd).then((response) => response.ok, () => false))) {
+	while (
+		!(await fetch(workerd).then(
+			(response) => response.ok,
+			() => false,
+		))
+	) {
 		expect(Date.now() - start, "workerd does not start").toBeLessThan(10_000);
 		await new Promise((resolve) => setTimeout(resolve, 50));
 	}

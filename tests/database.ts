@@ -7,7 +7,19 @@ import { ROOT } from "./stack.ts";
 export function query<T>(sql: string): T[] {
 	const printed = execFileSync(
 		"wrangler",
-		["d1", "execute", "DB", "--local", "--json", "--config", "worker/wrangler.jsonc", "--persist-to", inject("state"), "--command", sql],
+		[
+			"d1",
+			"execute",
+			"DB",
+			"--local",
+			"--json",
+			"--config",
+			"worker/wrangler.jsonc",
+			"--persist-to",
+			inject("state"),
+			"--command",
+			sql,
+		],
 		{ cwd: ROOT, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] },
 	);
 	return (JSON.parse(printed) as { results: T[] }[])[0]?.results ?? [];

@@ -1,8 +1,8 @@
 // The gateway as its clients see it: registration, the metered path, refusals, bad input.
 
 import { createHmac } from "node:crypto";
-import { plans } from "legis-edge";
 import { exportSPKI, importJWK, SignJWT } from "jose";
+import { plans } from "legis-edge";
 import { describe, expect, inject, test } from "vitest";
 import { KEY_ID, publicKey } from "../samples/issuer/token.ts";
 import { call, issuerKey, newSubject, post, SCOPE, served, token } from "./callers.ts";
@@ -154,7 +154,9 @@ describe("the metered path", () => {
 		const bearer = await token(sub);
 		await Promise.all(Array.from({ length: 100 }, () => call("/api/votes?limit=1", bearer)));
 		expect((await call("/api/votes", bearer)).status).toBe(429);
-		const developer = query<{ id: number }>("SELECT id FROM plans WHERE slug = 'starter' AND billing_frequency = 'monthly'");
+		const developer = query<{ id: number }>(
+			"SELECT id FROM plans WHERE slug = 'starter' AND billing_frequency = 'monthly'",
+		);
 		const anchor = Date.now() - 86_400_000;
 		query(
 			`UPDATE users SET current_plan_id = ${developer[0]?.id}, subscription_status = 'active', billing_anchor = ${anchor}, entitlement_version = 1 WHERE auth0_user_id = '${sub}'`,
@@ -332,7 +334,16 @@ describe("bad input", () => {
 		["malformed JSON", "{", 400, "malformed_json", [["", "malformed_json"]]],
 		["deep nesting", "[".repeat(5000), 400, "malformed_json", [["", "too_deep"]]],
 		["another type", "[]", 422, "invalid_payload", [["", "type"]]],
-		["wrong types", '{"email":1,"name":[]}', 422, "invalid_payload", [["/email", "type"], ["/name", "type"]]],
+		[
+			"wrong types",
+			'{"email":1,"name":[]}',
+			422,
+			"invalid_payload",
+			[
+				["/email", "type"],
+				["/name", "type"],
+			],
+		],
 		["unknown members", '{"is_admin":true}', 422, "invalid_payload", [["/is_admin", "unknown_field"]]],
 		["repeated members", '{"name":"a","name":"b"}', 422, "invalid_payload", [["/name", "duplicate_key"]]],
 		["over-long text", `{"name":"${"é".repeat(201)}"}`, 422, "invalid_payload", [["/name", "too_long"]]],

@@ -31,7 +31,10 @@ describe("importable", () => {
 		const given = `const a = ${JSON.stringify(account)};`;
 		const esm = `import * as l from "legis-edge"; ${given} ${program}`;
 		const cjs = `const l = require("legis-edge"); ${given} ${program}`;
-		for (const [type, source] of [["module", esm], ["commonjs", cjs]] as const) {
+		for (const [type, source] of [
+			["module", esm],
+			["commonjs", cjs],
+		] as const) {
 			const said = execFileSync("node", [`--input-type=${type}`, "-e", source], {
 				cwd: join(ROOT, "tests"),
 				encoding: "utf8",
@@ -97,7 +100,13 @@ describe("plans", () => {
 
 	test("the cheapest that admits so many calls", () => {
 		expect([0, 1, 1000, 1000.5, 10_000, 10_001, Number.POSITIVE_INFINITY].map((calls) => recommend(calls).id)).toEqual([
-			"free", "developer", "developer", "professional", "professional", "enterprise", "enterprise",
+			"free",
+			"developer",
+			"developer",
+			"professional",
+			"professional",
+			"enterprise",
+			"enterprise",
 		]);
 		expect(() => recommend(Number.NaN)).toThrow(LegisError);
 		expect(() => recommend(-1)).toThrow(LegisError);
@@ -159,7 +168,14 @@ describe("hostile values", () => {
 			},
 		});
 		expect(codes(throwing)).toEqual(["/error_message type"]);
-		const proxy = new Proxy({}, { ownKeys: () => { throw new Error("boo"); } });
+		const proxy = new Proxy(
+			{},
+			{
+				ownKeys: () => {
+					throw new Error("boo");
+				},
+			},
+		);
 		expect(codes(proxy)).toEqual([" type"]);
 	});
 
@@ -178,7 +194,9 @@ describe("hostile values", () => {
 		const result = parse(schemas.toolCall, '{"tool_name":"t","status":"success","request_data":{"__proto__":{"x":1}}}');
 		expect(result.ok).toBe(true);
 		expect(({} as { x?: number }).x).toBeUndefined();
-		expect(codes(JSON.parse('{"__proto__":1,"tool_name":"t","status":"success"}'))).toEqual(["/__proto__ unknown_field"]);
+		expect(codes(JSON.parse('{"__proto__":1,"tool_name":"t","status":"success"}'))).toEqual([
+			"/__proto__ unknown_field",
+		]);
 	});
 
 	test("half of a surrogate pair", () => {
@@ -242,7 +260,8 @@ describe("schemas", () => {
 	});
 
 	test("read text, bytes and values alike", () => {
-		const text = '{ "tool_name": "b\\u00e9", "status": "error", "response_data": [1, {"a": "\\n"}], "tokens_used": 1e2 }';
+		const text =
+			'{ "tool_name": "b\\u00e9", "status": "error", "response_data": [1, {"a": "\\n"}], "tokens_used": 1e2 }';
 		const expected = parse(schemas.toolCall, text);
 		expect(parse(schemas.toolCall, new TextEncoder().encode(text))).toEqual(expected);
 		expect(validate(schemas.toolCall, JSON.parse(text))).toEqual(expected);

@@ -35,7 +35,9 @@ async function barriers(page: Page): Promise<string[]> {
 	return page.evaluate(async () => {
 		// @ts-expect-error: axe was put there above
 		const { violations } = await window.axe.run();
-		return violations.map((violation: { id: string; nodes: { html: string }[] }) => `${violation.id}: ${violation.nodes[0]?.html}`);
+		return violations.map(
+			(violation: { id: string; nodes: { html: string }[] }) => `${violation.id}: ${violation.nodes[0]?.html}`,
+		);
 	});
 }
 

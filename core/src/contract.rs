@@ -28,5 +28,8 @@ pub const fn contract() -> Contract {
 /// The value of the `Legis-Contract` header.
 #[must_use]
 pub fn header() -> String {
-    format!("{}; fingerprint=\"{FINGERPRINT}\"", env!("CARGO_PKG_VERSION"))
+    format!(
+        "{}; fingerprint=\"{FINGERPRINT}\"",
+        env!("CARGO_PKG_VERSION")
+    )
 }

@@ -346,12 +346,7 @@ fn refuse(
 
 /// The cheapest larger plan that would have admitted the call, had the account been on it: usage of the period is
 /// carried. Nobody is advised to a smaller plan, even where an unused one-time allowance would do for a while.
-fn suggest(
-    entitlement: &Entitlement,
-    usage: &Usage,
-    cost: Cost,
-    now: Timestamp,
-) -> Option<PlanId> {
+fn suggest(entitlement: &Entitlement, usage: &Usage, cost: Cost, now: Timestamp) -> Option<PlanId> {
     let current = entitlement.plan_at(now);
     plan::cheapest(|plan| {
         if plan <= current {

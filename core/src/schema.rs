@@ -1,6 +1,6 @@
 //! The schemas of payloads as data, and the single-pass reader that holds a text to them.
 //!
-//! The tables ([`tables`]) are generated from the garde attributes of [`crate::payload`] and its like by
+//! The tables (`tables.rs`) are generated from the garde attributes of [`crate::payload`] and its like by
 //! `cargo xtask generate`; nothing about a payload is written here.
 
 mod reader;

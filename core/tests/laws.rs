@@ -109,7 +109,10 @@ fn a_monthly_allowance_renews_at_the_anchor_and_a_one_time_allowance_never() {
     let free = Entitlement::free(anchor);
     let mut usage = Usage::none(anchor);
     assert_eq!(admitted(&free, &mut usage, 200, anchor), 100);
-    assert_eq!(admitted(&free, &mut usage, 200, at("2099-01-01T00:00:00Z")), 0);
+    assert_eq!(
+        admitted(&free, &mut usage, 200, at("2099-01-01T00:00:00Z")),
+        0
+    );
 }
 
 #[test]
@@ -127,9 +130,15 @@ fn what_was_used_of_the_free_calls_stays_used_after_an_upgrade_and_a_return() {
     let mut usage = Usage::none(start);
     admitted(&Entitlement::free(start), &mut usage, 70, start);
     let paid = at("2026-02-01T00:00:00Z");
-    assert_eq!(admitted(&on(PlanId::Developer, paid), &mut usage, 5_000, paid), 1_000);
+    assert_eq!(
+        admitted(&on(PlanId::Developer, paid), &mut usage, 5_000, paid),
+        1_000
+    );
     let back = at("2026-06-01T00:00:00Z");
-    assert_eq!(admitted(&Entitlement::free(start), &mut usage, 500, back), 30);
+    assert_eq!(
+        admitted(&Entitlement::free(start), &mut usage, 500, back),
+        30
+    );
 }
 
 #[test]
@@ -139,9 +148,15 @@ fn down_and_up_again_inside_one_period_yields_nothing_extra() {
     admitted(&on(PlanId::Developer, anchor), &mut usage, 1_000, anchor);
     let again = at("2026-01-20T00:00:00Z");
     // Cancelled at once and subscribed anew: Stripe gives a new anchor, the running period does not care.
-    assert_eq!(admitted(&on(PlanId::Developer, again), &mut usage, 10, again), 0);
+    assert_eq!(
+        admitted(&on(PlanId::Developer, again), &mut usage, 10, again),
+        0
+    );
     let old_end = at("2026-02-10T00:00:00Z");
-    assert_eq!(admitted(&on(PlanId::Developer, again), &mut usage, 5_000, old_end), 1_000);
+    assert_eq!(
+        admitted(&on(PlanId::Developer, again), &mut usage, 5_000, old_end),
+        1_000
+    );
 }
 
 #[test]
@@ -154,7 +169,10 @@ fn a_scheduled_change_holds_from_its_moment_on() {
         }),
         ..on(PlanId::Professional, at("2026-01-10T00:00:00Z"))
     };
-    assert_eq!(entitlement.plan_at(change.plus_millis(-1)), PlanId::Professional);
+    assert_eq!(
+        entitlement.plan_at(change.plus_millis(-1)),
+        PlanId::Professional
+    );
     assert_eq!(entitlement.plan_at(change), PlanId::Free);
 }
 
@@ -258,7 +276,10 @@ fn past_due_is_entitled_for_the_grace_and_free_after_it() {
             version: 3,
         };
         let entitlement = entitlement(&subscription, Grace::from_days(days).unwrap());
-        assert_eq!(entitlement.plan_at(at(end).plus_millis(-1)), PlanId::Developer);
+        assert_eq!(
+            entitlement.plan_at(at(end).plus_millis(-1)),
+            PlanId::Developer
+        );
         assert_eq!(entitlement.plan_at(at(end)), PlanId::Free);
     }
     assert_eq!(Grace::from_days(3), None);
@@ -276,18 +297,17 @@ fn a_status_nobody_knows_keeps_the_plan() {
         version: 3,
     };
     let entitlement = entitlement(&subscription, Grace::default());
-    assert_eq!(entitlement.plan_at(at("2030-01-01T00:00:00Z")), PlanId::Professional);
+    assert_eq!(
+        entitlement.plan_at(at("2030-01-01T00:00:00Z")),
+        PlanId::Professional
+    );
 }
 
 #[test]
 fn any_known_name_resolves_and_no_other_does() {
     for plan in plans() {
         for name in plan.names {
-            for spelling in [
-                name.to_owned(),
-                name.to_uppercase(),
-                format!("  {name}\n"),
-            ] {
+            for spelling in [name.to_owned(), name.to_uppercase(), format!("  {name}\n")] {
                 assert_eq!(PlanId::resolve(&spelling), Ok(plan.id), "{spelling:?}");
             }
         }

@@ -5,6 +5,7 @@
     clippy::panic,
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
+    clippy::string_slice,
     reason = "a test that fails should stop"
 )]
 
@@ -95,7 +96,9 @@ fn agree<T: for<'de> serde::Deserialize<'de> + Validate<Context = ()>>(
     text: &str,
 ) -> Result<(), TestCaseError> {
     match (oracle::<T>(name, text), reader(name, text)) {
-        (Some(places), Ok(())) => prop_assert!(places.is_empty(), "only garde refuses {text}: {places:?}"),
+        (Some(places), Ok(())) => {
+            prop_assert!(places.is_empty(), "only garde refuses {text}: {places:?}")
+        }
         (Some(expected), Err(places)) => prop_assert_eq!(expected, places, "{}", text),
         (None, Err(_)) => {}
         (None, Ok(())) => prop_assert!(false, "only serde refuses {text}"),
@@ -108,12 +111,47 @@ fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         Just(String::new()),
         prop::sample::select(vec![
-            "ada@example.com", "a@b.co", "a@b", "@b.co", "a..b@c.de", "ä@b.co", "starter", " Pro ", "gold", "web", "mcp",
-            "success", "error", "search-bills", "bad tool", "/api/bills", "/a?b", "GET", "get", "127.0.0.1", "::1",
-            "1.2.3", "https://example.com", "https://example.com/cb", "http://localhost:5173", "http://example.com",
-            "example.eu.auth0.com", "127.0.0.1:8788", "host:0", "openid profile", "two  spaces", "2026-01-31T10:15:30.250Z",
-            "2026-02-30T00:00:00Z", "line\nbreak", "\u{1F600}", "frontend", "mcp_server", "free", "active",
-        ]).prop_map(str::to_owned),
+            "ada@example.com",
+            "a@b.co",
+            "a@b",
+            "@b.co",
+            "a..b@c.de",
+            "ä@b.co",
+            "starter",
+            " Pro ",
+            "gold",
+            "web",
+            "mcp",
+            "success",
+            "error",
+            "search-bills",
+            "bad tool",
+            "/api/bills",
+            "/a?b",
+            "GET",
+            "get",
+            "127.0.0.1",
+            "::1",
+            "1.2.3",
+            "https://example.com",
+            "https://example.com/cb",
+            "http://localhost:5173",
+            "http://example.com",
+            "example.eu.auth0.com",
+            "127.0.0.1:8788",
+            "host:0",
+            "openid profile",
+            "two  spaces",
+            "2026-01-31T10:15:30.250Z",
+            "2026-02-30T00:00:00Z",
+            "line\nbreak",
+            "\u{1F600}",
+            "frontend",
+            "mcp_server",
+            "free",
+            "active",
+        ])
+        .prop_map(str::to_owned),
         "[a-z]{1,12}",
         (0_usize..260).prop_map(|length| "é".repeat(length)),
         "\\PC{0,20}",
@@ -125,8 +163,18 @@ fn number() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(|number| json!(number)),
         (-5_i64..700).prop_map(|number| json!(number)),
         prop::sample::select(vec![
-            json!(86_400_000), json!(86_400_001), json!(1_000_000_000), json!(1_000_000_001), json!(1.0), json!(1.5),
-            json!(-0.0), json!(9_007_199_254_740_991_u64), json!(9_007_199_254_740_992_u64), json!(1e300), json!(99), json!(600),
+            json!(86_400_000),
+            json!(86_400_001),
+            json!(1_000_000_000),
+            json!(1_000_000_001),
+            json!(1.0),
+            json!(1.5),
+            json!(-0.0),
+            json!(9_007_199_254_740_991_u64),
+            json!(9_007_199_254_740_992_u64),
+            json!(1e300),
+            json!(99),
+            json!(600),
         ]),
     ]
 }
@@ -166,8 +214,12 @@ fn mutated(sound: Value) -> impl Strategy<Value = Value> {
             3 => anything().prop_map(Some),
         ],
     );
-    (Just(sound), prop::collection::vec(change, 0..4), prop::option::weighted(0.1, anything())).prop_map(
-        |(mut document, changes, instead)| {
+    (
+        Just(sound),
+        prop::collection::vec(change, 0..4),
+        prop::option::weighted(0.1, anything()),
+    )
+        .prop_map(|(mut document, changes, instead)| {
             if let Some(members) = document.as_object_mut() {
                 for (name, value) in changes {
                     match value {
@@ -177,8 +229,7 @@ fn mutated(sound: Value) -> impl Strategy<Value = Value> {
                 }
             }
             instead.unwrap_or(document)
-        },
-    )
+        })
 }
 
 /// The same document in another spelling: space, escapes, repeated members, or a broken end.
@@ -189,7 +240,10 @@ fn spelled(document: impl Strategy<Value = Value>) -> impl Strategy<Value = Stri
             0 => serde_json::to_string_pretty(&document).unwrap(),
             1 => text.replace('a', "\\u0061"),
             2 => {
-                let cut = text.char_indices().map(|(at, _)| at).nth(place.index(text.chars().count()));
+                let cut = text
+                    .char_indices()
+                    .map(|(at, _)| at)
+                    .nth(place.index(text.chars().count()));
                 text[..cut.unwrap_or(0)].to_owned()
             }
             3 => text.replacen('{', "{\"status\":\"success\",", 1),
@@ -290,22 +344,32 @@ fn the_violations_do_not_depend_on_the_order_of_members() {
 fn a_hostile_document_yields_a_bounded_list() {
     let members: Vec<String> = (0..50_000).map(|n| format!("\"k{n}\":{n}")).collect();
     let text = format!("{{{}}}", members.join(","));
-    let violations = by_name("registration").unwrap().read(text.as_bytes(), Origin::Text).unwrap_err();
+    let violations = by_name("registration")
+        .unwrap()
+        .read(text.as_bytes(), Origin::Text)
+        .unwrap_err();
     assert_eq!(violations.len(), 100);
 }
 
 #[test]
 fn nesting_is_bounded() {
     let text = format!("{{\"x\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
-    let violations = by_name("account").unwrap().read(text.as_bytes(), Origin::Text).unwrap_err();
+    let violations = by_name("account")
+        .unwrap()
+        .read(text.as_bytes(), Origin::Text)
+        .unwrap_err();
     assert_eq!(violations[0].code.name(), "too_deep");
 }
 
 #[test]
 fn arbitrary_json_is_bounded() {
     let items = vec!["1"; 10_001].join(",");
-    let text = format!("{{\"tool_name\":\"t\",\"status\":\"success\",\"response_data\":[{items}]}}");
-    let violations = by_name("toolCall").unwrap().read(text.as_bytes(), Origin::Text).unwrap_err();
+    let text =
+        format!("{{\"tool_name\":\"t\",\"status\":\"success\",\"response_data\":[{items}]}}");
+    let violations = by_name("toolCall")
+        .unwrap()
+        .read(text.as_bytes(), Origin::Text)
+        .unwrap_err();
     assert_eq!(violations[0].code.name(), "too_complex");
 }
 
@@ -314,8 +378,20 @@ fn what_json_cannot_say_is_refused_where_it_stands() {
     let text = b"{\"tool_name\":\"t\",\"status\":\"success\",\"response_time_ms\":\x01n,\"response_data\":{\"a\":\x01b}}";
     let schema = by_name("toolCall").unwrap();
     let violations = schema.read(text, Origin::Value).unwrap_err();
-    let places: Vec<(String, &str)> = violations.iter().map(|v| (v.pointer(), v.code.name())).collect();
-    assert_eq!(places, [("/response_data".to_owned(), "type"), ("/response_time_ms".to_owned(), "type")]);
+    let places: Vec<(String, &str)> = violations
+        .iter()
+        .map(|v| (v.pointer(), v.code.name()))
+        .collect();
+    assert_eq!(
+        places,
+        [
+            ("/response_data".to_owned(), "type"),
+            ("/response_time_ms".to_owned(), "type")
+        ]
+    );
     // A caller who writes the mark into JSON text is told that it is not JSON.
-    assert_eq!(schema.read(text, Origin::Text).unwrap_err()[0].code.name(), "malformed_json");
+    assert_eq!(
+        schema.read(text, Origin::Text).unwrap_err()[0].code.name(),
+        "malformed_json"
+    );
 }

@@ -1,16 +1,7 @@
 import { ask, constant, planPosition, type Question, recommendedPosition } from "./boundary.ts";
 import { encode } from "./encode.ts";
 import { LegisError } from "./error.ts";
-import type {
-	Account,
-	Contract,
-	Decision,
-	Issue,
-	Meter,
-	Plan,
-	SessionProps,
-	ToolRefusal,
-} from "./types.ts";
+import type { Account, Contract, Decision, Issue, Meter, Plan, SessionProps, ToolRefusal } from "./types.ts";
 
 /** A moment, as the caller has it: a `Date`, an ISO 8601 string in UTC, or milliseconds since 1970. */
 export type Now = Date | string | number;

@@ -40,10 +40,7 @@ export function instantiate(module: WebAssembly.Module): void {
 
 function started(): Exports {
 	if (wasm === undefined) {
-		throw new LegisError(
-			"not_initialized",
-			"legis-edge/slim was used before init(module) was called.",
-		);
+		throw new LegisError("not_initialized", "legis-edge/slim was used before init(module) was called.");
 	}
 	return wasm;
 }
@@ -105,9 +102,7 @@ export function ask(question: Question, request: string): unknown {
 export const Origin = { text: 0, value: 1 } as const;
 
 /** What reading a payload yields: where its values lie, or why it is refused. */
-export type Checked =
-	| { tape: Uint32Array; text: (start: number, end: number) => string }
-	| { issues: unknown };
+export type Checked = { tape: Uint32Array; text: (start: number, end: number) => string } | { issues: unknown };
 
 /** Holds a text to the schema at a position. */
 export function check(

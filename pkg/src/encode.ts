@@ -69,11 +69,7 @@ function writeArray(items: unknown[], depth: number, budget: { left: number }): 
 	return `${text}]`;
 }
 
-function writeMembers(
-	members: Record<string, unknown>,
-	depth: number,
-	budget: { left: number },
-): string {
+function writeMembers(members: Record<string, unknown>, depth: number, budget: { left: number }): string {
 	let text = "{";
 	for (const key of Object.keys(members)) {
 		const value = readMember(members, key);

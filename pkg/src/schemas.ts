@@ -1,21 +1,11 @@
 import { check, memberNames, Origin } from "./boundary.ts";
 import { encode } from "./encode.ts";
 import { build } from "./tape.ts";
-import type {
-	Account,
-	AuthConfig,
-	Issue,
-	PlanFeatures,
-	Registration,
-	ToolCall,
-	UsageRecord,
-} from "./types.ts";
+import type { Account, AuthConfig, Issue, PlanFeatures, Registration, ToolCall, UsageRecord } from "./types.ts";
 import { SCHEMA_NAMES } from "./types.ts";
 
 /** What holding a value to a schema yields. Bad data is a value, never an exception. */
-export type Result<T> =
-	| { readonly ok: true; readonly value: T }
-	| { readonly ok: false; readonly issues: Issue[] };
+export type Result<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly issues: Issue[] };
 
 /** The result that Standard Schema asks for (https://standardschema.dev, version 1). */
 export type StandardResult<T> =

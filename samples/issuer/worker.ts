@@ -78,7 +78,7 @@ async function authorize(url: URL, key: JWK, issuer: string): Promise<Response> 
 
 function signIn(url: URL): string {
 	const hidden = [...url.searchParams]
-		.map(([name, value]) => `<input type="hidden" name="${escape(name)}" value="${escape(value)}">`)
+		.map(([name, value]) => `<input type="hidden" name="${html(name)}" value="${html(value)}">`)
 		.join("");
 	return `<!doctype html><html lang="en"><meta charset="utf-8"><title>Local sign-in</title>
 <body style="font:16px system-ui;max-width:24rem;margin:20vh auto"><h1>Local sign-in</h1>
@@ -86,18 +86,14 @@ function signIn(url: URL): string {
 <button>Sign in</button></form></body></html>`;
 }
 
-function escape(text: string): string {
+function html(text: string): string {
 	return text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
 async function token(request: Request, key: JWK, issuer: string): Promise<Response> {
 	const form = new URLSearchParams(await request.text());
 	try {
-		const { payload } = await jwtVerify(
-			form.get("code") ?? "",
-			await importJWK(publicKey(key), "RS256"),
-			{ issuer },
-		);
+		const { payload } = await jwtVerify(form.get("code") ?? "", await importJWK(publicKey(key), "RS256"), { issuer });
 		const verifier = new TextEncoder().encode(form.get("code_verifier") ?? "");
 		const digest = base64url(await crypto.subtle.digest("SHA-256", verifier));
 		if (digest !== payload.code_challenge || form.get("redirect_uri") !== payload.redirect_uri) {

@@ -26,9 +26,7 @@ export default {
 		}
 		if (id) {
 			const record = records.find((record) => record.id === id);
-			return record === undefined
-				? Response.json({ error: "not_found", id }, { status: 404 })
-				: Response.json(record);
+			return record === undefined ? Response.json({ error: "not_found", id }, { status: 404 }) : Response.json(record);
 		}
 		return Response.json(search(records, url.searchParams));
 	},
@@ -66,9 +64,7 @@ async function simulate(what: string | null, request: Request): Promise<Response
 		return undefined;
 	}
 	const status = Number(what);
-	return status >= 200 && status < 600
-		? Response.json({ simulated: status }, { status })
-		: undefined;
+	return status >= 200 && status < 600 ? Response.json({ simulated: status }, { status }) : undefined;
 }
 
 /** Five events, a fifth of a second apart. */

@@ -5,15 +5,12 @@ import { Plans } from "./plans.tsx";
 import { agrees, finishSignIn, signOut, token } from "./session.ts";
 import { SignUp } from "./sign-up.tsx";
 
-type State =
-	| { at: "starting" }
-	| { at: "visitor"; error?: string }
-	| { at: "user"; account: Account; stale: boolean };
+type State = { at: "starting" } | { at: "visitor"; error?: string } | { at: "user"; account: Account; stale: boolean };
 
 /** The page: plans and sign-up for visitors, usage for users. */
 export function App() {
 	const [state, setState] = useState<State>({ at: "starting" });
-	const [wanted, setWanted] = useState<string>();
+	const [plan, choosePlan] = useState("free");
 
 	const refresh = useCallback(async () => {
 		const bearer = token();
@@ -77,10 +74,10 @@ export function App() {
 					<section className="hero">
 						<h1>The record of Congress, one call away</h1>
 						<p>
-							Bills, members, votes and committees for your code and your AI agents. One allowance
-							for API and MCP, counted exactly, and never a surprise on the bill.
+							Bills, members, votes and committees for your code and your AI agents. One allowance for API and MCP,
+							counted exactly, and never a surprise on the bill.
 						</p>
-						<pre aria-label="Example call">
+						<pre>
 							<code>
 								<b>GET</b> /api/bills?q=infrastructure{"\n"}
 								<b>200</b> Infrastructure Investment and Jobs Act{"\n"}
@@ -92,15 +89,14 @@ export function App() {
 				<Plans
 					current={state.at === "user" ? state.account.entitlement.plan : undefined}
 					choose={(slug) => {
-						setWanted(slug);
+						choosePlan(slug);
 						document.getElementById("email")?.focus();
 					}}
 				/>
-				{state.at === "visitor" && <SignUp wanted={wanted} error={state.error} />}
+				{state.at === "visitor" && <SignUp plan={plan} choosePlan={choosePlan} error={state.error} />}
 			</main>
 			<footer>
-				Prices in US dollars, without tax. Every figure on this page is computed by the code that
-				enforces it.
+				Prices in US dollars, without tax. Every figure on this page is computed by the code that enforces it.
 			</footer>
 		</>
 	);

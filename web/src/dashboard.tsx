@@ -122,9 +122,7 @@ function Shown({ answer, insist, busy }: { answer: Answer; insist: () => void; b
 					<h2>The call was refused</h2>
 					<p>{answer.message}</p>
 					<p className="note">
-						{answer.where === "page"
-							? "Decided in your browser: nothing was sent."
-							: "Answered by the gateway: 429."}
+						{answer.where === "page" ? "Decided in your browser: nothing was sent." : "Answered by the gateway: 429."}
 					</p>
 					<p className="actions">
 						{answer.plan && (

@@ -11,9 +11,7 @@ interface Props {
 /** The price list. Names, prices, savings and allowances come from the package. */
 export function Plans({ current, choose }: Props) {
 	const [interval, setInterval] = useState<Interval>("month");
-	const saving = Math.max(
-		...plans().flatMap((plan) => plan.prices.map((price) => price.savingPercent ?? 0)),
-	);
+	const saving = Math.max(...plans().flatMap((plan) => plan.prices.map((price) => price.savingPercent ?? 0)));
 	return (
 		<section id="plans" aria-labelledby="plans-title">
 			<div className="plans-head">
@@ -51,11 +49,7 @@ export function Plans({ current, choose }: Props) {
 							))}
 						</ul>
 						{current === undefined && plan.prices.length > 0 && (
-							<button
-								type="button"
-								aria-label={`Choose ${plan.name}`}
-								onClick={() => choose(plan.slug)}
-							>
+							<button type="button" aria-label={`Choose ${plan.name}`} onClick={() => choose(plan.slug)}>
 								Choose
 							</button>
 						)}

@@ -1,5 +1,5 @@
 import { plans, schemas, validate } from "legis-edge";
-import { type FormEvent, useEffect, useState } from "react";
+import { type FormEvent, useState } from "react";
 import { signIn } from "./session.ts";
 
 interface Fields {
@@ -9,23 +9,19 @@ interface Fields {
 }
 
 interface Props {
-	wanted: string | undefined;
+	plan: string;
+	choosePlan: (slug: string) => void;
 	error: string | undefined;
 }
 
 /** The sign-up form, held to core's rules while one types: the worker holds the same payload to the same rules. */
-export function SignUp({ wanted, error }: Props) {
-	const [fields, setFields] = useState<Fields>({ email: "", name: "", plan: wanted ?? "free" });
+export function SignUp({ plan, choosePlan, error }: Props) {
+	const [typed, setTyped] = useState({ email: "", name: "" });
 	const [touched, setTouched] = useState<ReadonlySet<string>>(new Set());
 	const [failure, setFailure] = useState(error);
 	const [leaving, setLeaving] = useState(false);
 
-	useEffect(() => {
-		if (wanted !== undefined) {
-			setFields((fields) => ({ ...fields, plan: wanted }));
-		}
-	}, [wanted]);
-
+	const fields: Fields = { ...typed, plan };
 	const result = validate(schemas.registration, present(fields));
 	const issue = (field: keyof Fields) => {
 		if (!touched.has(field)) {
@@ -66,7 +62,7 @@ export function SignUp({ wanted, error }: Props) {
 							required
 							value={fields.email}
 							onBlur={() => fields.email !== "" && touch("email")}
-							onChange={(event) => setFields({ ...fields, email: event.target.value })}
+							onChange={(event) => setTyped({ ...typed, email: event.target.value })}
 						/>
 					)}
 				</Field>
@@ -77,7 +73,7 @@ export function SignUp({ wanted, error }: Props) {
 							autoComplete="name"
 							value={fields.name}
 							onChange={(event) => {
-								setFields({ ...fields, name: event.target.value });
+								setTyped({ ...typed, name: event.target.value });
 								touch("name");
 							}}
 						/>
@@ -85,11 +81,7 @@ export function SignUp({ wanted, error }: Props) {
 				</Field>
 				<Field id="plan" label="Plan" hint="You start free; paying comes later" issue={issue("plan")}>
 					{(described) => (
-						<select
-							{...described}
-							value={fields.plan}
-							onChange={(event) => setFields({ ...fields, plan: event.target.value })}
-						>
+						<select {...described} value={fields.plan} onChange={(event) => choosePlan(event.target.value)}>
 							{plans().map((plan) => (
 								<option key={plan.id} value={plan.slug}>
 									{plan.name}
@@ -119,11 +111,7 @@ interface FieldProps {
 	label: string;
 	hint?: string;
 	issue: string | undefined;
-	children: (described: {
-		id: string;
-		"aria-invalid": boolean;
-		"aria-describedby": string;
-	}) => React.ReactNode;
+	children: (described: { id: string; "aria-invalid": boolean; "aria-describedby": string }) => React.ReactNode;
 }
 
 function Field({ id, label, hint, issue, children }: FieldProps) {

@@ -118,7 +118,12 @@ pub(crate) fn variable(env: &Env, name: &str) -> Outcome<String> {
         .map(|value| value.to_string())
         .ok()
         .filter(|value| !value.is_empty())
-        .ok_or_else(|| Failure::new(Problem::Misconfigured, format!("variable {name} is missing")))
+        .ok_or_else(|| {
+            Failure::new(
+                Problem::Misconfigured,
+                format!("variable {name} is missing"),
+            )
+        })
 }
 
 /// The configured grace; fourteen days when nothing is said.
@@ -127,11 +132,8 @@ pub(crate) fn grace(env: &Env) -> Outcome<Grace> {
         return Ok(Grace::default());
     };
     let days = days.to_string();
-    days.parse()
-        .ok()
-        .and_then(Grace::from_days)
-        .ok_or_else(|| {
-            let reason = format!("GRACE_DAYS is {days}; it must be 0, 2, 7, 14 or 21");
-            Failure::new(Problem::Misconfigured, reason)
-        })
+    days.parse().ok().and_then(Grace::from_days).ok_or_else(|| {
+        let reason = format!("GRACE_DAYS is {days}; it must be 0, 2, 7, 14 or 21");
+        Failure::new(Problem::Misconfigured, reason)
+    })
 }

@@ -42,7 +42,10 @@ impl From<&Value<'_>> for JsValue {
         match value {
             Value::Text(text) | Value::OptionalText(Some(text)) => Self::from_str(text),
             Value::OptionalText(None) => Self::NULL,
-            #[allow(clippy::cast_precision_loss, reason = "moments end in 9999, far below 2^53")]
+            #[allow(
+                clippy::cast_precision_loss,
+                reason = "moments end in 9999, far below 2^53"
+            )]
             Value::Moment(moment) => Self::from_f64(moment.millis() as f64),
             Value::Id(id) => Self::from_f64(f64::from(*id)),
         }
@@ -54,12 +57,16 @@ pub(crate) struct Database(D1Database);
 
 impl Database {
     pub(crate) fn open(env: &Env) -> Outcome<Self> {
-        env.d1("DB").map(Self).map_err(|error| {
-            Failure::new(Problem::Misconfigured, format!("binding DB: {error}"))
-        })
+        env.d1("DB")
+            .map(Self)
+            .map_err(|error| Failure::new(Problem::Misconfigured, format!("binding DB: {error}")))
     }
 
-    pub(crate) fn statement(&self, sql: &str, values: &[Value<'_>]) -> Outcome<D1PreparedStatement> {
+    pub(crate) fn statement(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+    ) -> Outcome<D1PreparedStatement> {
         let values: Vec<JsValue> = values.iter().map(JsValue::from).collect();
         let statement = self.0.prepare(sql);
         if values.is_empty() {
@@ -69,7 +76,10 @@ impl Database {
     }
 
     /// Runs the statements as one transaction.
-    pub(crate) async fn batch(&self, statements: Vec<D1PreparedStatement>) -> Outcome<Vec<D1Result>> {
+    pub(crate) async fn batch(
+        &self,
+        statements: Vec<D1PreparedStatement>,
+    ) -> Outcome<Vec<D1Result>> {
         within(TIME_LIMIT, Dependency::Database, self.0.batch(statements))
             .await?
             .map_err(failed)
@@ -85,7 +95,10 @@ pub(crate) fn rows<T: DeserializeOwned>(what: &str, result: Option<&D1Result>) -
 }
 
 /// The one row of a result that has at most one.
-pub(crate) fn row<T: DeserializeOwned>(what: &str, result: Option<&D1Result>) -> Outcome<Option<T>> {
+pub(crate) fn row<T: DeserializeOwned>(
+    what: &str,
+    result: Option<&D1Result>,
+) -> Outcome<Option<T>> {
     Ok(rows(what, result)?.into_iter().next())
 }
 

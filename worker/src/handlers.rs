@@ -83,7 +83,10 @@ async fn share(headers: &Headers, origin: &str, env: &Env) -> Result<()> {
 /// What a page of another origin may send.
 fn preflight() -> Outcome<Response> {
     let headers = Headers::new();
-    headers.set("Access-Control-Allow-Methods", "GET, HEAD, POST, PATCH, DELETE")?;
+    headers.set(
+        "Access-Control-Allow-Methods",
+        "GET, HEAD, POST, PATCH, DELETE",
+    )?;
     headers.set(
         "Access-Control-Allow-Headers",
         "Authorization, Content-Type, Idempotency-Key, Traceparent",
@@ -252,11 +255,16 @@ fn flag(query: &str, name: &str) -> Outcome<Flag> {
     match value {
         Some("true" | "1") => Ok(Flag::On),
         None | Some("false" | "0") => Ok(Flag::Off),
-        Some(_) => Err(Problem::InvalidParameter("check_billing_cycle must be true or false.").into()),
+        Some(_) => {
+            Err(Problem::InvalidParameter("check_billing_cycle must be true or false.").into())
+        }
     }
 }
 
-fn merge<T: serde::Serialize>(answer: &mut serde_json::Map<String, Value>, part: &T) -> Outcome<()> {
+fn merge<T: serde::Serialize>(
+    answer: &mut serde_json::Map<String, Value>,
+    part: &T,
+) -> Outcome<()> {
     match serde_json::to_value(part) {
         Ok(Value::Object(members)) => {
             answer.extend(members);
@@ -317,10 +325,16 @@ async fn limited(request: &mut Request) -> Outcome<Vec<u8>> {
 /// Violations as the problem they are: text that is not JSON at all is another kind than JSON that breaks rules.
 fn refused(violations: Violations) -> Failure {
     use legis_core::violation::Code;
-    let malformed = violations
+    let malformed = violations.iter().any(|violation| {
+        matches!(
+            violation.code,
+            Code::Malformed { .. } | Code::TooDeep { .. }
+        )
+    });
+    let codes: Vec<&str> = violations
         .iter()
-        .any(|violation| matches!(violation.code, Code::Malformed { .. } | Code::TooDeep { .. }));
-    let codes: Vec<&str> = violations.iter().map(|violation| violation.code.name()).collect();
+        .map(|violation| violation.code.name())
+        .collect();
     let reason = codes.join(" ");
     let problem = if malformed {
         Problem::MalformedJson(violations)

@@ -42,13 +42,18 @@ pub(crate) async fn authenticate(
     let issuer = token
         .claimed_issuer()
         .ok_or_else(|| refuse(Unauthenticated::Issuer))?;
-    let config = trusting(&configuration.issuers, &issuer)
-        .ok_or_else(|| refuse(Unauthenticated::Issuer))?;
+    let config =
+        trusting(&configuration.issuers, &issuer).ok_or_else(|| refuse(Unauthenticated::Issuer))?;
     let key = key(config.auth0_domain.as_str(), &token).await?;
     if !signature::fits(&key, token.signed, &token.signature).await? {
         return Err(refuse(Unauthenticated::Signature));
     }
-    claims::verify(&token.into_claims_json(), &configuration.issuers, clock::now()).map_err(refuse)
+    claims::verify(
+        &token.into_claims_json(),
+        &configuration.issuers,
+        clock::now(),
+    )
+    .map_err(refuse)
 }
 
 /// The published key that a token names.

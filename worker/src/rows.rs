@@ -150,8 +150,9 @@ struct AuthConfigJson<'r> {
 impl AuthConfigRow {
     pub(crate) fn decode(&self) -> Outcome<AuthConfig> {
         let json = |column: &str, text: &str| {
-            serde_json::from_str(text)
-                .map_err(|error| Failure::corrupt("row of auth_config", format!("{column}: {error}")))
+            serde_json::from_str(text).map_err(|error| {
+                Failure::corrupt("row of auth_config", format!("{column}: {error}"))
+            })
         };
         let row = AuthConfigJson {
             config_name: &self.config_name,

@@ -15,9 +15,7 @@ fn fault(error: JsValue) -> Failure {
 }
 
 fn object(json: &str) -> Outcome<js_sys::Object> {
-    JSON::parse(json)
-        .map(JsCast::unchecked_into)
-        .map_err(fault)
+    JSON::parse(json).map(JsCast::unchecked_into).map_err(fault)
 }
 
 /// Whether `signature` over `signed` was made with `key`.
@@ -37,7 +35,9 @@ pub(crate) async fn fits(key: &RsaKey, signed: &[u8], signature: &[u8]) -> Outco
     let key: CryptoKey = key.unchecked_into();
     let (signature, signed) = (Uint8Array::from(signature), Uint8Array::from(signed));
     let verify = subtle
-        .verify_with_object_and_buffer_source_and_buffer_source(&algorithm, &key, &signature, &signed)
+        .verify_with_object_and_buffer_source_and_buffer_source(
+            &algorithm, &key, &signature, &signed,
+        )
         .map_err(fault)?;
     let verdict = JsFuture::from(verify).await.map_err(fault)?;
     Ok(verdict.is_truthy())

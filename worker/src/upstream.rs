@@ -12,7 +12,9 @@ use legis_core::refusal;
 use std::time::Duration;
 use uuid::Uuid;
 use wasm_bindgen::JsValue;
-use worker::{AbortController, Context, Env, Fetch, Headers, Request, RequestInit, RequestRedirect, Response};
+use worker::{
+    AbortController, Context, Env, Fetch, Headers, Request, RequestInit, RequestRedirect, Response,
+};
 
 /// How long the data service may take to begin its answer.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -117,7 +119,13 @@ async fn send(Outbound(request): Outbound) -> Outcome<Response> {
     let abort = AbortController::default();
     let signal = abort.signal();
     let fetch = Fetch::Request(request);
-    match within(TIME_LIMIT, Dependency::Upstream, fetch.send_with_signal(&signal)).await {
+    match within(
+        TIME_LIMIT,
+        Dependency::Upstream,
+        fetch.send_with_signal(&signal),
+    )
+    .await
+    {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(error)) => Err(Failure::new(Problem::BadGateway, error.to_string())),
         Err(late) => {
@@ -131,7 +139,10 @@ async fn send(Outbound(request): Outbound) -> Outcome<Response> {
 fn inbound(response: Response, metered: &[(&str, String)]) -> Outcome<Response> {
     let headers = Headers::new();
     for (name, value) in response.headers().entries() {
-        if !KEPT_BACK.iter().any(|kept| kept.eq_ignore_ascii_case(&name)) {
+        if !KEPT_BACK
+            .iter()
+            .any(|kept| kept.eq_ignore_ascii_case(&name))
+        {
             headers.append(&name, &value)?;
         }
     }

@@ -14,13 +14,43 @@ pub fn all() -> Result<()> {
     setup::node()?;
     let wasm32 = setup::wasm32()?;
     generate::write()?;
-    let package = stamped("package", &["core", "wasm", "pkg", "xtask/src", "Cargo.toml", "Cargo.lock", "package-lock.json"], || {
-        package(&wasm32)
-    })?;
-    let worker = stamped("worker", &["core", "worker", "xtask/src", "Cargo.toml", "Cargo.lock", "package-lock.json"], || {
-        worker(&wasm32)
-    })?;
-    let page = stamped("page", &["core", "wasm", "pkg", "web", "Cargo.lock", "package-lock.json"], page)?;
+    let package = stamped(
+        "package",
+        &[
+            "core",
+            "wasm",
+            "pkg",
+            "xtask/src",
+            "Cargo.toml",
+            "Cargo.lock",
+            "package-lock.json",
+        ],
+        || package(&wasm32),
+    )?;
+    let worker = stamped(
+        "worker",
+        &[
+            "core",
+            "worker",
+            "xtask/src",
+            "Cargo.toml",
+            "Cargo.lock",
+            "package-lock.json",
+        ],
+        || worker(&wasm32),
+    )?;
+    let page = stamped(
+        "page",
+        &[
+            "core",
+            "wasm",
+            "pkg",
+            "web",
+            "Cargo.lock",
+            "package-lock.json",
+        ],
+        page,
+    )?;
     if package || worker || page {
         sizes()?;
     }
@@ -34,7 +64,11 @@ pub fn sizes() -> Result<()> {
     let inline = gzip(&fs::read(root.join("pkg/dist/index.js"))?)?;
     let worker = gzip(&fs::read(root.join("worker/build/worker.wasm"))?)?
         + gzip(&fs::read(root.join("worker/build/glue.js"))?)?;
-    println!("  npm package: {} kB gzip with the module inlined ({} kB the module alone)", kb(inline), kb(module));
+    println!(
+        "  npm package: {} kB gzip with the module inlined ({} kB the module alone)",
+        kb(inline),
+        kb(module)
+    );
     println!("  worker:      {} kB gzip", kb(worker));
     Ok(())
 }
@@ -78,7 +112,10 @@ fn worker(wasm32: &Wasm32) -> Result<()> {
     fs::create_dir_all(&build)?;
     optimise(&module.wasm, &build.join("worker.wasm"), "-Oz")?;
     fs::write(build.join("glue.js"), module.glue)?;
-    copy(&paths::root().join("target/bindgen/snippets"), &build.join("snippets"))
+    copy(
+        &paths::root().join("target/bindgen/snippets"),
+        &build.join("snippets"),
+    )
 }
 
 /// JavaScript that crates bring; the glue imports it by its place beside it.
@@ -137,14 +174,20 @@ fn bindgen(module: &Path, flavour: Flavour) -> Result<Bound> {
     let wasm = fs::read(folder.join("module_bg.wasm"))?;
     let glue = match flavour {
         Flavour::Package => {
-            ensure!(!folder.join("snippets").exists(), "the npm package must not need JavaScript of crates");
+            ensure!(
+                !folder.join("snippets").exists(),
+                "the npm package must not need JavaScript of crates"
+            );
             String::new()
         }
         Flavour::Worker => {
             // The bundler of wrangler knows `import`, not yet `import source`; for a module of workerd both are the same.
             let glue = fs::read_to_string(folder.join("module.js"))?;
             let import = "import source wasmModule from \"./module_bg.wasm\";";
-            ensure!(glue.contains(import), "wasm-bindgen writes its import differently now");
+            ensure!(
+                glue.contains(import),
+                "wasm-bindgen writes its import differently now"
+            );
             glue.replace(import, "import wasmModule from \"./worker.wasm\";")
         }
     };

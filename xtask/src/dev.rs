@@ -21,7 +21,8 @@ pub const PORT: u16 = 8787;
 
 /// The audience of the local deployment's tokens.
 const AUDIENCE: &str = "urn:legis-api";
-const SCOPE: &str = "openid profile email offline_access read:bills read:members read:votes read:committees";
+const SCOPE: &str =
+    "openid profile email offline_access read:bills read:members read:votes read:committees";
 
 /// What `token` must know of the last start.
 #[derive(Serialize, Deserialize)]
@@ -107,11 +108,16 @@ fn announce(ports: &Ports, state: &Path, start: Instant) {
     println!("  issuer        http://127.0.0.1:{}/", ports.issuer);
     println!("  data service  http://127.0.0.1:{}/bills", ports.upstream);
     println!("  state         {} (log: dev.log)", paths::short(state));
-    println!("\nReady in {:.1} s. Ctrl-C stops everything.\n", start.elapsed().as_secs_f32());
+    println!(
+        "\nReady in {:.1} s. Ctrl-C stops everything.\n",
+        start.elapsed().as_secs_f32()
+    );
     println!("Try, in another terminal:");
     println!("  TOKEN=$(cargo xtask token --sub 'local|ada' --email ada@example.com)");
     println!("  curl -X POST -H \"Authorization: Bearer $TOKEN\" {gateway}/api/users/register");
-    println!("  curl -i -H \"Authorization: Bearer $TOKEN\" '{gateway}/api/bills?q=infrastructure'");
+    println!(
+        "  curl -i -H \"Authorization: Bearer $TOKEN\" '{gateway}/api/bills?q=infrastructure'"
+    );
     let _ = std::io::stdout().flush();
 }
 
@@ -135,7 +141,10 @@ pub fn token(asked: Token, state: &Path) -> Result<()> {
     let issuer = fs::read(state.join("local.json"))
         .ok()
         .and_then(|json| serde_json::from_slice::<Local>(&json).ok())
-        .map_or_else(|| format!("http://127.0.0.1:{}/", PORT + 1), |local| local.issuer);
+        .map_or_else(
+            || format!("http://127.0.0.1:{}/", PORT + 1),
+            |local| local.issuer,
+        );
     let grant = serde_json::json!({
         "issuer": issuer,
         "audience": AUDIENCE,
@@ -157,7 +166,11 @@ pub fn token(asked: Token, state: &Path) -> Result<()> {
         .collect();
     let printed = output(
         command("node")
-            .args(["--disable-warning=ExperimentalWarning", "samples/issuer/cli.ts", "token"])
+            .args([
+                "--disable-warning=ExperimentalWarning",
+                "samples/issuer/cli.ts",
+                "token",
+            ])
             .arg(key_file(&state))
             .arg(serde_json::Value::Object(grant).to_string()),
     )?;
@@ -175,7 +188,11 @@ fn issuer_key(state: &Path) -> Result<String> {
         report::step("Making a key for the local issuer");
         quiet(
             command("node")
-                .args(["--disable-warning=ExperimentalWarning", "samples/issuer/cli.ts", "key"])
+                .args([
+                    "--disable-warning=ExperimentalWarning",
+                    "samples/issuer/cli.ts",
+                    "key",
+                ])
                 .arg(&file),
         )?;
     }
@@ -197,7 +214,11 @@ fn prepare_database(state: &Path, ports: &Ports) -> Result<()> {
         digest.update(fs::read(name)?);
     }
     digest.update(&seed);
-    let wanted: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let wanted: String = digest
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let stamp = state.join("database.stamp");
     if fs::read_to_string(&stamp).ok().as_deref() == Some(&wanted) {
         return Ok(());
@@ -208,7 +229,11 @@ fn prepare_database(state: &Path, ports: &Ports) -> Result<()> {
     let file = state.join("auth_config.sql");
     fs::write(&file, seed)?;
     report::timed("Trusting the local issuer", || {
-        quiet(d1().args(["execute", "DB", "--file"]).arg(&file).args(local(state)))
+        quiet(
+            d1().args(["execute", "DB", "--file"])
+                .arg(&file)
+                .args(local(state)),
+        )
     })?;
     fs::write(stamp, wanted)?;
     Ok(())
@@ -232,8 +257,14 @@ fn local(state: &Path) -> Vec<std::ffi::OsString> {
 
 /// The local issuer is just another row.
 fn auth_config_sql(ports: &Ports) -> String {
-    let pages = format!("[\"http://localhost:{0}\",\"http://127.0.0.1:{0}\"]", ports.gateway);
-    let callbacks = format!("[\"http://localhost:{0}/\",\"http://127.0.0.1:{0}/\"]", ports.gateway);
+    let pages = format!(
+        "[\"http://localhost:{0}\",\"http://127.0.0.1:{0}\"]",
+        ports.gateway
+    );
+    let callbacks = format!(
+        "[\"http://localhost:{0}/\",\"http://127.0.0.1:{0}/\"]",
+        ports.gateway
+    );
     let row = |name: &str, client: &str| {
         format!(
             "('{name}', '127.0.0.1:{}', '{client}', '{AUDIENCE}', '{SCOPE}', '{callbacks}', '{callbacks}', '{pages}', 1)",
@@ -278,13 +309,28 @@ impl Services {
         samples
             .args(["serve", "samples/local.capnp"])
             .arg(format!("--socket-addr=issuer=127.0.0.1:{}", ports.issuer))
-            .arg(format!("--socket-addr=upstream=127.0.0.1:{}", ports.upstream))
+            .arg(format!(
+                "--socket-addr=upstream=127.0.0.1:{}",
+                ports.upstream
+            ))
             .env("ISSUER_KEY", key);
         services.spawn("sample services", samples, &log)?;
         let mut gateway = command("wrangler");
         gateway
-            .args(["dev", "--config", "worker/wrangler.jsonc", "--local", "--ip", "127.0.0.1"])
-            .args(["--port", &ports.gateway.to_string(), "--inspector-port", "0"])
+            .args([
+                "dev",
+                "--config",
+                "worker/wrangler.jsonc",
+                "--local",
+                "--ip",
+                "127.0.0.1",
+            ])
+            .args([
+                "--port",
+                &ports.gateway.to_string(),
+                "--inspector-port",
+                "0",
+            ])
             .arg("--show-interactive-dev-session=false")
             .arg("--persist-to")
             .arg(state)
@@ -310,7 +356,11 @@ impl Services {
     fn check(&mut self, log: &Path) -> Result<()> {
         for (name, child) in &mut self.0 {
             if let Some(status) = child.try_wait()? {
-                bail!("the {name} ended ({status}). The end of {}:\n{}", paths::short(log), tail(log));
+                bail!(
+                    "the {name} ended ({status}). The end of {}:\n{}",
+                    paths::short(log),
+                    tail(log)
+                );
             }
         }
         Ok(())
@@ -337,7 +387,9 @@ impl Services {
 impl Drop for Services {
     fn drop(&mut self) {
         for (_, child) in &self.0 {
-            let _ = Command::new("kill").args(["-TERM", "--", &format!("-{}", child.id())]).output();
+            let _ = Command::new("kill")
+                .args(["-TERM", "--", &format!("-{}", child.id())])
+                .output();
         }
         let start = Instant::now();
         for (_, child) in &mut self.0 {
@@ -345,7 +397,9 @@ impl Drop for Services {
                 std::thread::sleep(Duration::from_millis(50));
             }
             // What did not end by itself; killing only the leader would leave its children serving.
-            let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", child.id())]).output();
+            let _ = Command::new("kill")
+                .args(["-KILL", "--", &format!("-{}", child.id())])
+                .output();
             let _ = child.wait();
         }
     }
@@ -354,8 +408,14 @@ impl Drop for Services {
 /// The status of a local GET, if there is an answer.
 fn get(port: u16, path: &str) -> Option<u16> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost:{port}\r\n\r\n").ok()?;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .ok()?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.0\r\nHost: localhost:{port}\r\n\r\n"
+    )
+    .ok()?;
     let mut answer = String::new();
     stream.take(64).read_to_string(&mut answer).ok()?;
     answer.split(' ').nth(1)?.parse().ok()

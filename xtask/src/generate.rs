@@ -175,11 +175,7 @@ fn node(schema: &Value, names: &mut Vec<String>) -> Result<String> {
 fn choices(schema: &Value) -> Option<Vec<&str>> {
     let values = match (&schema["enum"], &schema["oneOf"], &schema["const"]) {
         (Value::Array(values), _, _) => values.iter().filter_map(Value::as_str).collect(),
-        (_, Value::Array(options), _) => options
-            .iter()
-            .filter_map(|option| choices(option))
-            .flatten()
-            .collect(),
+        (_, Value::Array(options), _) => options.iter().filter_map(choices).flatten().collect(),
         (_, _, Value::String(value)) => vec![value.as_str()],
         _ => return None,
     };
@@ -188,17 +184,23 @@ fn choices(schema: &Value) -> Option<Vec<&str>> {
 
 fn object(schema: &Value, names: &mut Vec<String>) -> Result<String> {
     let properties = schema["properties"].as_object().context("no properties")?;
-    ensure!(properties.len() <= 64, "the reader marks at most 64 members");
+    ensure!(
+        properties.len() <= 64,
+        "the reader marks at most 64 members"
+    );
     let required: Vec<&str> = schema["required"]
         .as_array()
         .map(|names| names.iter().filter_map(Value::as_str).collect())
         .unwrap_or_default();
     let mut fields = String::new();
     for (name, schema) in properties {
-        let index = names.iter().position(|known| known == name).unwrap_or_else(|| {
-            names.push(name.clone());
-            names.len() - 1
-        });
+        let index = names
+            .iter()
+            .position(|known| known == name)
+            .unwrap_or_else(|| {
+                names.push(name.clone());
+                names.len() - 1
+            });
         let presence = if required.contains(&name.as_str()) {
             "Required"
         } else {

@@ -3,10 +3,12 @@
 mod build;
 mod dev;
 mod generate;
+mod lint;
 mod paths;
 mod process;
 mod report;
 mod setup;
+mod test;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -59,10 +61,19 @@ enum Task {
         #[arg(long, value_name = "DIR", default_value = dev::STATE)]
         state: PathBuf,
     },
+    /// Prove it: every suite, or the named ones
+    Test {
+        /// lint, generated, core, package, schema, gateway, agreement, page
+        names: Vec<String>,
+    },
     /// Build pkg/dist, the worker's bundle and the page
     Build,
     /// Write what is derived from core: the reader's tables, the TypeScript types, the plan rows
     Generate,
+    /// Format Rust and TypeScript
+    Fmt,
+    /// Check formatting, clippy, types and docs
+    Lint,
 }
 
 fn main() -> ExitCode {
@@ -102,5 +113,8 @@ fn run(task: Task) -> anyhow::Result<()> {
         ),
         Task::Build => build::all(),
         Task::Generate => generate::write(),
+        Task::Test { names } => test::run(&names),
+        Task::Fmt => lint::format(),
+        Task::Lint => build::all().and_then(|()| lint::run()).map(drop),
     }
 }

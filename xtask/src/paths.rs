@@ -10,12 +10,10 @@ pub fn root() -> PathBuf {
         .unwrap_or_default()
 }
 
-/// Programs that npm installed.
-pub fn bin(name: &str) -> PathBuf {
-    root().join("node_modules/.bin").join(name)
-}
-
 /// A path as people read it: relative to the root where it lies below.
 pub fn short(path: &Path) -> String {
-    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+    path.strip_prefix(root())
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }

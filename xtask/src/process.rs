@@ -3,7 +3,7 @@
 use crate::paths;
 use anyhow::{Context, Result, bail};
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -35,7 +35,11 @@ pub fn quiet(command: &mut Command) -> Result<()> {
     if !output.status.success() {
         let stdout = String::from_utf8_lossy(&output.stdout);
         let stderr = String::from_utf8_lossy(&output.stderr);
-        bail!("{shown} failed\n{}\n{}", stdout.trim_end(), stderr.trim_end());
+        bail!(
+            "{shown} failed\n{}\n{}",
+            stdout.trim_end(),
+            stderr.trim_end()
+        );
     }
     Ok(())
 }
@@ -47,6 +51,23 @@ pub fn shown(command: &mut Command) -> Result<bool> {
         .status()
         .with_context(|| format!("cannot start {shown}"))?;
     Ok(status.success())
+}
+
+/// Runs to the end, showing the lines that `keep` wants; whether it succeeded.
+pub fn filter_lines(command: &mut Command, mut keep: impl FnMut(&str) -> bool) -> Result<bool> {
+    let shown = show(command);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start {shown}"))?;
+    let stdout = child.stdout.take().context("no standard output")?;
+    for line in BufReader::new(stdout).lines() {
+        let line = line?;
+        if keep(&line) {
+            eprintln!("  {line}");
+        }
+    }
+    Ok(child.wait()?.success())
 }
 
 /// What the program prints.
@@ -84,6 +105,10 @@ pub fn filter(program: &str, arguments: &[&str], input: &str) -> Result<String> 
 
 fn show(command: &Command) -> String {
     let mut words = vec![paths::short(command.get_program().as_ref())];
-    words.extend(command.get_args().map(|word| word.to_string_lossy().into_owned()));
+    words.extend(
+        command
+            .get_args()
+            .map(|word| word.to_string_lossy().into_owned()),
+    );
     words.join(" ")
 }

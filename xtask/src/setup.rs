@@ -52,16 +52,29 @@ impl Wasm32 {
 pub fn node() -> Result<()> {
     let root = paths::root();
     let mut digest = Sha256::new();
-    for file in ["package.json", "package-lock.json", "pkg/package.json", "web/package.json", "samples/package.json", "tests/package.json"] {
+    for file in [
+        "package.json",
+        "package-lock.json",
+        "pkg/package.json",
+        "web/package.json",
+        "samples/package.json",
+        "tests/package.json",
+    ] {
         digest.update(fs::read(root.join(file)).unwrap_or_default());
     }
-    let wanted: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let wanted: String = digest
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let stamp = root.join("node_modules/.legis-installed");
     if fs::read_to_string(&stamp).ok().as_deref() == Some(&wanted) {
         return Ok(());
     }
     if Command::new("npm").arg("--version").output().is_err() {
-        bail!("npm is not installed.\n  Install Node.js (any version that has npm 10 or later) from your system's packages, then run this again.");
+        bail!(
+            "npm is not installed.\n  Install Node.js (any version that has npm 10 or later) from your system's packages, then run this again."
+        );
     }
     report::step("Installing the npm packages of package-lock.json");
     // Not `npm ci`: it refuses a lock file made where the packages of other platforms could not be seen.
@@ -74,7 +87,9 @@ pub fn node() -> Result<()> {
         .and_then(|major| major.parse().ok())
         .unwrap_or(0);
     if major < 22 {
-        bail!("node_modules/.bin/node is {version}, but wrangler needs 22 or later.\n  Delete node_modules and run this again; if it stays, install Node.js 22 or later.");
+        bail!(
+            "node_modules/.bin/node is {version}, but wrangler needs 22 or later.\n  Delete node_modules and run this again; if it stays, install Node.js 22 or later."
+        );
     }
     fs::write(&stamp, wanted).context("cannot write to node_modules")
 }
@@ -96,7 +111,9 @@ pub fn wasm32() -> Result<Wasm32> {
         }
     }
     if !has_target(DEBIAN_RUSTC) {
-        report::step("rustup cannot reach its server; building the wasm32 library from Debian's source");
+        report::step(
+            "rustup cannot reach its server; building the wasm32 library from Debian's source",
+        );
         build_from_debian().map_err(|error| {
             anyhow::anyhow!(
                 "The wasm32 target is missing and could not be set up.\n  Either: rustup target add {TARGET}\n  \
@@ -125,7 +142,9 @@ fn target_libdir(rustc: &str) -> Option<PathBuf> {
         .args(["--print", "target-libdir", "--target", TARGET])
         .output()
         .ok()?;
-    Some(PathBuf::from(String::from_utf8(printed.stdout).ok()?.trim()))
+    Some(PathBuf::from(
+        String::from_utf8(printed.stdout).ok()?.trim(),
+    ))
 }
 
 /// Debian packages a compiler with the source of its library, but not the library for wasm32.
@@ -153,7 +172,11 @@ fn build_from_debian() -> Result<()> {
     fs::create_dir_all(&library)?;
     for entry in fs::read_dir(folder.join("target").join(TARGET).join("release/deps"))? {
         let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         if name.ends_with(".rlib") && !name.starts_with("libempty-") {
             fs::copy(&path, library.join(name))?;
         }
@@ -163,7 +186,11 @@ fn build_from_debian() -> Result<()> {
 
 /// The browser of the tests.
 pub fn chromium() -> Result<PathBuf> {
-    let known = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+    let known = [
+        "/usr/bin/chromium",
+        "/usr/bin/chromium-browser",
+        "/usr/bin/google-chrome",
+    ];
     let given = std::env::var_os("CHROMIUM_BIN").map(PathBuf::from);
     let find = || {
         given

@@ -129,7 +129,10 @@ pub fn verify(
 
 fn check_times(raw: &Raw, now: Timestamp) -> Result<(), Unauthenticated> {
     // Seconds since the epoch fit a double exactly for millions of years.
-    #[allow(clippy::cast_precision_loss, reason = "seconds up to the year 9999 are exact")]
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "seconds up to the year 9999 are exact"
+    )]
     let (now, leeway) = (now.seconds() as f64, LEEWAY_SECONDS as f64);
     match raw.exp {
         Some(exp) if exp + leeway > now => {}

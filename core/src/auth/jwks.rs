@@ -115,10 +115,13 @@ pub fn choose<'k>(
     now: Timestamp,
 ) -> KeyChoice<'k> {
     // A clock that stepped back waits no longer than the cool-down.
-    let cooled =
-        last_attempt.is_none_or(|at| !(0..COOL_DOWN_MILLIS).contains(&now.since(at)));
+    let cooled = last_attempt.is_none_or(|at| !(0..COOL_DOWN_MILLIS).contains(&now.since(at)));
     let Some(set) = known else {
-        return if cooled { KeyChoice::Fetch } else { KeyChoice::Unknown };
+        return if cooled {
+            KeyChoice::Fetch
+        } else {
+            KeyChoice::Unknown
+        };
     };
     let fresh = (0..MAX_AGE_MILLIS).contains(&now.since(set.fetched_at));
     match set.find(key_id) {

@@ -117,9 +117,9 @@ impl Format {
             Self::Ip => text.parse::<std::net::IpAddr>().is_ok(),
             Self::Host => host(text),
             Self::Token => text.bytes().all(|byte| byte.is_ascii_graphic()),
-            Self::Scopes => text.split(' ').all(|word| {
-                !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic())
-            }),
+            Self::Scopes => text
+                .split(' ')
+                .all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic())),
             Self::Url => {
                 web(text).is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_graphic()))
             }

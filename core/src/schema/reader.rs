@@ -11,7 +11,7 @@ use std::borrow::Cow;
 pub enum Origin {
     /// A caller wrote it.
     Text,
-    /// The npm package wrote it from a JavaScript value. What JSON cannot say is written as [`FOREIGN`] and a letter.
+    /// The npm package wrote it from a JavaScript value. What JSON cannot say is written as U+0001 and a letter.
     Value,
 }
 
@@ -354,11 +354,10 @@ impl<'t> Reader<'t> {
         if self.peek() != Some(b'}') {
             loop {
                 let key = self.key()?;
-                let known = key.content.as_deref().and_then(|name| {
-                    (0_u32..)
-                        .zip(fields)
-                        .find(|(_, field)| field.name == name)
-                });
+                let known = key
+                    .content
+                    .as_deref()
+                    .and_then(|name| (0_u32..).zip(fields).find(|(_, field)| field.name == name));
                 if let Some((position, field)) = known {
                     let bit = 1_u64.checked_shl(position).unwrap_or(0);
                     count = count.saturating_add(self.member(field, seen & bit != 0)?);
@@ -635,7 +634,11 @@ fn whole(text: &str) -> Whole {
         return Whole::Beyond;
     };
     if !number.is_finite() {
-        return if number > 0.0 { Whole::Beyond } else { Whole::Negative };
+        return if number > 0.0 {
+            Whole::Beyond
+        } else {
+            Whole::Negative
+        };
     }
     if number.fract() != 0.0 {
         return Whole::Fraction;

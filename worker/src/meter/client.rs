@@ -16,9 +16,9 @@ const TIME_LIMIT: Duration = Duration::from_secs(6);
 
 async fn ask(env: &Env, sub: &str, message: &Message) -> Outcome<Reply> {
     let unavailable = |error: String| Failure::unavailable(Dependency::Meter, error);
-    let namespace = env.durable_object("METER").map_err(|error| {
-        Failure::new(Problem::Misconfigured, format!("binding METER: {error}"))
-    })?;
+    let namespace = env
+        .durable_object("METER")
+        .map_err(|error| Failure::new(Problem::Misconfigured, format!("binding METER: {error}")))?;
     let body = legis_core::evaluate::json(message);
     let answer = async {
         let stub = namespace.get_by_name(sub)?;
@@ -62,7 +62,12 @@ pub(crate) async fn admit(
 }
 
 /// This call is over.
-pub(crate) async fn settle(env: &Env, sub: &str, call: String, outcome: CallOutcome) -> Outcome<()> {
+pub(crate) async fn settle(
+    env: &Env,
+    sub: &str,
+    call: String,
+    outcome: CallOutcome,
+) -> Outcome<()> {
     let message = Message::Settle(Settlement { call, outcome });
     match ask(env, sub, &message).await? {
         Reply::Settled => Ok(()),

@@ -37,7 +37,11 @@ impl Ledger {
         Ok(Self { sql })
     }
 
-    fn read<T: DeserializeOwned>(&self, sql: &str, values: Vec<SqlStorageValue>) -> Outcome<Option<T>> {
+    fn read<T: DeserializeOwned>(
+        &self,
+        sql: &str,
+        values: Vec<SqlStorageValue>,
+    ) -> Outcome<Option<T>> {
         let rows: Vec<Json> = self
             .sql
             .exec(sql, values)
@@ -100,5 +104,7 @@ impl Ledger {
 }
 
 fn text<T: serde::Serialize>(value: &T) -> SqlStorageValue {
-    SqlStorageValue::String(String::from_utf8_lossy(&legis_core::evaluate::json(value)).into_owned())
+    SqlStorageValue::String(
+        String::from_utf8_lossy(&legis_core::evaluate::json(value)).into_owned(),
+    )
 }

@@ -1,0 +1,200 @@
+//! `cargo xtask test`: every suite, or the named ones, and one line that says how it went.
+
+use crate::process::{command, filter_lines};
+use crate::{build, generate, lint, report, setup};
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use std::fs;
+use std::process::Command;
+use std::time::Instant;
+
+/// A suite: its name, what it shows, and how it runs.
+struct Suite {
+    name: &'static str,
+    shows: &'static str,
+    run: fn() -> Result<Count>,
+}
+
+const SUITES: [Suite; 8] = [
+    Suite {
+        name: "lint",
+        shows: "formatting, clippy and the TypeScript checks",
+        run: checks,
+    },
+    Suite {
+        name: "generated",
+        shows: "what is derived from core is fresh",
+        run: generated,
+    },
+    Suite {
+        name: "core",
+        shows: "the laws, the calendar, the reader against garde, the examples in the docs",
+        run: core,
+    },
+    Suite {
+        name: "package",
+        shows: "the npm package: importable, small, safe",
+        run: || vitest("package"),
+    },
+    Suite {
+        name: "schema",
+        shows: "migrations, and a database that does not fit",
+        run: || vitest("schema"),
+    },
+    Suite {
+        name: "gateway",
+        shows: "the running product over HTTP",
+        run: || vitest("gateway"),
+    },
+    Suite {
+        name: "agreement",
+        shows: "five sides, one answer",
+        run: || vitest("agreement"),
+    },
+    Suite {
+        name: "page",
+        shows: "the page in Chromium",
+        run: || vitest("page"),
+    },
+];
+
+#[derive(Default)]
+struct Count {
+    passed: usize,
+    failed: usize,
+}
+
+/// Runs the suites; an error when anything failed.
+pub fn run(names: &[String]) -> Result<()> {
+    for name in names {
+        if !SUITES.iter().any(|suite| suite.name == name) {
+            let known: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
+            bail!(
+                "There is no suite {name}. The suites are: {}.",
+                known.join(", ")
+            );
+        }
+    }
+    build::all()?;
+    let mut total = Count::default();
+    for suite in SUITES {
+        if !names.is_empty() && !names.iter().any(|name| name == suite.name) {
+            continue;
+        }
+        report::step(&format!("{}: {}", suite.name, suite.shows));
+        let start = Instant::now();
+        let count = (suite.run)().unwrap_or_else(|error| {
+            eprintln!("  ✗ {error:#}");
+            Count {
+                passed: 0,
+                failed: 1,
+            }
+        });
+        eprintln!(
+            "  {} passed, {} failed in {:.1} s",
+            count.passed,
+            count.failed,
+            start.elapsed().as_secs_f32()
+        );
+        total.passed += count.passed;
+        total.failed += count.failed;
+    }
+    println!("\n{} passed, {} failed", total.passed, total.failed);
+    if total.failed > 0 {
+        bail!("{} of the tests failed", total.failed);
+    }
+    Ok(())
+}
+
+fn checks() -> Result<Count> {
+    Ok(Count {
+        passed: lint::run()?,
+        failed: 0,
+    })
+}
+
+fn generated() -> Result<Count> {
+    let stale = generate::stale()?;
+    if !stale.is_empty() {
+        bail!("not fresh: {}. Run: cargo xtask generate", stale.join(", "));
+    }
+    Ok(Count {
+        passed: 1,
+        failed: 0,
+    })
+}
+
+/// The Rust tests; cargo prints a line of figures for each binary.
+fn core() -> Result<Count> {
+    let mut cargo = command("cargo");
+    cargo.args([
+        "test",
+        "--quiet",
+        "--package",
+        "legis-core",
+        "--no-fail-fast",
+    ]);
+    let mut count = Count::default();
+    let succeeded = filter_lines(&mut cargo, |line| {
+        let Some(figures) = line.strip_prefix("test result: ") else {
+            // Dots and headings of cargo's quiet form.
+            return !line.is_empty() && !line.starts_with("running ") && !line.starts_with('.');
+        };
+        count.passed += figure(figures, " passed");
+        count.failed += figure(figures, " failed");
+        false
+    })?;
+    if !succeeded && count.failed == 0 {
+        bail!("the Rust tests do not compile");
+    }
+    Ok(count)
+}
+
+fn figure(text: &str, of: &str) -> usize {
+    text.split(of)
+        .next()
+        .and_then(|before| before.rsplit(' ').next())
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0)
+}
+
+/// One file of `tests/`, against the running product.
+fn vitest(name: &str) -> Result<Count> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Report {
+        num_passed_tests: usize,
+        num_failed_tests: usize,
+        num_failed_test_suites: usize,
+    }
+    let json = crate::paths::root().join("target/vitest.json");
+    let _ = fs::remove_file(&json);
+    let mut vitest: Command = command("vitest");
+    vitest
+        .args([
+            "run",
+            "--root",
+            "tests",
+            "--reporter=default",
+            "--reporter=json",
+        ])
+        .arg(format!("--outputFile.json={}", json.display()))
+        .arg(format!("{name}.test"))
+        .env("CHROMIUM_BIN", setup::chromium()?)
+        .env("LEGIS_XTASK", std::env::current_exe()?);
+    let succeeded = crate::process::shown(&mut vitest)?;
+    let report: Report =
+        serde_json::from_slice(&fs::read(&json).context("vitest wrote no report")?)?;
+    // A file that cannot be loaded, or a hook that fails, has no failed test; it is a failure all the same.
+    let failed = report
+        .num_failed_tests
+        .max(usize::from(!succeeded || report.num_failed_test_suites > 0));
+    Ok(Count {
+        passed: report.num_passed_tests,
+        failed: if succeeded {
+            report.num_failed_tests
+        } else {
+            failed
+        },
+    })
+}
