@@ -75,9 +75,9 @@ pub fn payload(schema: &Schema, text: &[u8], origin: Origin) -> Vec<u8> {
 #[must_use]
 pub fn refused(violations: &[Violation]) -> Vec<u8> {
     #[derive(Serialize)]
-    struct Refused {
+    struct Refused<'v> {
         ok: bool,
-        issues: Vec<Issue>,
+        issues: Vec<Issue<'v>>,
     }
     let answer = Refused {
         ok: false,

@@ -107,6 +107,21 @@ impl Schema {
     /// # Errors
     /// What is wrong, in the order of the places.
     pub fn read(&self, text: &[u8], origin: Origin) -> Result<Tape, Violations> {
-        reader::read(text, self.root, origin)
+        let mut tape = Tape::new();
+        self.read_into(text, origin, &mut tape)?;
+        Ok(tape)
+    }
+
+    /// The same onto a tape that is used again: memory is asked for once, not with every document.
+    ///
+    /// # Errors
+    /// What is wrong, in the order of the places.
+    pub fn read_into(
+        &self,
+        text: &[u8],
+        origin: Origin,
+        tape: &mut Tape,
+    ) -> Result<(), Violations> {
+        reader::read(text, self.root, origin, tape)
     }
 }

@@ -52,15 +52,12 @@ macro_rules! codes {
 
             /// The figures of the message, for those who write their own.
             #[must_use]
-            pub fn params(&self) -> serde_json::Map<String, serde_json::Value> {
-                #[allow(unused_mut, reason = "rules without figures add none")]
-                let mut params = serde_json::Map::new();
+            pub fn params(&self) -> Params<'_> {
                 match self {
                     $(Self::$variant $({ $($param),+ })? => {
-                        $($(params.insert(stringify!($param).to_owned(), serde_json::json!($param));)+)?
+                        Params(vec![$($((stringify!($param), Param::from($param))),+)?])
                     })+
                 }
-                params
             }
         }
     };
@@ -103,6 +100,58 @@ codes! {
     TooComplex { max: u32 } = "too_complex", format!("Must not hold more than {max} values.");
 }
 
+/// The figures of a message, by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Params<'v>(Vec<(&'static str, Param<'v>)>);
+
+/// One figure of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Param<'v> {
+    /// A limit.
+    Number(u64),
+    /// A word.
+    Word(&'static str),
+    /// The allowed values.
+    Words(&'v [&'static str]),
+}
+
+impl From<&u32> for Param<'_> {
+    fn from(number: &u32) -> Self {
+        Self::Number(u64::from(*number))
+    }
+}
+
+impl From<&u64> for Param<'_> {
+    fn from(number: &u64) -> Self {
+        Self::Number(*number)
+    }
+}
+
+impl From<&&'static str> for Param<'_> {
+    fn from(word: &&'static str) -> Self {
+        Self::Word(word)
+    }
+}
+
+impl<'v> From<&'v Vec<&'static str>> for Param<'v> {
+    fn from(words: &'v Vec<&'static str>) -> Self {
+        Self::Words(words)
+    }
+}
+
+impl Params<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Params<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, param)| (*name, *param)))
+    }
+}
+
 impl Violation {
     /// The violation of `code` at `path`.
     #[must_use]
@@ -134,28 +183,28 @@ impl Violation {
 /// A violation as the npm package reports it, in the shape Standard Schema asks for.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]
-pub struct Issue {
+pub struct Issue<'v> {
     /// JSON Pointer (RFC 6901) to the value.
     pub pointer: String,
     /// The same place as a list of keys and positions.
     #[cfg_attr(feature = "ts", tsify(type = "(string | number)[]"))]
-    pub path: Vec<Segment>,
+    pub path: &'v [Segment],
     /// Stable name of the broken rule.
     #[cfg_attr(feature = "ts", tsify(type = "IssueCode"))]
     pub code: &'static str,
     /// A sentence fit for a form field.
     pub message: String,
     /// The figures of the message.
-    #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
+    #[serde(skip_serializing_if = "Params::is_empty")]
     #[cfg_attr(feature = "ts", tsify(type = "Record<string, unknown>", optional))]
-    pub params: serde_json::Map<String, serde_json::Value>,
+    pub params: Params<'v>,
 }
 
-impl From<&Violation> for Issue {
-    fn from(violation: &Violation) -> Self {
+impl<'v> From<&'v Violation> for Issue<'v> {
+    fn from(violation: &'v Violation) -> Self {
         Self {
             pointer: violation.pointer(),
-            path: violation.path.clone(),
+            path: &violation.path,
             code: violation.code.name(),
             message: violation.code.message(),
             params: violation.code.params(),

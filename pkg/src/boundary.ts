@@ -119,8 +119,9 @@ export function check(
 	const view = memory(module);
 	const tape = new Uint32Array(view.buffer, module.tape(), verdict);
 	// As many bytes as units: all ASCII, so positions in the bytes are positions in the string.
-	if (typeof text === "string" && text.length === length) {
-		return { tape, text: (start, end) => text.slice(start, end) };
+	const whole = typeof text === "string" ? text : decoder.decode(text);
+	if (whole.length === length) {
+		return { tape, text: (start, end) => whole.slice(start, end) };
 	}
 	const at = module.input(0);
 	return { tape, text: (start, end) => decoder.decode(view.subarray(at + start, at + end)) };

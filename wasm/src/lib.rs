@@ -77,11 +77,8 @@ pub fn check(schema: usize, length: usize, from: u32) -> i32 {
             return 0;
         };
         let text = buffers.input.get(..length).unwrap_or_default();
-        match schema.read(text, origin(from)) {
-            Ok(tape) => {
-                buffers.tape = tape;
-                signed(buffers.tape.len())
-            }
+        match schema.read_into(text, origin(from), &mut buffers.tape) {
+            Ok(()) => signed(buffers.tape.len()),
             Err(violations) => {
                 buffers.output = evaluate::refused(&violations);
                 signed(buffers.output.len()).saturating_neg()

@@ -15,7 +15,7 @@ struct Suite {
     run: fn() -> Result<Count>,
 }
 
-const SUITES: [Suite; 8] = [
+const SUITES: [Suite; 9] = [
     Suite {
         name: "lint",
         shows: "formatting, clippy and the TypeScript checks",
@@ -45,6 +45,11 @@ const SUITES: [Suite; 8] = [
         name: "gateway",
         shows: "the running product over HTTP",
         run: || vitest("gateway"),
+    },
+    Suite {
+        name: "readme",
+        shows: "the README, done as it says",
+        run: || vitest("readme"),
     },
     Suite {
         name: "agreement",

@@ -101,12 +101,13 @@ impl Format {
     pub fn holds(self, text: &str) -> bool {
         match self {
             Self::Any => true,
+            Self::Line if text.is_ascii() => !text.bytes().any(|byte| byte.is_ascii_control()),
             Self::Line => !text.chars().any(char::is_control),
             Self::Email => email(text),
             Self::PlanName => PlanId::resolve(text).is_ok(),
-            Self::ToolName => text
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"_.:/-".contains(&byte)),
+            Self::ToolName => text.bytes().all(|byte| {
+                byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'..=b'/' | b':')
+            }),
             Self::Path => {
                 text.starts_with('/')
                     && !text
@@ -145,7 +146,13 @@ fn email(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else {
         return false;
     };
-    let atom = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+/=?^_`{|}~-".contains(&byte);
+    let atom = |byte: u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'/' | b'=' | b'?' | b'^'..=b'`' | b'{'..=b'~'
+            )
+    };
     local.len() <= 64
         && local
             .split('.')

@@ -18,20 +18,30 @@ pub enum Origin {
 /// Announces a JavaScript value that JSON cannot say.
 const FOREIGN: u8 = 0x01;
 
-pub(super) fn read(text: &[u8], root: &Node, origin: Origin) -> Result<Tape, Violations> {
+pub(super) fn read(
+    text: &[u8],
+    root: &'static Node,
+    origin: Origin,
+    tape: &mut Tape,
+) -> Result<(), Violations> {
+    tape.clear();
+    let (document, broken) = match std::str::from_utf8(text) {
+        Ok(text) => (text, None),
+        Err(error) => ("", Some(error.valid_up_to())),
+    };
     let mut reader = Reader {
-        text,
+        text: document,
+        bytes: document.as_bytes(),
         at: 0,
         depth: 0,
         origin,
-        tape: Vec::new(),
-        path: Vec::new(),
+        tape,
         violations: Vec::new(),
     };
-    let stop = match std::str::from_utf8(text) {
-        Ok(_) => reader.document(root).err(),
-        Err(error) => {
-            reader.at = error.valid_up_to();
+    let stop = match broken {
+        None => reader.document(root).err(),
+        Some(at) => {
+            reader.at = at;
             Some(Stop::Malformed)
         }
     };
@@ -45,7 +55,7 @@ pub(super) fn read(text: &[u8], root: &Node, origin: Origin) -> Result<Tape, Vio
         return Err(vec![Violation::new(Vec::new(), code)]);
     }
     if reader.violations.is_empty() {
-        return Ok(reader.tape);
+        return Ok(());
     }
     reader.trim();
     Err(reader.violations)
@@ -59,22 +69,36 @@ enum Stop {
 
 type Step<T = ()> = Result<T, Stop>;
 
-struct Reader<'t> {
-    text: &'t [u8],
+struct Reader<'t, 'b> {
+    text: &'t str,
+    bytes: &'t [u8],
     at: usize,
     depth: u32,
     origin: Origin,
-    tape: Tape,
-    path: Vec<Place<'t>>,
+    tape: &'b mut Tape,
     violations: Violations,
 }
 
-/// A step of the current path; turned into a [`Segment`] only when something is wrong there.
-#[derive(Clone)]
-enum Place<'t> {
-    Name(&'static str),
-    Key(Cow<'t, str>),
-    Index(u32),
+/// Where the reader is, as a chain up the stack: nothing is stored unless something is wrong.
+#[derive(Clone, Copy)]
+enum Place<'p> {
+    Root,
+    Name(&'p Place<'p>, &'static str),
+    Key(&'p Place<'p>, &'p str),
+    Index(&'p Place<'p>, u32),
+}
+
+impl Place<'_> {
+    fn path(&self) -> Vec<Segment> {
+        let (mut path, segment) = match self {
+            Self::Root => return Vec::new(),
+            Self::Name(parent, name) => (parent.path(), Segment::Key((*name).to_owned())),
+            Self::Key(parent, key) => (parent.path(), Segment::Key((*key).to_owned())),
+            Self::Index(parent, index) => (parent.path(), Segment::Index(*index)),
+        };
+        path.push(segment);
+        path
+    }
 }
 
 /// A string as it lies in the text.
@@ -82,18 +106,16 @@ struct Text<'t> {
     start: usize,
     end: usize,
     escaped: bool,
-    /// Number of characters.
-    chars: u32,
     /// The content; `None` when it holds half of a surrogate pair.
     content: Option<Cow<'t, str>>,
 }
 
-impl<'t> Reader<'t> {
-    fn document(&mut self, root: &Node) -> Step {
+impl<'t> Reader<'t, '_> {
+    fn document(&mut self, root: &'static Node) -> Step {
         self.space();
-        self.value(root)?;
+        self.value(root, Place::Root)?;
         self.space();
-        if self.at < self.text.len() {
+        if self.at < self.bytes.len() {
             return Err(Stop::Malformed);
         }
         Ok(())
@@ -101,17 +123,8 @@ impl<'t> Reader<'t> {
 
     // What is wrong.
 
-    fn report(&mut self, code: Code) {
-        let path = self
-            .path
-            .iter()
-            .map(|step| match step {
-                Place::Name(name) => Segment::Key((*name).to_owned()),
-                Place::Key(key) => Segment::Key(key.clone().into_owned()),
-                Place::Index(index) => Segment::Index(*index),
-            })
-            .collect();
-        self.violations.push(Violation::new(path, code));
+    fn report(&mut self, place: Place<'_>, code: Code) {
+        self.violations.push(Violation::new(place.path(), code));
         // A hostile document cannot make the list long, and which part of it is kept does not depend on its order.
         if self.violations.len() >= MAX_VIOLATIONS.saturating_mul(8) {
             self.trim();
@@ -127,7 +140,7 @@ impl<'t> Reader<'t> {
     // The text.
 
     fn peek(&self) -> Option<u8> {
-        self.text.get(self.at).copied()
+        self.bytes.get(self.at).copied()
     }
 
     fn step(&mut self) {
@@ -150,7 +163,7 @@ impl<'t> Reader<'t> {
 
     fn word(&mut self, word: &'static [u8]) -> Step {
         let end = self.at.saturating_add(word.len());
-        if self.text.get(self.at..end) != Some(word) {
+        if self.bytes.get(self.at..end) != Some(word) {
             return Err(Stop::Malformed);
         }
         self.at = end;
@@ -204,46 +217,36 @@ impl<'t> Reader<'t> {
     fn string(&mut self) -> Step<Text<'t>> {
         self.expect(b'"')?;
         let start = self.at;
-        let mut chars = 0_u32;
         let mut escaped = false;
         loop {
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            let plain = rest
+                .iter()
+                .position(|byte| matches!(byte, b'"' | b'\\' | ..0x20))
+                .unwrap_or(rest.len());
+            self.at = self.at.saturating_add(plain);
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => {
                     escaped = true;
                     self.step();
                     self.escape()?;
-                    chars = chars.saturating_add(1);
-                }
-                Some(byte) if byte >= 0x20 => {
-                    self.step();
-                    // Continuation bytes belong to a character already counted.
-                    chars = chars.saturating_add(u32::from(byte & 0xC0 != 0x80));
                 }
                 _ => return Err(Stop::Malformed),
             }
         }
         let end = self.at;
         self.step();
-        let raw = self
-            .text
-            .get(start..end)
-            .and_then(|raw| std::str::from_utf8(raw).ok())
-            .ok_or(Stop::Malformed)?;
+        let raw = self.text.get(start..end).ok_or(Stop::Malformed)?;
         let content = if escaped {
             unescape(raw).map(Cow::Owned)
         } else {
             Some(Cow::Borrowed(raw))
         };
-        if escaped && let Some(content) = &content {
-            // A surrogate pair is two escapes and one character.
-            chars = u32::try_from(content.chars().count()).unwrap_or(u32::MAX);
-        }
         Ok(Text {
             start,
             end,
             escaped,
-            chars,
             content,
         })
     }
@@ -298,21 +301,22 @@ impl<'t> Reader<'t> {
             }
             self.digits()?;
         }
-        self.text
-            .get(start..self.at)
-            .and_then(|text| std::str::from_utf8(text).ok())
-            .ok_or(Stop::Malformed)
+        self.text.get(start..self.at).ok_or(Stop::Malformed)
     }
 
     // The rules.
 
-    fn value(&mut self, node: &Node) -> Step {
+    fn value(&mut self, node: &'static Node, place: Place<'_>) -> Step {
         match (node, self.peek()) {
-            (Node::Object { fields, unknown }, Some(b'{')) => self.object(fields, unknown),
-            (Node::Array { items, min, max }, Some(b'[')) => self.array(items, *min, *max),
-            (Node::Text { min, max, format }, Some(b'"')) => self.text_value(*min, *max, *format),
-            (Node::Choice(allowed), Some(b'"')) => self.choice(allowed),
-            (Node::Integer { min, max }, Some(b'-' | b'0'..=b'9')) => self.integer(*min, *max),
+            (Node::Object { fields, unknown }, Some(b'{')) => self.object(fields, unknown, place),
+            (Node::Array { items, min, max }, Some(b'[')) => self.array(items, *min, *max, place),
+            (Node::Text { min, max, format }, Some(b'"')) => {
+                self.text_value(*min, *max, *format, place)
+            }
+            (Node::Choice(allowed), Some(b'"')) => self.choice(allowed, place),
+            (Node::Integer { min, max }, Some(b'-' | b'0'..=b'9')) => {
+                self.integer(*min, *max, place)
+            }
             (Node::Boolean, Some(b't')) => {
                 self.mark(Mark::True, &[]);
                 self.word(b"true")
@@ -321,8 +325,8 @@ impl<'t> Reader<'t> {
                 self.mark(Mark::False, &[]);
                 self.word(b"false")
             }
-            (Node::AnyObject, Some(b'{')) | (Node::Any, _) => self.any(),
-            (node, _) => self.mismatch(node),
+            (Node::AnyObject, Some(b'{')) | (Node::Any, _) => self.any(place),
+            (node, _) => self.mismatch(node, place),
         }
     }
 
@@ -345,7 +349,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn object(&mut self, fields: &'static [Field], unknown: &Unknown) -> Step {
+    fn object(&mut self, fields: &'static [Field], unknown: &Unknown, place: Place<'_>) -> Step {
         // One bit for each field; the generator refuses schemas with more.
         let mut seen = 0_u64;
         let mut count = 0_u32;
@@ -360,10 +364,10 @@ impl<'t> Reader<'t> {
                     .and_then(|name| (0_u32..).zip(fields).find(|(_, field)| field.name == name));
                 if let Some((position, field)) = known {
                     let bit = 1_u64.checked_shl(position).unwrap_or(0);
-                    count = count.saturating_add(self.member(field, seen & bit != 0)?);
+                    count = count.saturating_add(self.member(field, seen & bit != 0, place)?);
                     seen |= bit;
                 } else {
-                    self.stranger(key, unknown)?;
+                    self.stranger(&key, unknown, place)?;
                 }
                 if !self.more(b'}')? {
                     break;
@@ -374,9 +378,7 @@ impl<'t> Reader<'t> {
         for (position, field) in (0_u32..).zip(fields) {
             let bit = 1_u64.checked_shl(position).unwrap_or(0);
             if field.presence == Presence::Required && seen & bit == 0 {
-                self.path.push(Place::Name(field.name));
-                self.report(Code::Required);
-                self.path.pop();
+                self.report(Place::Name(&place, field.name), Code::Required);
             }
         }
         self.counted(slot, count);
@@ -384,10 +386,10 @@ impl<'t> Reader<'t> {
     }
 
     /// Reads the value of a known member; how many entries it adds to the object.
-    fn member(&mut self, field: &'static Field, again: bool) -> Step<u32> {
-        self.path.push(Place::Name(field.name));
+    fn member(&mut self, field: &'static Field, again: bool, place: Place<'_>) -> Step<u32> {
+        let place = Place::Name(&place, field.name);
         let added = if again {
-            self.report(Code::DuplicateKey);
+            self.report(place, Code::DuplicateKey);
             self.skip()?;
             0
         } else if field.presence == Presence::Optional && self.peek() == Some(b'n') {
@@ -395,34 +397,29 @@ impl<'t> Reader<'t> {
             0
         } else {
             self.tape.push(field.index);
-            self.value(field.node)?;
+            self.value(field.node, place)?;
             1
         };
-        self.path.pop();
         Ok(added)
     }
 
-    fn stranger(&mut self, key: Text<'t>, unknown: &Unknown) -> Step {
+    fn stranger(&mut self, key: &Text<'t>, unknown: &Unknown, place: Place<'_>) -> Step {
         if *unknown == Unknown::Refused {
             // Half a surrogate pair cannot be written in a pointer; the replacement character stands for it.
-            self.path
-                .push(Place::Key(key.content.unwrap_or(Cow::Borrowed("\u{fffd}"))));
-            self.report(Code::UnknownField);
-            self.path.pop();
+            let name = key.content.as_deref().unwrap_or("\u{fffd}");
+            self.report(Place::Key(&place, name), Code::UnknownField);
         }
         self.skip()
     }
 
-    fn array(&mut self, items: &Node, min: u32, max: u32) -> Step {
+    fn array(&mut self, items: &'static Node, min: u32, max: u32, place: Place<'_>) -> Step {
         let mut count = 0_u32;
         let slot = self.open(Mark::Array);
         self.enter()?;
         if self.peek() != Some(b']') {
             loop {
                 if count < max {
-                    self.path.push(Place::Index(count));
-                    self.value(items)?;
-                    self.path.pop();
+                    self.value(items, Place::Index(&place, count))?;
                 } else {
                     self.skip()?;
                 }
@@ -434,26 +431,35 @@ impl<'t> Reader<'t> {
         }
         self.leave();
         if count < min {
-            self.report(Code::TooFew { min });
+            self.report(place, Code::TooFew { min });
         }
         if count > max {
-            self.report(Code::TooMany { max });
+            self.report(place, Code::TooMany { max });
         }
         self.counted(slot, count);
         Ok(())
     }
 
-    fn text_value(&mut self, min: u32, max: u32, format: Format) -> Step {
+    fn text_value(&mut self, min: u32, max: u32, format: Format, place: Place<'_>) -> Step {
         let text = self.string()?;
         match &text.content {
-            None => self.report(Code::Unicode),
-            Some(_) if text.chars < min => self.report(Code::TooShort { min }),
-            Some(_) if text.chars > max => self.report(Code::TooLong { max }),
-            Some(content) if !format.holds(content) => self.report(Code::Format {
-                format: format.name(),
-                expectation: format.expectation(),
-            }),
-            Some(_) => {}
+            None => self.report(place, Code::Unicode),
+            Some(content) => {
+                let chars = length(content);
+                if chars < min {
+                    self.report(place, Code::TooShort { min });
+                } else if chars > max {
+                    self.report(place, Code::TooLong { max });
+                } else if !format.holds(content) {
+                    self.report(
+                        place,
+                        Code::Format {
+                            format: format.name(),
+                            expectation: format.expectation(),
+                        },
+                    );
+                }
+            }
         }
         self.mark_text(&text);
         Ok(())
@@ -468,62 +474,71 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn choice(&mut self, allowed: &'static [&'static str]) -> Step {
+    fn choice(&mut self, allowed: &'static [&'static str], place: Place<'_>) -> Step {
         let text = self.string()?;
         let known = text
             .content
             .as_deref()
             .is_some_and(|content| allowed.contains(&content));
         if !known {
-            self.report(Code::Choice {
-                allowed: allowed.to_vec(),
-            });
+            self.report(
+                place,
+                Code::Choice {
+                    allowed: allowed.to_vec(),
+                },
+            );
         }
         self.mark_text(&text);
         Ok(())
     }
 
-    fn integer(&mut self, min: u64, max: u64) -> Step {
+    fn integer(&mut self, min: u64, max: u64, place: Place<'_>) -> Step {
         let start = self.at;
         let text = self.number()?;
         match whole(text) {
-            Whole::Fraction => self.report(Code::Integer),
-            Whole::Negative => self.report(Code::TooSmall { min }),
-            Whole::Number(number) if number < min => self.report(Code::TooSmall { min }),
-            Whole::Number(number) if number > max => self.report(Code::TooLarge { max }),
-            Whole::Beyond => self.report(Code::TooLarge { max }),
+            Whole::Fraction => self.report(place, Code::Integer),
+            Whole::Negative => self.report(place, Code::TooSmall { min }),
+            Whole::Number(number) if number < min => self.report(place, Code::TooSmall { min }),
+            Whole::Number(number) if number > max => self.report(place, Code::TooLarge { max }),
+            Whole::Beyond => self.report(place, Code::TooLarge { max }),
             Whole::Number(_) => {}
         }
         self.mark(Mark::Number, &[start, self.at]);
         Ok(())
     }
 
-    fn any(&mut self) -> Step {
+    fn any(&mut self, place: Place<'_>) -> Step {
         let start = self.at;
         let mut survey = Survey::default();
         self.survey(&mut survey)?;
         if survey.values > MAX_VALUES {
-            self.report(Code::TooComplex { max: MAX_VALUES });
+            self.report(place, Code::TooComplex { max: MAX_VALUES });
         }
         if survey.half_pair {
-            self.report(Code::Unicode);
+            self.report(place, Code::Unicode);
         }
         if survey.beyond {
-            self.report(Code::TooLarge {
-                max: crate::whole::MAX,
-            });
+            self.report(
+                place,
+                Code::TooLarge {
+                    max: crate::whole::MAX,
+                },
+            );
         }
         if let Some(received) = survey.foreign {
-            self.report(Code::Type {
-                expected: "JSON",
-                received,
-            });
+            self.report(
+                place,
+                Code::Type {
+                    expected: "JSON",
+                    received,
+                },
+            );
         }
         self.mark(Mark::Json, &[start, self.at]);
         Ok(())
     }
 
-    fn mismatch(&mut self, node: &Node) -> Step {
+    fn mismatch(&mut self, node: &Node, place: Place<'_>) -> Step {
         let expected = match node {
             Node::Object { .. } | Node::AnyObject => "an object",
             Node::Array { .. } => "an array",
@@ -540,12 +555,12 @@ impl<'t> Reader<'t> {
             Some(b'n') => "null",
             Some(FOREIGN) => {
                 let next = self.at.saturating_add(1);
-                foreign(self.text.get(next).copied())
+                foreign(self.bytes.get(next).copied())
             }
             _ => "a number",
         };
         self.skip()?;
-        self.report(Code::Type { expected, received });
+        self.report(place, Code::Type { expected, received });
         Ok(())
     }
 
@@ -648,6 +663,16 @@ fn whole(text: &str) -> Whole {
         None if number < 0.0 => Whole::Negative,
         None => Whole::Beyond,
     }
+}
+
+/// The number of characters.
+fn length(text: &str) -> u32 {
+    let chars = if text.is_ascii() {
+        text.len()
+    } else {
+        text.chars().count()
+    };
+    offset(chars)
 }
 
 /// The characters an escaped string stands for; `None` for half of a surrogate pair. The escapes are well formed.

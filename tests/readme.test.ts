@@ -1,0 +1,39 @@
+// The README, done as it says.
+
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, inject, test } from "vitest";
+import { ROOT } from "./stack.ts";
+
+const readme = readFileSync(join(ROOT, "README.md"), "utf8");
+
+/** The only fenced block of a language. */
+function block(language: string): string {
+	const [first, ...others] = [...readme.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, "gms"))];
+	expect(others).toEqual([]);
+	return first?.[1] ?? "";
+}
+
+test("the walk in the terminal ends with the refusal of the 101st call", () => {
+	const walk = block("sh")
+		.replaceAll("http://localhost:8787", inject("base"))
+		.replaceAll("cargo xtask token", `${process.env.LEGIS_XTASK ?? "cargo xtask"} token --state ${inject("state")}`);
+	const said = execFileSync("bash", ["-eu", "-c", walk], { cwd: ROOT, encoding: "utf8", env: process.env });
+	expect(said).toContain('"api_calls_limit":100');
+	expect(said).toContain('RateLimit: "plan";r=99');
+	expect(said).toContain("Infrastructure Investment and Jobs Act");
+	expect(said).toContain("429 Too Many Requests");
+	expect(said).toContain('"suggestedPlan":"developer"');
+});
+
+test("the example of the package runs, and its comments are true", () => {
+	// `expression; // "value"` becomes a check; the rest runs as it stands.
+	const checked = block("js").replaceAll(
+		/^(\w.*); \/\/ ("[^"…]*)(…?)"?.*$/gm,
+		(_, expression, value, more) =>
+			`{ const said = JSON.stringify(${expression}); if (!said.startsWith(${JSON.stringify(value)})) throw new Error(said + ${JSON.stringify(more)}); }`,
+	);
+	expect(checked.match(/throw new Error/g)).toHaveLength(3);
+	execFileSync("node", ["--input-type=module", "-e", checked], { cwd: join(ROOT, "tests"), stdio: "pipe" });
+});
