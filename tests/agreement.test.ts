@@ -32,7 +32,7 @@ const account = fc.record(
 				plan: fc.constantFrom("free", "developer", "professional", "enterprise"),
 				standing: fc.constantFrom("free", "active", "trialing", "past_due", "unknown"),
 				anchor: moment,
-				change: fc.record({ plan: fc.constantFrom("free", "developer"), at: moment }),
+				changes: fc.array(fc.record({ plan: fc.constantFrom("free", "developer"), at: moment }), { maxLength: 5 }),
 				version: fc.nat(),
 			},
 			{ requiredKeys: ["plan", "standing", "anchor", "version"] },

@@ -1,6 +1,9 @@
 // The gateway as its clients see it: registration, the metered path, refusals, bad input.
 
 import { createHmac } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { request } from "node:http";
+import { join } from "node:path";
 import { exportSPKI, importJWK, SignJWT } from "jose";
 import { plans } from "legis-edge";
 import { describe, expect, inject, test } from "vitest";
@@ -130,7 +133,9 @@ describe("the metered path", () => {
 		const sent = "x".repeat(300_000);
 		const echo = await post("/api/bills?simulate=echo", sent, bearer, "text/plain");
 		expect(await echo.text()).toBe(sent);
-		expect(echo.headers.get("x-headers")).not.toContain("authorization");
+		const told = await (await call("/api/bills?simulate=told", bearer)).json();
+		expect(told).toContain("user-agent");
+		expect(told).not.toContain("authorization");
 		const stream = await call("/api/bills?simulate=stream", bearer);
 		const start = performance.now();
 		const reader = (stream.body as ReadableStream<Uint8Array>).getReader();
@@ -138,6 +143,52 @@ describe("the metered path", () => {
 		expect(performance.now() - start).toBeLessThan(500);
 		while (!(await reader.read()).done) {}
 		expect(performance.now() - start).toBeGreaterThan(500);
+	});
+
+	test("a data service that does not answer in time: 504, and the call is given back", async () => {
+		const bearer = await token(newSubject());
+		const start = Date.now();
+		const response = await call("/api/bills?simulate=slow", bearer);
+		expect(Date.now() - start).toBeLessThan(40_000);
+		expect(response.headers.get("retry-after")).toBe("5");
+		expect(response.headers.get("ratelimit")).toBe('"plan";r=100');
+		expect(await problem(response)).toMatchObject({ status: 504, code: "timed_out" });
+		const used = async () => (await (await call("/api/account", bearer)).json()).usage.lifetime.used;
+		await expect.poll(used).toBe(0);
+	});
+
+	test("what the data service says of quotas, caches, cookies and origins does not reach the caller", async () => {
+		const response = await call("/api/bills?simulate=headers", await token(newSubject()));
+		expect(response.headers.get("etag")).toBe('"1"');
+		expect(response.headers.get("cache-control")).toBe("private, no-cache");
+		for (const name of ["set-cookie", "access-control-allow-origin", "x-ratelimit-reset", "x-internal"]) {
+			expect(response.headers.get(name), name).toBeNull();
+		}
+		const redirected = await call("/api/bills?simulate=302", await token(newSubject()), { redirect: "manual" });
+		expect(await problem(redirected)).toMatchObject({ status: 502 });
+	});
+
+	test("HEAD is a call, a GET with a body is a GET, and no path leads past its scope", async () => {
+		const bearer = await token(newSubject(), { scope: "read:bills" });
+		const head = await call("/api/bills", bearer, { method: "HEAD" });
+		expect([head.status, head.headers.get("x-ratelimit-remaining")]).toEqual([200, "99"]);
+		const ask = (path: string, method: string) => {
+			const target = new URL(inject("base"));
+			return new Promise<number>((resolve, reject) => {
+				const headers = { Authorization: `Bearer ${bearer}`, "Content-Length": 1 };
+				request({ host: target.hostname, port: target.port, path, method, headers }, (response) => {
+					response.resume();
+					resolve(response.statusCode ?? 0);
+				})
+					.on("error", reject)
+					.end("x");
+			});
+		};
+		expect(await ask("/api/bills", "GET")).toBe(200);
+		expect(await ask("/api/me", "PROPFIND")).toBe(405);
+		for (const path of ["/api/bills/../members", "/api/bills/%2e%2e/members", "/api/bills/%2e%2e%2fmembers"]) {
+			expect([403, 404], path).toContain(await ask(path, "GET"));
+		}
 	});
 
 	test("a call without the scope of its data costs nothing", async () => {
@@ -193,7 +244,9 @@ describe("reading where one stands costs nothing", () => {
 			usage_percent: 1,
 			api_calls_count: 1,
 		});
-		expect((await call("/api/me?check_billing_cycle=perhaps", bearer)).status).toBe(400);
+		const stranger = newSubject();
+		expect((await call("/api/me?check_billing_cycle=perhaps", await token(stranger))).status).toBe(400);
+		expect(query(`SELECT id FROM users WHERE auth0_user_id = '${stranger}'`)).toEqual([]);
 	});
 
 	test("the profile", async () => {
@@ -379,6 +432,15 @@ describe("bad input", () => {
 		expect(await problem(await call("/api/nothing"))).toMatchObject({ status: 404 });
 		expect(await problem(await post("/api/evaluate/payload/nothing", "{}"))).toMatchObject({ status: 404 });
 	});
+});
+
+test("the log names no one and holds no secret", () => {
+	const log = readFileSync(join(inject("state"), "dev.log"), "utf8");
+	const lines = log.split("\n").filter((line) => line.startsWith("{"));
+	expect(lines.length).toBeGreaterThan(100);
+	expect(log).not.toMatch(/@example\.com|eyJ[A-Za-z0-9_-]{10}|test\|/);
+	const refusal = lines.map((line) => JSON.parse(line)).find((line) => line.problem === "quota_exceeded");
+	expect(refusal).toMatchObject({ status: 429, route: "data", reason: "allowance_exhausted: 100 of 100 used on free" });
 });
 
 test("health and ready", async () => {

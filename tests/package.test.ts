@@ -1,9 +1,9 @@
 // The npm package as it is built: importable everywhere, small, and safe with whatever it is given.
 
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import * as legis from "legis-edge";
 import { type Account, decide, LegisError, parse, plan, plans, recommend, schemas, validate } from "legis-edge";
@@ -12,6 +12,12 @@ import { describe, expect, test } from "vitest";
 import { ROOT } from "./stack.ts";
 
 const DIST = join(ROOT, "pkg/dist");
+
+/** The pinned Node and, where there is another, the system's. */
+function nodes(): string[] {
+	const found = (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, "node"));
+	return [...new Set(found.filter((path) => existsSync(path)))].slice(0, 3);
+}
 
 const account: Account = {
 	user: { id: 1, sub: "a", createdAt: "2026-01-31T10:00:00.000Z", updatedAt: "2026-01-31T10:00:00.000Z" },
@@ -26,7 +32,7 @@ describe("importable", () => {
 		expect(required.contract()).toEqual(legis.contract());
 	});
 
-	test("in Node 20 and later, as ES module and as CommonJS", () => {
+	test.each(nodes())("in %s, as ES module and as CommonJS", (node) => {
 		const program = 'console.log(l.plan("starter").name, l.decide(a, "2026-02-01T00:00:00Z").type)';
 		const given = `const a = ${JSON.stringify(account)};`;
 		const esm = `import * as l from "legis-edge"; ${given} ${program}`;
@@ -35,7 +41,7 @@ describe("importable", () => {
 			["module", esm],
 			["commonjs", cjs],
 		] as const) {
-			const said = execFileSync("node", [`--input-type=${type}`, "-e", source], {
+			const said = execFileSync(node, [`--input-type=${type}`, "-e", source], {
 				cwd: join(ROOT, "tests"),
 				encoding: "utf8",
 			});
@@ -208,6 +214,25 @@ describe("hostile values", () => {
 		const huge = `{"tool_name":"${"x".repeat(10_000_000)}","status":"success"}`;
 		const result = parse(schemas.toolCall, huge);
 		expect(!result.ok && result.issues.map((issue) => issue.code)).toEqual(["too_long"]);
+	});
+
+	test("text beyond the kept buffer is read where it lies", () => {
+		const given = { ...call, request_data: { a: "é".repeat(400_000) } };
+		expect(parse(schemas.toolCall, JSON.stringify(given))).toEqual({ ok: true, value: given });
+		const bytes = new TextEncoder().encode(JSON.stringify({ ...call, request_data: { a: "x".repeat(2_000_000) } }));
+		expect(parse(schemas.toolCall, bytes).ok).toBe(true);
+		expect(() => parse(schemas.toolCall, new Uint8Array(300_000_000))).toThrow(LegisError);
+		expect(plan("free")?.id).toBe("free");
+	});
+
+	test("a byte order mark inside of a text is kept", () => {
+		expect(parse(schemas.registration, '{"name":"\uFEFFAda"}')).toEqual({ ok: true, value: { name: "\uFEFFAda" } });
+	});
+
+	test("whatever an account carries beside what is known, validate and decide agree", () => {
+		const odd = { ...account, refresh() {}, nan: Number.NaN, big: 1n, "\ud800": 1 };
+		expect(validate(schemas.account, odd).ok).toBe(true);
+		expect(decide(odd, "2026-02-01T00:00:00Z").type).toBe("admit");
 	});
 
 	test("bytes that are no text", () => {

@@ -4,17 +4,40 @@ import * as module from "./build/glue.js";
 
 export const Meter = module.Meter;
 
-export default {
-	async fetch(request, env, context) {
-		try {
-			return await module.fetch(request, env, context);
-		} catch (error) {
-			return fault(error);
+/** What to tell the requests in flight when the module traps: their promises would never settle by themselves. */
+const waiting = new Set();
+
+// The module's panic hook sets this before it stops; the glue starts a new instance for the next request.
+Object.defineProperty(globalThis.__worker_init_state, "criticalError", {
+	get: () => false,
+	set(trapped) {
+		if (trapped) {
+			for (const tell of waiting) {
+				tell(fault("the module stopped"));
+			}
+			waiting.clear();
 		}
+	},
+});
+
+export default {
+	fetch(request, env, context) {
+		return new Promise((resolve) => {
+			waiting.add(resolve);
+			const answer = (response) => {
+				waiting.delete(resolve);
+				resolve(response);
+			};
+			try {
+				module.fetch(request, env, context).then(answer, (error) => answer(fault(error)));
+			} catch (error) {
+				answer(fault(error));
+			}
+		});
 	},
 };
 
-/** A trap of the module: the glue starts a new instance for the next request, and this one gets its document. */
+/** The document of a fault that core could not write any more; `core/tests/doors.rs` holds it to core's own. */
 function fault(error) {
 	console.error(JSON.stringify({ problem: "internal", reason: String(error?.message ?? error) }));
 	const document = {
@@ -26,6 +49,10 @@ function fault(error) {
 	};
 	return new Response(JSON.stringify(document), {
 		status: 500,
-		headers: { "Content-Type": "application/problem+json", "Cache-Control": "no-store" },
+		headers: {
+			"Content-Type": "application/problem+json",
+			"Cache-Control": "no-store",
+			"X-Content-Type-Options": "nosniff",
+		},
 	});
 }

@@ -278,6 +278,8 @@ pub struct Profile {
 /// What a profile shows beside the account: columns that no decision needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProfileColumns {
+    /// The plan of the row, which frequency and amount belong to.
+    pub plan: PlanId,
     /// Stripe's customer.
     pub stripe_customer_id: Option<String>,
     /// How the plan is billed.
@@ -288,6 +290,17 @@ pub struct ProfileColumns {
     pub subscription_status: String,
     /// When the paid period ends.
     pub subscription_period_end: Option<Timestamp>,
+}
+
+fn first_row(plan: PlanId) -> (String, Option<u32>) {
+    crate::plan::rows()
+        .into_iter()
+        .find(|row| row.plan == plan)
+        .map(|row| {
+            let amount = row.amount.map(crate::money::Cents::get);
+            (row.billing_frequency.as_str().to_owned(), amount)
+        })
+        .unwrap_or_default()
 }
 
 /// The profile of `account` at `now`.
@@ -302,6 +315,12 @@ pub fn profile(account: &Account, columns: ProfileColumns, now: Timestamp) -> Pr
             .and_then(|remaining| i64::try_from(remaining).ok())
             .unwrap_or(0),
     };
+    // Where another plan holds than the row's, its own figures belong beside its name.
+    let (billing_frequency, plan_amount) = if columns.plan == balance.plan {
+        (columns.billing_frequency, columns.plan_amount)
+    } else {
+        first_row(balance.plan)
+    };
     Profile {
         id: user.id,
         auth0_user_id: user.sub,
@@ -310,8 +329,8 @@ pub fn profile(account: &Account, columns: ProfileColumns, now: Timestamp) -> Pr
         stripe_customer_id: columns.stripe_customer_id,
         plan_name: balance.plan.name(),
         plan_slug: balance.plan.slug(),
-        billing_frequency: columns.billing_frequency,
-        plan_amount: columns.plan_amount,
+        billing_frequency,
+        plan_amount,
         mcp_calls_limit: legacy_limit(balance.allowance),
         mcp_calls_count: balance.mcp,
         api_calls_count: balance.used,

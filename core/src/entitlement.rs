@@ -17,11 +17,12 @@ pub struct Entitlement {
     pub standing: Standing,
     /// Where monthly periods are counted from: the subscription's billing anchor; for the free plan, the registration.
     pub anchor: Timestamp,
-    /// The change of plan that is already decided: the end of a cancelled or downgraded subscription's paid period,
-    /// or of a grace.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The changes of plan that are already decided, the earliest first: the end of a cancelled or downgraded
+    /// subscription's paid period, and of a grace.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "ts", tsify(optional))]
-    pub change: Option<ScheduledChange>,
+    #[cfg_attr(feature = "schema", schemars(length(max = 4)))]
+    pub changes: Vec<ScheduledChange>,
     /// Grows with every change; an older one never replaces a newer.
     #[serde(deserialize_with = "crate::whole::required")]
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = crate::whole::MAX)))]
@@ -43,12 +44,12 @@ pub struct ScheduledChange {
 impl Entitlement {
     /// The entitlement of a user who never subscribed.
     #[must_use]
-    pub const fn free(registered_at: Timestamp) -> Self {
+    pub fn free(registered_at: Timestamp) -> Self {
         Self {
             plan: PlanId::Free,
             standing: Standing::Free,
             anchor: registered_at,
-            change: None,
+            changes: Vec::new(),
             version: 0,
         }
     }
@@ -56,10 +57,11 @@ impl Entitlement {
     /// The plan that holds at `now`.
     #[must_use]
     pub fn plan_at(&self, now: Timestamp) -> PlanId {
-        match self.change {
-            Some(change) if now >= change.at => change.plan,
-            _ => self.plan,
-        }
+        self.changes
+            .iter()
+            .filter(|change| change.at <= now)
+            .max_by_key(|change| change.at)
+            .map_or(self.plan, |change| change.plan)
     }
 }
 
@@ -87,32 +89,35 @@ pub struct Subscription {
 pub fn entitlement(subscription: &Subscription, grace: Grace) -> Entitlement {
     let anchor = subscription.anchor.unwrap_or(subscription.registered_at);
     let standing = subscription.status.standing();
-    let (plan, change) = match standing {
-        Standing::Free => (PlanId::Free, None),
+    let scheduled = subscription.scheduled.into_iter();
+    let (plan, changes) = match standing {
+        Standing::Free => (PlanId::Free, Vec::new()),
         Standing::Active | Standing::Trialing | Standing::Unknown => {
-            (subscription.plan, subscription.scheduled)
+            (subscription.plan, scheduled.collect())
         }
-        Standing::PastDue => (subscription.plan, end_of_grace(subscription, grace)),
+        Standing::PastDue => (subscription.plan, until_lapse(subscription, grace)),
     };
     Entitlement {
         plan,
         standing,
         anchor,
-        change,
+        changes,
         version: subscription.version,
     }
 }
 
-/// The earlier of the scheduled change and the end of the grace. Without a moment to count from, the plan is kept:
-/// our bookkeeping never locks a payer out, and the audit reports the gap.
-fn end_of_grace(subscription: &Subscription, grace: Grace) -> Option<ScheduledChange> {
+/// The changes up to the end of the grace, which is the last: what was scheduled for later is not entitled any more.
+/// Without a moment to count from, the plan is kept: our bookkeeping never locks a payer out, and the audit reports
+/// the gap.
+fn until_lapse(subscription: &Subscription, grace: Grace) -> Vec<ScheduledChange> {
     let lapse = subscription.past_due_since.map(|since| ScheduledChange {
         plan: PlanId::Free,
         at: grace.end(since),
     });
-    match (lapse, subscription.scheduled) {
-        (Some(lapse), Some(scheduled)) if scheduled.at < lapse.at => Some(scheduled),
-        (Some(lapse), _) => Some(lapse),
-        (None, scheduled) => scheduled,
-    }
+    subscription
+        .scheduled
+        .into_iter()
+        .filter(|scheduled| lapse.is_none_or(|lapse| scheduled.at < lapse.at))
+        .chain(lapse)
+        .collect()
 }

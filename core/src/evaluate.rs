@@ -48,15 +48,16 @@ pub fn decode<T: for<'de> Deserialize<'de>>(
     text: &[u8],
     origin: Origin,
 ) -> Result<T, Violations> {
-    // The reader and serde agree on every document (tests/agreement.rs), so the second error never happens; if it
-    // did, the document would be refused rather than half understood.
+    // serde gets only what the schema knows, so members that are ignored cannot trouble it. Reader and serde agree on
+    // the rest (tests/reader.rs); if they ever did not, the document would be refused rather than half understood.
     let malformed = || {
         let code = crate::violation::Code::Malformed { offset: 0 };
         vec![Violation::new(Vec::new(), code)]
     };
     let schema = schema::by_name(name).ok_or_else(malformed)?;
-    schema.read(text, origin)?;
-    serde_json::from_slice(text).map_err(|_| malformed())
+    let tape = schema.read(text, origin)?;
+    let known = schema::write(schema, text, &tape).ok_or_else(malformed)?;
+    serde_json::from_slice(&known).map_err(|_| malformed())
 }
 
 /// The answer about a payload: `{"ok":true,"value":…}` or `{"ok":false,"issues":[…]}`.

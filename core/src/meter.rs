@@ -3,7 +3,7 @@
 use crate::account::Account;
 use crate::money::group;
 use crate::plan::Allowance;
-use crate::quota::balance;
+use crate::quota::{Cost, balance, renewal};
 use crate::time::Timestamp;
 use serde::Serialize;
 
@@ -71,12 +71,16 @@ pub fn meter(account: &Account, now: Timestamp) -> Meter {
         Some(_) => Level::Normal,
     };
     let used = group(balance.used);
-    let text = match (balance.allowance, limit, balance.period.end) {
+    let resets_at = renewal(&account.entitlement, &account.usage, &balance, Cost::ONE);
+    let text = match (balance.allowance, limit, resets_at) {
         (Allowance::Monthly { .. }, Some(limit), Some(end)) => format!(
             "{used} of {} calls used this month, renews on {}",
             group(limit),
             end.text()
         ),
+        (Allowance::Monthly { .. }, Some(limit), None) => {
+            format!("{used} of {} calls used this month", group(limit))
+        }
         (_, Some(limit), _) => format!("{used} of {} calls used", group(limit)),
         (_, None, _) => format!("{used} calls used this month, no limit"),
     };
@@ -87,7 +91,7 @@ pub fn meter(account: &Account, now: Timestamp) -> Meter {
         remaining,
         percent,
         level,
-        resets_at: balance.period.end,
+        resets_at,
         text,
     }
 }

@@ -169,7 +169,7 @@ impl Problem {
             }
             Self::Misconfigured => "An operator must complete the configuration.".to_owned(),
             Self::Unavailable(dependency) => format!(
-                "The {} does not answer. Nothing was charged. Try again in a moment.",
+                "The {} does not answer. Nothing is charged. Try again in a moment.",
                 dependency.name()
             ),
             Self::TimedOut(dependency) => format!(

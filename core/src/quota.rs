@@ -305,7 +305,7 @@ pub fn decide(entitlement: &Entitlement, usage: &Usage, cost: Cost, now: Timesta
             cost: cost.get(),
             period_start: balance.period.start,
             period_end: balance.period.end,
-            resets_at: balance.period.end,
+            resets_at: renewal(entitlement, usage, &balance, Cost::ONE),
         }),
     }
 }
@@ -324,14 +324,10 @@ fn refuse(
         Reason::AllowanceExhausted
     };
     let suggested_plan = suggest(entitlement, usage, cost, now);
-    // A reset helps only the call that fits into a whole period.
-    let resets_at = match reason {
-        Reason::AllowanceExhausted => balance.period.end,
-        Reason::CostExceedsAllowance => None,
-    };
+    let resets_at = renewal(entitlement, usage, balance, cost);
     Refusal {
         reason,
-        message: message(reason, balance, limit, cost, suggested_plan),
+        message: message(reason, balance, limit, cost, resets_at, suggested_plan),
         suggested_plan,
         plan: balance.plan,
         limit,
@@ -344,6 +340,22 @@ fn refuse(
     }
 }
 
+/// The end of the period, if a call of that cost could be made then. Waiting must not be advised where the plan ends
+/// with the period, or where the call costs more than any period of it allows.
+#[must_use]
+pub fn renewal(
+    entitlement: &Entitlement,
+    usage: &Usage,
+    balance: &Balance,
+    cost: Cost,
+) -> Option<Timestamp> {
+    let end = balance.period.end?;
+    let then = self::balance(entitlement, usage, end);
+    then.remaining()
+        .is_none_or(|remaining| remaining >= u64::from(cost.get()))
+        .then_some(end)
+}
+
 /// The cheapest larger plan that would have admitted the call, had the account been on it: usage of the period is
 /// carried. Nobody is advised to a smaller plan, even where an unused one-time allowance would do for a while.
 fn suggest(entitlement: &Entitlement, usage: &Usage, cost: Cost, now: Timestamp) -> Option<PlanId> {
@@ -354,7 +366,7 @@ fn suggest(entitlement: &Entitlement, usage: &Usage, cost: Cost, now: Timestamp)
         }
         let upgraded = Entitlement {
             plan,
-            change: None,
+            changes: Vec::new(),
             ..entitlement.clone()
         };
         let balance = self::balance(&upgraded, usage, now);
@@ -369,6 +381,7 @@ fn message(
     balance: &Balance,
     limit: u64,
     cost: Cost,
+    resets_at: Option<Timestamp>,
     suggested: Option<PlanId>,
 ) -> String {
     let mut text = match (reason, balance.allowance) {
@@ -385,9 +398,7 @@ fn message(
             balance.plan.name()
         ),
         (Reason::AllowanceExhausted, _) => {
-            let renewal = balance
-                .period
-                .end
+            let renewal = resets_at
                 .map(|end| format!(" More become available on {}.", end.text()))
                 .unwrap_or_default();
             format!(
@@ -407,6 +418,19 @@ fn message(
         text.push_str(&format!(" {} includes {offer}.", plan.name()));
     }
     text
+}
+
+/// What is left after an admitted call was taken back.
+#[must_use]
+pub fn returned(admission: &Admission) -> Admission {
+    let cost = u64::from(admission.cost);
+    Admission {
+        used: admission.used.saturating_sub(cost),
+        remaining: admission
+            .remaining
+            .map(|remaining| remaining.saturating_add(cost)),
+        ..admission.clone()
+    }
 }
 
 /// Who made a charged call.

@@ -29,7 +29,12 @@ pub enum Route {
     /// `POST /api/evaluate/payload/{schema}`
     EvaluatePayload(&'static crate::schema::Schema),
     /// A data route: metered, then passed on to the upstream.
-    Data(Scope),
+    Data {
+        /// What the token must be good for.
+        scope: Scope,
+        /// The path below the upstream's base, as it came.
+        path: String,
+    },
 }
 
 impl Route {
@@ -48,7 +53,7 @@ impl Route {
             Self::AuthConfig(_) => "auth_config",
             Self::EvaluateDecision => "evaluate_decision",
             Self::EvaluatePayload(_) => "evaluate_payload",
-            Self::Data(_) => "data",
+            Self::Data { .. } => "data",
         }
     }
 }
@@ -98,10 +103,7 @@ pub fn route(method: &str, path: &str) -> Result<Route, NoRoute> {
             Some(schema) => (Route::EvaluatePayload(schema), POST),
             None => return Err(NoRoute::NotFound),
         },
-        ["api", "bills", ..] => (Route::Data(Scope::ReadBills), GET_POST),
-        ["api", "members", ..] => (Route::Data(Scope::ReadMembers), GET_POST),
-        ["api", "votes", ..] => (Route::Data(Scope::ReadVotes), GET_POST),
-        ["api", "committees", ..] => (Route::Data(Scope::ReadCommittees), GET_POST),
+        ["api", below @ ..] => (data(below)?, GET_POST),
         _ => return Err(NoRoute::NotFound),
     };
     if allow.split(", ").any(|allowed| allowed == method) {
@@ -109,6 +111,33 @@ pub fn route(method: &str, path: &str) -> Result<Route, NoRoute> {
     } else {
         Err(NoRoute::Method(allow))
     }
+}
+
+/// The data route of a path. A segment that could lead elsewhere once someone normalises the path is not there: the
+/// scope that was checked must be the scope of what is answered.
+fn data(below: &[&str]) -> Result<Route, NoRoute> {
+    let scope = match below.first() {
+        Some(&"bills") => Scope::ReadBills,
+        Some(&"members") => Scope::ReadMembers,
+        Some(&"votes") => Scope::ReadVotes,
+        Some(&"committees") => Scope::ReadCommittees,
+        _ => return Err(NoRoute::NotFound),
+    };
+    let strays = |segment: &&str| {
+        let segment = decode(segment);
+        segment == "."
+            || segment == ".."
+            || segment
+                .chars()
+                .any(|c| c == '/' || c == '\\' || c == '%' || c.is_control())
+    };
+    if below.iter().any(strays) {
+        return Err(NoRoute::NotFound);
+    }
+    Ok(Route::Data {
+        scope,
+        path: below.join("/"),
+    })
 }
 
 const GET: &str = "GET, HEAD";

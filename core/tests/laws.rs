@@ -45,7 +45,7 @@ prop_compose! {
             plan,
             standing: Standing::Active,
             anchor,
-            change: change.map(|(plan, at)| ScheduledChange { plan, at }),
+            changes: change.map(|(plan, at)| ScheduledChange { plan, at }).into_iter().collect(),
             version,
         }
     }
@@ -60,7 +60,7 @@ fn on(plan: PlanId, anchor: Timestamp) -> Entitlement {
         plan,
         standing: Standing::Active,
         anchor,
-        change: None,
+        changes: Vec::new(),
         version: 1,
     }
 }
@@ -163,10 +163,10 @@ fn down_and_up_again_inside_one_period_yields_nothing_extra() {
 fn a_scheduled_change_holds_from_its_moment_on() {
     let change = at("2026-02-10T00:00:00Z");
     let entitlement = Entitlement {
-        change: Some(ScheduledChange {
+        changes: vec![ScheduledChange {
             plan: PlanId::Free,
             at: change,
-        }),
+        }],
         ..on(PlanId::Professional, at("2026-01-10T00:00:00Z"))
     };
     assert_eq!(
@@ -283,6 +283,62 @@ fn past_due_is_entitled_for_the_grace_and_free_after_it() {
         assert_eq!(entitlement.plan_at(at(end)), PlanId::Free);
     }
     assert_eq!(Grace::from_days(3), None);
+}
+
+#[test]
+fn a_downgrade_that_comes_first_does_not_outlive_the_grace() {
+    let subscription = Subscription {
+        plan: PlanId::Professional,
+        status: Status::PastDue,
+        anchor: Some(at("2026-01-10T00:00:00Z")),
+        past_due_since: Some(at("2026-03-01T00:00:00Z")),
+        scheduled: Some(ScheduledChange {
+            plan: PlanId::Developer,
+            at: at("2026-03-10T00:00:00Z"),
+        }),
+        registered_at: at("2025-12-01T00:00:00Z"),
+        version: 3,
+    };
+    let entitlement = entitlement(&subscription, Grace::default());
+    for (moment, plan) in [
+        ("2026-03-09T23:59:59Z", PlanId::Professional),
+        ("2026-03-10T00:00:00Z", PlanId::Developer),
+        ("2026-03-14T23:59:59Z", PlanId::Developer),
+        ("2026-03-15T00:00:00Z", PlanId::Free),
+        ("2027-01-01T00:00:00Z", PlanId::Free),
+    ] {
+        assert_eq!(entitlement.plan_at(at(moment)), plan, "{moment}");
+    }
+}
+
+#[test]
+fn nobody_is_told_to_wait_for_a_renewal_that_does_not_come() {
+    let anchor = at("2026-01-10T00:00:00Z");
+    let ending = Entitlement {
+        changes: vec![ScheduledChange {
+            plan: PlanId::Free,
+            at: at("2026-02-10T00:00:00Z"),
+        }],
+        ..on(PlanId::Developer, anchor)
+    };
+    let mut usage = Usage::none(anchor);
+    usage.lifetime.used = 100;
+    admitted(&ending, &mut usage, 1_000, anchor);
+    let Decision::Refuse(refusal) = decide(&ending, &usage, Cost::ONE, anchor) else {
+        panic!("must be refused");
+    };
+    assert_eq!(refusal.resets_at, None);
+    assert!(
+        !refusal.message.contains("become available"),
+        "{}",
+        refusal.message
+    );
+    // With free calls left, waiting does help.
+    usage.lifetime.used = 99;
+    let Decision::Refuse(refusal) = decide(&ending, &usage, Cost::ONE, anchor) else {
+        panic!("must be refused");
+    };
+    assert_eq!(refusal.resets_at, Some(at("2026-02-10T00:00:00Z")));
 }
 
 #[test]
@@ -417,7 +473,7 @@ proptest! {
         let Decision::Refuse(refusal) =
             decide(&entitlement, &usage, Cost::new(cost).unwrap(), now) else { return Ok(()) };
         let admits = |plan| {
-            let upgraded = Entitlement { plan, change: None, ..entitlement.clone() };
+            let upgraded = Entitlement { plan, changes: Vec::new(), ..entitlement.clone() };
             matches!(decide(&upgraded, &usage, Cost::new(cost).unwrap(), now), Decision::Admit(_))
         };
         let cheapest = PlanId::ALL.into_iter().find(|plan| *plan > refusal.plan && admits(*plan));

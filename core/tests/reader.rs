@@ -309,7 +309,7 @@ proptest! {
         member in prop::sample::select(vec!["user", "entitlement", "usage", ""]),
         part in mutated(json!({"id": 1, "sub": "a", "createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-01-01T00:00:00Z",
             "plan": "pro", "standing": "active", "anchor": "2026-01-01T00:00:00Z", "version": 2,
-            "change": {"plan": "free", "at": "2026-01-01T00:00:00Z"},
+            "changes": [{"plan": "free", "at": "2026-01-01T00:00:00Z"}],
             "lifetime": {"start": "2026-01-01T00:00:00Z", "used": 3, "mcp": 0}})),
     ) {
         let mut request = decision_request();

@@ -27,7 +27,14 @@ export type Question = "decide" | "meter" | "session_props" | "tool_refusal";
 let wasm: Exports | undefined;
 let bytes = new Uint8Array();
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+// A byte order mark inside of a string is a character like any other.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** More than any payload is; the module's memory ends at 4 GB. */
+const MAX_INPUT = 256 * 1024 * 1024;
+
+/** Where the last input lies. */
+let inputAt = 0;
 
 /** Starts the module. Again is harmless: the module keeps nothing between calls. */
 export function instantiate(module: WebAssembly.Module): void {
@@ -55,15 +62,18 @@ function memory(module: Exports): Uint8Array {
 
 /** Writes the input; how many bytes it has. */
 function write(module: Exports, text: string | Uint8Array): number {
-	if (typeof text !== "string") {
-		const at = module.input(text.length);
-		memory(module).set(text, at);
-		return text.length;
-	}
 	// A UTF-16 unit takes at most three bytes of UTF-8.
-	const room = text.length * 3;
-	const at = module.input(room);
-	return encoder.encodeInto(text, memory(module).subarray(at, at + room)).written;
+	const room = typeof text === "string" ? text.length * 3 : text.length;
+	if (room > MAX_INPUT) {
+		throw new LegisError("too_large", `The text is longer than ${MAX_INPUT} bytes.`);
+	}
+	inputAt = module.input(room);
+	const place = memory(module).subarray(inputAt, inputAt + room);
+	if (typeof text === "string") {
+		return encoder.encodeInto(text, place).written;
+	}
+	place.set(text);
+	return text.length;
 }
 
 function read(module: Exports, length: number): string {
@@ -123,7 +133,7 @@ export function check(
 	if (whole.length === length) {
 		return { tape, text: (start, end) => whole.slice(start, end) };
 	}
-	const at = module.input(0);
+	const at = inputAt;
 	return { tape, text: (start, end) => decoder.decode(view.subarray(at + start, at + end)) };
 }
 

@@ -134,10 +134,10 @@ export interface Entitlement {
      */
     anchor: Timestamp;
     /**
-     * The change of plan that is already decided: the end of a cancelled or downgraded subscription's paid period,
-     * or of a grace.
+     * The changes of plan that are already decided, the earliest first: the end of a cancelled or downgraded
+     * subscription's paid period, and of a grace.
      */
-    change?: ScheduledChange;
+    changes?: ScheduledChange[];
     /**
      * Grows with every change; an older one never replaces a newer.
      */

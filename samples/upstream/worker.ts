@@ -1,5 +1,5 @@
 // A local data service with a few records of the U.S. Congress. The gateway reaches it as it would reach the real one.
-// `?simulate=` makes it fail on purpose: a status, `slow`, or `stream` for a body that comes in pieces.
+// `?simulate=` makes it fail on purpose: a status, `slow`, `headers`, `told`, `echo`, or `stream` for a body in pieces.
 
 import { bills, committees, members, votes } from "./records.ts";
 
@@ -54,7 +54,10 @@ async function simulate(what: string | null, request: Request): Promise<Response
 		return undefined;
 	}
 	if (what === "echo") {
-		return new Response(request.body, { headers: { "X-Headers": [...request.headers.keys()].join(" ") } });
+		return new Response(request.body);
+	}
+	if (what === "told") {
+		return Response.json([...request.headers.keys()]);
 	}
 	if (what === "stream") {
 		return new Response(pieces(), { headers: { "Content-Type": "text/event-stream" } });
@@ -63,9 +66,22 @@ async function simulate(what: string | null, request: Request): Promise<Response
 		await new Promise((resolve) => setTimeout(resolve, 60_000));
 		return undefined;
 	}
+	if (what === "headers") {
+		return Response.json({}, { headers: CHATTY });
+	}
 	const status = Number(what);
 	return status >= 200 && status < 600 ? Response.json({ simulated: status }, { status }) : undefined;
 }
+
+/** Headers that are not the data service's to set. */
+const CHATTY = {
+	"Access-Control-Allow-Origin": "*",
+	"Cache-Control": "public, max-age=600",
+	ETag: '"1"',
+	"Set-Cookie": "a=b",
+	"X-Internal": "10.0.0.1",
+	"X-RateLimit-Reset": "123",
+};
 
 /** Five events, a fifth of a second apart. */
 function pieces(): ReadableStream {

@@ -1,4 +1,4 @@
-import type { Account } from "legis-edge";
+import { type Account, sessionProps } from "legis-edge";
 import { useCallback, useEffect, useState } from "react";
 import { Dashboard } from "./dashboard.tsx";
 import { Plans } from "./plans.tsx";
@@ -87,7 +87,7 @@ export function App() {
 					</section>
 				)}
 				<Plans
-					current={state.at === "user" ? state.account.entitlement.plan : undefined}
+					current={state.at === "user" ? sessionProps(state.account, Date.now()).plan : undefined}
 					choose={(slug) => {
 						choosePlan(slug);
 						document.getElementById("email")?.focus();

@@ -1,4 +1,4 @@
-import { type Account, type Decision, decide, meter, plan } from "legis-edge";
+import { type Account, type Decision, decide, meter, plan, sessionProps } from "legis-edge";
 import { useState } from "react";
 import { token } from "./session.ts";
 
@@ -80,7 +80,7 @@ export function Dashboard({ account, stale, refresh }: Props) {
 
 function UsageBar({ account }: { account: Account }) {
 	const usage = meter(account, Date.now());
-	const name = plan(account.entitlement.plan)?.name;
+	const name = plan(sessionProps(account, Date.now()).plan)?.name;
 	return (
 		<div className={`usage ${usage.level}`}>
 			<p className="usage-head">
@@ -149,14 +149,24 @@ function Shown({ answer, insist, busy }: { answer: Answer; insist: () => void; b
 
 async function send(path: string): Promise<Answer> {
 	const response = await fetch(path, { headers: { Authorization: `Bearer ${token()}` } });
-	const body = (await response.json()) as { detail?: string; decision?: Decision };
 	if (response.ok) {
-		return { kind: "data", path, text: JSON.stringify(body, null, 2) };
+		return { kind: "data", path, text: await readable(response) };
 	}
+	const body = (await response.json().catch(() => ({}))) as { detail?: string; decision?: Decision };
 	if (body.decision?.type === "refuse") {
 		return refused(body.decision, "gateway");
 	}
 	return { kind: "failed", message: body.detail ?? `The gateway answered ${response.status}.` };
+}
+
+/** JSON laid out for people; anything else as it is. */
+async function readable(response: Response): Promise<string> {
+	const text = await response.text();
+	try {
+		return JSON.stringify(JSON.parse(text), null, 2);
+	} catch {
+		return text;
+	}
 }
 
 function refused(decision: Decision & { type: "refuse" }, where: "page" | "gateway"): Answer {

@@ -58,6 +58,10 @@ export async function finishSignIn(): Promise<Pending | undefined> {
 	const answer = new URLSearchParams(location.search);
 	const stored = sessionStorage.getItem(PENDING);
 	const code = answer.get("code");
+	if (answer.has("error")) {
+		history.replaceState(null, "", location.pathname);
+		throw new Error(answer.get("error_description") ?? "The sign-in was not completed. Please try again.");
+	}
 	if (code === null || stored === null) {
 		return undefined;
 	}

@@ -15,8 +15,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use worker::Env;
 
-/// The newest migration this release needs. `tests/` holds it to the folder.
-pub(crate) const SCHEMA_VERSION: &str = "0002_plans.sql";
+/// The newest migration when this release was built.
+pub(crate) const SCHEMA_VERSION: &str = env!("LEGIS_SCHEMA_VERSION");
 
 const MAX_AGE_MILLIS: i64 = 60_000;
 
@@ -43,8 +43,7 @@ thread_local! {
 /// applying the migrations is enough to go on.
 pub(crate) async fn load(env: &Env) -> Outcome<Rc<Configuration>> {
     let now = clock::now();
-    let known = KNOWN.with_borrow(Clone::clone);
-    if let Some(known) = known
+    if let Some(known) = known()
         && (0..MAX_AGE_MILLIS).contains(&now.since(known.read_at))
     {
         return Ok(known);
@@ -98,12 +97,9 @@ pub(crate) async fn read(env: &Env, now: Timestamp) -> Outcome<Configuration> {
 
 fn check_plans(stored: &[StoredPlan]) -> Outcome<()> {
     let catalog = plan::rows();
-    let agrees = stored.len() == catalog.len()
-        && stored
-            .iter()
-            .zip(&catalog)
-            .all(|(stored, row)| stored.agrees_with(row));
-    if agrees {
+    // A row that left the catalog may stay: users may refer to it.
+    let agrees = |row| stored.iter().any(|stored| stored.agrees_with(row));
+    if catalog.iter().all(agrees) {
         return Ok(());
     }
     Err(Failure::new(
@@ -112,8 +108,13 @@ fn check_plans(stored: &[StoredPlan]) -> Outcome<()> {
     ))
 }
 
+/// The configuration if it is known here already.
+pub(crate) fn known() -> Option<Rc<Configuration>> {
+    KNOWN.with_borrow(Clone::clone)
+}
+
 /// A variable that must be there.
-pub(crate) fn variable(env: &Env, name: &str) -> Outcome<String> {
+fn variable(env: &Env, name: &str) -> Outcome<String> {
     env.var(name)
         .map(|value| value.to_string())
         .ok()
@@ -124,6 +125,16 @@ pub(crate) fn variable(env: &Env, name: &str) -> Outcome<String> {
                 format!("variable {name} is missing"),
             )
         })
+}
+
+/// Where the data service is.
+pub(crate) fn upstream(env: &Env) -> Outcome<String> {
+    let url = variable(env, "UPSTREAM_URL")?;
+    if url.starts_with("https://") || url.starts_with("http://") {
+        return Ok(url);
+    }
+    let reason = "UPSTREAM_URL must begin with https:// or http://";
+    Err(Failure::new(Problem::Misconfigured, reason))
 }
 
 /// The configured grace; fourteen days when nothing is said.

@@ -4,9 +4,10 @@ use crate::clock;
 use crate::configuration::{self, Configuration};
 use crate::database::Database;
 use crate::failure::{Failure, Outcome};
-use crate::identity::authenticate;
+use crate::identity::{self, authenticate};
 use crate::log::{self, Line};
 use crate::meter::client;
+use crate::meter::message::Knowledge;
 use crate::registration;
 use crate::respond;
 use crate::upstream;
@@ -22,7 +23,7 @@ use legis_core::route::{NoRoute, Route, route};
 use legis_core::schema::{Origin, Schema, Violations};
 use serde_json::{Value, json};
 use uuid::Uuid;
-use worker::{Context, Env, Headers, Method, Request, Response, ResponseBuilder, Result};
+use worker::{Context, Env, Headers, Request, Response, ResponseBuilder, Result};
 
 /// The longest body that is read.
 const MAX_BODY: usize = 1 << 20;
@@ -36,7 +37,7 @@ pub(crate) async fn answer(mut request: Request, env: Env, context: Context) -> 
     let start = clock::now();
     let mut line = Line {
         request: Uuid::now_v7().to_string(),
-        method: request.method().to_string(),
+        method: request.inner().method(),
         ..Line::default()
     };
     let origin = request.headers().get("Origin")?;
@@ -57,7 +58,12 @@ pub(crate) async fn answer(mut request: Request, env: Env, context: Context) -> 
     headers.set("Legis-Contract", &contract::header())?;
     headers.set("X-Request-Id", &line.request)?;
     if let Some(origin) = origin {
-        share(headers, &origin, &env).await?;
+        // Health is about the process alone: it waits for nothing.
+        let configuration = match line.route {
+            "health" => configuration::known(),
+            _ => configuration::load(&env).await.ok(),
+        };
+        share(headers, &origin, configuration.as_deref())?;
     }
     line.status = response.status_code();
     line.milliseconds = clock::now().since(start);
@@ -66,14 +72,10 @@ pub(crate) async fn answer(mut request: Request, env: Env, context: Context) -> 
 }
 
 /// Lets a page of a configured origin read the answer (CORS).
-async fn share(headers: &Headers, origin: &str, env: &Env) -> Result<()> {
+fn share(headers: &Headers, origin: &str, configuration: Option<&Configuration>) -> Result<()> {
     headers.append("Vary", "Origin")?;
-    let allowed = match configuration::load(env).await {
-        Ok(configuration) => allows_origin(&configuration.issuers, origin),
-        // Without a configuration nobody is allowed; the answer itself tells what is wrong.
-        Err(_) => false,
-    };
-    if allowed {
+    // Without a configuration nobody is allowed; the answer itself tells what is wrong.
+    if configuration.is_some_and(|known| allows_origin(&known.issuers, origin)) {
         headers.set("Access-Control-Allow-Origin", origin)?;
         headers.set("Access-Control-Expose-Headers", EXPOSED)?;
     }
@@ -89,7 +91,7 @@ fn preflight() -> Outcome<Response> {
     )?;
     headers.set(
         "Access-Control-Allow-Headers",
-        "Authorization, Content-Type, Idempotency-Key, Traceparent",
+        "Authorization, Content-Type, Idempotency-Key, If-Modified-Since, If-None-Match, Range, Traceparent, Tracestate",
     )?;
     headers.set("Access-Control-Max-Age", "600")?;
     Ok(ResponseBuilder::new()
@@ -104,12 +106,13 @@ async fn dispatch(
     context: &Context,
     line: &mut Line,
 ) -> Outcome<Response> {
-    if request.method() == Method::Options {
+    // As it came: the platform's own type takes every method it does not know for GET.
+    if line.method == "OPTIONS" {
         line.route = "preflight";
         return preflight();
     }
     let (path, query) = target(request);
-    let route = route(request.method().as_ref(), &path).map_err(|none| match none {
+    let route = route(&line.method, &path).map_err(|none| match none {
         NoRoute::NotFound => Problem::NotFound,
         NoRoute::Method(allow) => Problem::MethodNotAllowed(allow),
     })?;
@@ -138,11 +141,15 @@ async fn dispatch(
         Route::Me => me(&query, &env, &caller).await,
         Route::Profile => profile(&env, &caller).await,
         Route::Account => own_account(&env, &caller).await,
-        Route::Data(scope) => {
+        Route::Data { scope, path } => {
             if !caller.may(scope) {
                 return Err(Problem::InsufficientScope(scope).into());
             }
-            upstream::call(request, env, context, &caller.identity).await
+            let target = match query.as_str() {
+                "" => path,
+                query => format!("{path}?{query}"),
+            };
+            upstream::call(request, &target, env, context, &caller.identity).await
         }
         _ => Err(Failure::new(Problem::Internal, "a route without a handler")),
     }
@@ -168,10 +175,18 @@ fn health() -> Outcome<Response> {
 async fn ready(env: &Env) -> Outcome<Response> {
     let configuration = configuration::read(env, clock::now()).await?;
     configuration::grace(env)?;
-    configuration::variable(env, "UPSTREAM_URL")?;
-    if !configuration.issuers.iter().any(|config| config.is_active) {
+    configuration::upstream(env)?;
+    let mut active = configuration
+        .issuers
+        .iter()
+        .filter(|config| config.is_active)
+        .peekable();
+    if active.peek().is_none() {
         let reason = "auth_config has no active row";
         return Err(Failure::new(Problem::Misconfigured, reason));
+    }
+    for config in active {
+        identity::check_keys(config.auth0_domain.as_str()).await?;
     }
     let body = json!({
         "status": "ok",
@@ -220,23 +235,24 @@ async fn register(request: &mut Request, env: &Env, caller: &Caller) -> Outcome<
     let grace = configuration::grace(env)?;
     let now = clock::now();
     registration::ensure(&database, &caller.identity, said.as_ref(), grace, now).await?;
-    let account = client::account(env, &caller.identity, true).await?;
+    let account = client::account(env, &caller.identity, Knowledge::Fresh).await?;
     let user = account::registered_user(&account, clock::now());
     Ok(respond::json(200, &json!({ "user": user }))?)
 }
 
 async fn own_account(env: &Env, caller: &Caller) -> Outcome<Response> {
-    let account: Account = client::account(env, &caller.identity, false).await?;
+    let account: Account = client::account(env, &caller.identity, Knowledge::Recent).await?;
     Ok(respond::json(200, &account)?)
 }
 
 /// The token's claims and where the user stands, flat, as old clients read it.
 async fn me(query: &str, env: &Env, caller: &Caller) -> Outcome<Response> {
-    let account = client::account(env, &caller.identity, false).await?;
+    let cycle = flag(query, "check_billing_cycle")?;
+    let account = client::account(env, &caller.identity, Knowledge::Recent).await?;
     let now = clock::now();
     let mut answer = caller.claims.clone();
     merge(&mut answer, &account::me_quota(&account, now))?;
-    match flag(query, "check_billing_cycle")? {
+    match cycle {
         Flag::On => merge(&mut answer, &account::billing_cycle(&account, now))?,
         Flag::Off => {}
     }
@@ -279,7 +295,7 @@ async fn profile(env: &Env, caller: &Caller) -> Outcome<Response> {
     let grace = configuration::grace(env)?;
     let stored =
         registration::ensure(&database, &caller.identity, None, grace, clock::now()).await?;
-    let account = client::account(env, &caller.identity, false).await?;
+    let account = client::account(env, &caller.identity, Knowledge::Fresh).await?;
     let profile = account::profile(&account, stored.columns, clock::now());
     Ok(respond::json(200, &profile)?)
 }

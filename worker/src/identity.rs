@@ -42,8 +42,9 @@ pub(crate) async fn authenticate(
     let issuer = token
         .claimed_issuer()
         .ok_or_else(|| refuse(Unauthenticated::Issuer))?;
-    let config =
-        trusting(&configuration.issuers, &issuer).ok_or_else(|| refuse(Unauthenticated::Issuer))?;
+    let config = trusting(&configuration.issuers, &issuer)
+        .next()
+        .ok_or_else(|| refuse(Unauthenticated::Issuer))?;
     let key = key(config.auth0_domain.as_str(), &token).await?;
     if !signature::fits(&key, token.signed, &token.signature).await? {
         return Err(refuse(Unauthenticated::Signature));
@@ -70,26 +71,35 @@ async fn key(domain: &str, token: &UnverifiedToken<'_>) -> Outcome<RsaKey> {
         }
         KeyChoice::Fetch => {}
     }
-    let fetched = fetch(domain, now).await;
-    let usable = |keys: &KeySet| keys.usable_in_outage(now);
-    let keys = match fetched {
-        Ok(keys) => keys,
+    let (keys, failure) = match fetch(domain, now).await {
+        Ok(keys) => (Some(keys), None),
         // The keys we have outlive an outage of the issuer.
-        Err(failure) => match known.keys.filter(usable) {
-            Some(keys) => keys,
-            None => {
-                remember(domain, None, now);
-                return Err(failure);
-            }
-        },
+        Err(failure) => (
+            known.keys.filter(|keys| keys.usable_in_outage(now)),
+            Some(failure),
+        ),
     };
-    remember(domain, Some(keys.clone()), now);
-    match choose(Some(&keys), &token.key_id, Some(now), now) {
-        KeyChoice::Use(key) => Ok(key.clone()),
-        KeyChoice::Fetch | KeyChoice::Unknown => {
-            Err(Problem::Unauthenticated(Unauthenticated::KeyUnknown).into())
-        }
+    remember(domain, keys.clone(), now);
+    match (
+        choose(keys.as_ref(), &token.key_id, Some(now), now),
+        failure,
+    ) {
+        (KeyChoice::Use(key), _) => Ok(key.clone()),
+        // Whether the issuer publishes the key is not known while it does not answer.
+        (_, Some(failure)) => Err(failure),
+        (_, None) => Err(Problem::Unauthenticated(Unauthenticated::KeyUnknown).into()),
     }
+}
+
+/// Whether the issuer's keys are at hand, or can be fetched.
+pub(crate) async fn check_keys(domain: &str) -> Outcome<()> {
+    let now = clock::now();
+    let known = ISSUERS.with_borrow(|issuers| issuers.get(domain).cloned().unwrap_or_default());
+    if known.keys.is_some_and(|keys| keys.fresh(now)) {
+        return Ok(());
+    }
+    remember(domain, Some(fetch(domain, now).await?), now);
+    Ok(())
 }
 
 fn remember(domain: &str, keys: Option<KeySet>, asked_at: Timestamp) {

@@ -15,8 +15,11 @@ use ledger::Ledger;
 use legis_core::account::{Account, Identity};
 use legis_core::problem::Problem;
 use legis_core::quota::{Cost, Decision, Usage, charge, decide, refund};
-use message::{Admission, Message, Reply, Settlement};
+use message::{Admission, Knowledge, Message, Reply, Settlement};
 use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
+
+/// How long an entitlement is believed without asking the database, should nobody tell the meter of a change.
+const MAX_AGE_MILLIS: i64 = 10 * 60 * 1000;
 
 /// The object.
 #[durable_object(fetch)]
@@ -58,8 +61,11 @@ impl Meter {
         match message {
             Message::Admit(admission) => self.admit(&ledger, admission).await,
             Message::Settle(settlement) => settle(&ledger, &settlement),
-            Message::Account { identity, fresh } => {
-                let account = self.account(&ledger, &identity, fresh).await?;
+            Message::Account {
+                identity,
+                knowledge,
+            } => {
+                let account = self.account(&ledger, &identity, knowledge).await?;
                 Ok(Reply::Account { account })
             }
         }
@@ -69,16 +75,26 @@ impl Meter {
     async fn admit(&self, ledger: &Ledger, admission: Admission) -> Outcome<Reply> {
         let cost = Cost::new(admission.cost)
             .ok_or_else(|| Failure::new(Problem::Internal, "a call without cost"))?;
-        let known = self.account(ledger, &admission.identity, false).await?;
+        let known = self
+            .account(ledger, &admission.identity, Knowledge::Recent)
+            .await?;
         let now = clock::now();
         if let Decision::Refuse(_) = decide(&known.entitlement, &known.usage, cost, now) {
             // A paid upgrade must work on the very next call: nobody is refused on old knowledge.
-            self.account(ledger, &admission.identity, true).await?;
+            self.account(ledger, &admission.identity, Knowledge::Fresh)
+                .await?;
         }
         // From here to the last write nothing is awaited. What was read before an await may be old by now.
         let mut account = ledger
             .account()?
-            .ok_or_else(|| Failure::new(Problem::Internal, "the account is gone"))?;
+            .ok_or_else(|| Failure::new(Problem::Internal, "the account is gone"))?
+            .account;
+        if ledger.forget_abandoned(&admission.call)? {
+            return Err(Failure::new(
+                Problem::Internal,
+                "the caller gave the call up",
+            ));
+        }
         let now = clock::now();
         let (decision, charged) = charge(
             &account.entitlement,
@@ -96,19 +112,26 @@ impl Meter {
 
     /// The account: as it is known here, or as the database has it when it is not known, when the token says other
     /// things about the user, or when it must be fresh.
-    async fn account(&self, ledger: &Ledger, identity: &Identity, fresh: bool) -> Outcome<Account> {
-        if let Some(account) = ledger.account()?
-            && !fresh
-            && !says_otherwise(identity, &account)
+    async fn account(
+        &self,
+        ledger: &Ledger,
+        identity: &Identity,
+        knowledge: Knowledge,
+    ) -> Outcome<Account> {
+        let now = clock::now();
+        if let Some(known) = ledger.account()?
+            && knowledge == Knowledge::Recent
+            && (0..MAX_AGE_MILLIS).contains(&now.since(known.asked_at))
+            && !says_otherwise(identity, &known.account)
         {
-            return Ok(account);
+            return Ok(known.account);
         }
         let database = Database::open(&self.env)?;
         let grace = configuration::grace(&self.env)?;
-        let stored = registration::ensure(&database, identity, None, grace, clock::now()).await?;
+        let stored = registration::ensure(&database, identity, None, grace, now).await?;
         // Others may have been here during the wait: usage is theirs and ours, and an older entitlement never
         // replaces a newer one.
-        let account = match ledger.account()? {
+        let account = match ledger.account()?.map(|known| known.account) {
             Some(known) if known.entitlement.version > stored.entitlement.version => Account {
                 user: stored.user,
                 ..known
@@ -124,7 +147,7 @@ impl Meter {
                 entitlement: stored.entitlement,
             },
         };
-        ledger.store(&account)?;
+        ledger.learn(&account, now)?;
         Ok(account)
     }
 }
@@ -136,13 +159,16 @@ fn says_otherwise(identity: &Identity, account: &Account) -> bool {
 
 /// Closes a call: charged, or taken back when our side or the upstream failed. Again changes nothing.
 fn settle(ledger: &Ledger, settlement: &Settlement) -> Outcome<Reply> {
+    let refunded = settlement.outcome.is_refunded();
     let Some(charge) = ledger.open_call(&settlement.call)? else {
+        // The admission may still be on its way: it must not charge a call that nobody waits for.
+        if refunded {
+            ledger.abandon(&settlement.call, clock::now())?;
+        }
         return Ok(Reply::Settled);
     };
-    let account = ledger
-        .account()?
-        .filter(|_| settlement.outcome.is_refunded());
-    let account = account.map(|account| Account {
+    let account = ledger.account()?.filter(|_| refunded);
+    let account = account.map(|known| known.account).map(|account| Account {
         usage: refund(&account.usage, charge),
         ..account
     });

@@ -107,6 +107,7 @@ impl UserRow {
                 updated_at: moment("updated_at", self.updated_at)?,
             },
             columns: ProfileColumns {
+                plan: subscription.plan,
                 stripe_customer_id: self.stripe_customer_id,
                 billing_frequency: self.billing_frequency,
                 plan_amount: self.plan_amount,

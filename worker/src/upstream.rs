@@ -7,13 +7,15 @@ use crate::meter::client;
 use crate::meter::message::CallOutcome;
 use legis_core::account::Identity;
 use legis_core::problem::{Dependency, Problem};
-use legis_core::quota::{Channel, Decision};
+use legis_core::quota::{self, Channel, Decision, Refusal};
 use legis_core::refusal;
+use legis_core::time::Timestamp;
 use std::time::Duration;
 use uuid::Uuid;
 use wasm_bindgen::JsValue;
 use worker::{
-    AbortController, Context, Env, Fetch, Headers, Request, RequestInit, RequestRedirect, Response,
+    AbortController, Context, Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect,
+    Response,
 };
 
 /// How long the data service may take to begin its answer.
@@ -32,52 +34,60 @@ const PASSED_ON: [&str; 9] = [
     "User-Agent",
 ];
 
-/// Headers of an answer that belong to one connection, or to another origin's cookies.
-const KEPT_BACK: [&str; 6] = [
-    "Connection",
-    "Keep-Alive",
-    "Set-Cookie",
-    "Trailer",
-    "Transfer-Encoding",
-    "Upgrade",
+/// What the data service's headers may tell the caller. What is said of quotas, origins and caches is ours to say.
+const HANDED_ON: [&str; 10] = [
+    "Accept-Ranges",
+    "Content-Disposition",
+    "Content-Encoding",
+    "Content-Language",
+    "Content-Length",
+    "Content-Range",
+    "Content-Type",
+    "ETag",
+    "Last-Modified",
+    "Link",
 ];
 
 /// Admits the call, passes it on and settles it. A refused call never reaches the data service.
 pub(crate) async fn call(
     request: &Request,
+    target: &str,
     env: Env,
     context: &Context,
     identity: &Identity,
 ) -> Outcome<Response> {
     // What is missing is found before anything is charged.
-    let outbound = outbound(request, &configuration::variable(&env, "UPSTREAM_URL")?)?;
+    let base = configuration::upstream(&env)?;
+    let outbound = outbound(request, &format!("{}/{target}", base.trim_end_matches('/')))?;
     let call = Uuid::now_v7().to_string();
-    let (decision, now) = client::admit(&env, identity, &call, Channel::Rest).await?;
-    let headers = refusal::headers(&decision, now);
-    if let Decision::Refuse(refusal) = decision {
-        let mut failure = Failure::from(Problem::QuotaExceeded(Box::new(refusal.clone())));
-        failure.reason = format!(
-            "{}: {} of {} used on {}",
-            refusal.reason.as_str(),
-            refusal.used,
-            refusal.limit,
-            refusal.plan.as_str()
-        );
-        failure.headers = headers;
-        return Err(failure);
-    }
+    let settle = |outcome| {
+        let (env, sub, call) = (env.clone(), identity.sub.clone(), call.clone());
+        context.wait_until(async move {
+            if let Err(failure) = client::settle(&env, &sub, call, outcome).await {
+                worker::console_error!("settling failed: {}", failure.reason);
+            }
+        });
+    };
+    let admitted = client::admit(&env, identity, &call, Channel::Rest).await;
+    let (decision, now) = admitted.inspect_err(|_| {
+        // The meter may have admitted the call and its answer got lost: nobody pays for that.
+        settle(CallOutcome::Failed);
+    })?;
+    let admission = match decision {
+        Decision::Admit(admission) => admission,
+        Decision::Refuse(refusal) => return Err(refused(refusal, now)),
+    };
     let answer = send(outbound).await;
     let outcome = match &answer {
         Ok(response) if response.status_code() < 500 => CallOutcome::Answered,
         _ => CallOutcome::Failed,
     };
-    let (sub, settled) = (identity.sub.clone(), call.clone());
-    context.wait_until(async move {
-        if let Err(failure) = client::settle(&env, &sub, settled, outcome).await {
-            worker::console_error!("settling failed: {}", failure.reason);
-        }
-    });
-    let mut metered = headers;
+    settle(outcome);
+    let left = match outcome {
+        CallOutcome::Answered => admission,
+        CallOutcome::Failed => quota::returned(&admission),
+    };
+    let mut metered = refusal::headers(&Decision::Admit(left), now);
     metered.push(("Legis-Call", call));
     match answer {
         Ok(response) => inbound(response, &metered),
@@ -88,14 +98,23 @@ pub(crate) async fn call(
     }
 }
 
-/// The request to the data service: `/api/bills?x=1` becomes `BASE/bills?x=1`.
-fn outbound(request: &Request, base: &str) -> Outcome<Outbound> {
-    let url = request.inner().url();
-    let target = url
-        .split_once("://")
-        .and_then(|(_, rest)| rest.split_once('/'))
-        .map(|(_, path)| path.strip_prefix("api/").unwrap_or(path))
-        .unwrap_or_default();
+fn refused(refusal: Refusal, now: Timestamp) -> Failure {
+    let reason = format!(
+        "{}: {} of {} used on {}",
+        refusal.reason.as_str(),
+        refusal.used,
+        refusal.limit,
+        refusal.plan.as_str()
+    );
+    let headers = refusal::headers(&Decision::Refuse(refusal.clone()), now);
+    Failure {
+        headers,
+        ..Failure::new(Problem::QuotaExceeded(Box::new(refusal)), reason)
+    }
+}
+
+/// The request to the data service.
+fn outbound(request: &Request, url: &str) -> Outcome<Outbound> {
     let headers = Headers::new();
     for name in PASSED_ON {
         if let Some(value) = request.headers().get(name)? {
@@ -106,11 +125,11 @@ fn outbound(request: &Request, base: &str) -> Outcome<Outbound> {
     init.with_method(request.method())
         .with_headers(headers)
         .with_redirect(RequestRedirect::Manual);
-    if let Some(body) = request.inner().body() {
+    // Some clients send a body with GET; it means nothing there, and fetch refuses it.
+    if let (Method::Post, Some(body)) = (request.method(), request.inner().body()) {
         init.with_body(Some(JsValue::from(body)));
     }
-    let url = format!("{}/{target}", base.trim_end_matches('/'));
-    Ok(Outbound(Request::new_with_init(&url, &init)?))
+    Ok(Outbound(Request::new_with_init(url, &init)?))
 }
 
 struct Outbound(Request);
@@ -126,7 +145,14 @@ async fn send(Outbound(request): Outbound) -> Outcome<Response> {
     )
     .await
     {
-        Ok(Ok(response)) => Ok(response),
+        Ok(Ok(response)) => match response.status_code() {
+            // A redirection would show the caller an address they cannot reach.
+            200..=299 | 304 | 400..=599 => Ok(response),
+            status => {
+                let reason = format!("the data service answered {status}");
+                Err(Failure::new(Problem::BadGateway, reason))
+            }
+        },
         Ok(Err(error)) => Err(Failure::new(Problem::BadGateway, error.to_string())),
         Err(late) => {
             abort.abort();
@@ -138,14 +164,13 @@ async fn send(Outbound(request): Outbound) -> Outcome<Response> {
 /// The answer to the caller. The body is the upstream's own stream; it never enters the WASM module.
 fn inbound(response: Response, metered: &[(&str, String)]) -> Outcome<Response> {
     let headers = Headers::new();
-    for (name, value) in response.headers().entries() {
-        if !KEPT_BACK
-            .iter()
-            .any(|kept| kept.eq_ignore_ascii_case(&name))
-        {
-            headers.append(&name, &value)?;
+    for name in HANDED_ON {
+        if let Some(value) = response.headers().get(name)? {
+            headers.set(name, &value)?;
         }
     }
+    headers.set("Cache-Control", "private, no-cache")?;
+    headers.set("X-Content-Type-Options", "nosniff")?;
     for (name, value) in metered {
         headers.set(name, value)?;
     }

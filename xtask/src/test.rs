@@ -15,7 +15,7 @@ struct Suite {
     run: fn() -> Result<Count>,
 }
 
-const SUITES: [Suite; 9] = [
+const SUITES: [Suite; 10] = [
     Suite {
         name: "lint",
         shows: "formatting, clippy and the TypeScript checks",
@@ -40,6 +40,11 @@ const SUITES: [Suite; 9] = [
         name: "schema",
         shows: "migrations, and a database that does not fit",
         run: || vitest("schema"),
+    },
+    Suite {
+        name: "trap",
+        shows: "a module that stops while a request waits",
+        run: || vitest("trap"),
     },
     Suite {
         name: "gateway",

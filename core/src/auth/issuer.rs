@@ -54,12 +54,14 @@ impl From<&AuthConfig> for PublicAuthConfig {
     }
 }
 
-/// The active row that trusts `issuer`, if any.
-#[must_use]
-pub fn trusting<'c>(configs: &'c [AuthConfig], token_issuer: &str) -> Option<&'c AuthConfig> {
-    configs
-        .iter()
-        .find(|config| config.is_active && issuer(config.auth0_domain.as_str()) == token_issuer)
+/// The active rows that trust `issuer`: one issuer may serve several clients, each with an audience of its own.
+pub fn trusting<'c>(
+    configs: &'c [AuthConfig],
+    token_issuer: &str,
+) -> impl Iterator<Item = &'c AuthConfig> {
+    configs.iter().filter(move |config| {
+        config.is_active && issuer(config.auth0_domain.as_str()) == token_issuer
+    })
 }
 
 /// Whether a page of `origin` may call the API (CORS).

@@ -27,7 +27,7 @@ pub struct RsaKey {
 
 #[derive(Deserialize)]
 struct Published {
-    keys: Vec<Entry>,
+    keys: Vec<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -65,18 +65,32 @@ pub struct NotAKeySet;
 
 impl KeySet {
     /// Reads a JSON Web Key Set (RFC 7517). Keys that cannot check RS256 are left out, so a key is bound to its
-    /// algorithm (RFC 8725 §3.2); a modulus of less than 2048 bits is left out as too weak.
+    /// algorithm (RFC 8725 §3.2); a modulus of less than 2048 bits is left out as too weak, and what is no key at all
+    /// is ignored (RFC 7517 §5).
     ///
     /// # Errors
-    /// [`NotAKeySet`] when the text is something else.
+    /// [`NotAKeySet`] when the text is something else, or no key is left.
     pub fn parse(json: &[u8], fetched_at: Timestamp) -> Result<Self, NotAKeySet> {
         let published: Published = serde_json::from_slice(json).map_err(|_| NotAKeySet)?;
-        let keys = published.keys.into_iter().filter_map(rsa_key).collect();
+        let keys: Vec<RsaKey> = published
+            .keys
+            .into_iter()
+            .filter_map(|entry| rsa_key(serde_json::from_value(entry).ok()?))
+            .collect();
+        if keys.is_empty() {
+            return Err(NotAKeySet);
+        }
         Ok(Self { keys, fetched_at })
     }
 
     fn find(&self, key_id: &str) -> Option<&RsaKey> {
         self.keys.iter().find(|key| key.key_id == key_id)
+    }
+
+    /// Whether the keys need not be asked for again yet.
+    #[must_use]
+    pub fn fresh(&self, now: Timestamp) -> bool {
+        (0..MAX_AGE_MILLIS).contains(&now.since(self.fetched_at))
     }
 
     /// Whether the keys may still be used when the issuer cannot be reached.
@@ -123,7 +137,7 @@ pub fn choose<'k>(
             KeyChoice::Unknown
         };
     };
-    let fresh = (0..MAX_AGE_MILLIS).contains(&now.since(set.fetched_at));
+    let fresh = set.fresh(now);
     match set.find(key_id) {
         Some(key) if fresh || !cooled => KeyChoice::Use(key),
         Some(_) => KeyChoice::Fetch,

@@ -4,7 +4,7 @@ use super::{Field, Node, Presence, Schema, Unknown};
 use crate::payload::format::Format;
 
 /// The fingerprint of catalog, rules and schemas.
-pub const FINGERPRINT: &str = "796ea0fcea9b5624";
+pub const FINGERPRINT: &str = "721aa10cb6eb86ec";
 
 /// Every schema.
 pub static SCHEMAS: &[Schema] = &[
@@ -29,34 +29,38 @@ pub static SCHEMAS: &[Schema] = &[
                                 },
                             },
                             Field {
-                                name: "change",
+                                name: "changes",
                                 index: 2,
                                 presence: Presence::Optional,
-                                node: &Node::Object {
-                                    fields: &[
-                                        Field {
-                                            name: "at",
-                                            index: 3,
-                                            presence: Presence::Required,
-                                            node: &Node::Text {
-                                                min: 0,
-                                                max: 4294967295,
-                                                format: Format::DateTime,
+                                node: &Node::Array {
+                                    items: &Node::Object {
+                                        fields: &[
+                                            Field {
+                                                name: "at",
+                                                index: 3,
+                                                presence: Presence::Required,
+                                                node: &Node::Text {
+                                                    min: 0,
+                                                    max: 4294967295,
+                                                    format: Format::DateTime,
+                                                },
                                             },
-                                        },
-                                        Field {
-                                            name: "plan",
-                                            index: 4,
-                                            presence: Presence::Required,
-                                            node: &Node::Choice(&[
-                                                "free",
-                                                "developer",
-                                                "professional",
-                                                "enterprise",
-                                            ]),
-                                        },
-                                    ],
-                                    unknown: Unknown::Ignored,
+                                            Field {
+                                                name: "plan",
+                                                index: 4,
+                                                presence: Presence::Required,
+                                                node: &Node::Choice(&[
+                                                    "free",
+                                                    "developer",
+                                                    "professional",
+                                                    "enterprise",
+                                                ]),
+                                            },
+                                        ],
+                                        unknown: Unknown::Ignored,
+                                    },
+                                    min: 0,
+                                    max: 4,
                                 },
                             },
                             Field {
@@ -262,7 +266,7 @@ pub static SCHEMAS: &[Schema] = &[
         names: &[
             "entitlement",
             "anchor",
-            "change",
+            "changes",
             "at",
             "plan",
             "standing",
@@ -423,34 +427,38 @@ pub static SCHEMAS: &[Schema] = &[
                                             },
                                         },
                                         Field {
-                                            name: "change",
+                                            name: "changes",
                                             index: 3,
                                             presence: Presence::Optional,
-                                            node: &Node::Object {
-                                                fields: &[
-                                                    Field {
-                                                        name: "at",
-                                                        index: 4,
-                                                        presence: Presence::Required,
-                                                        node: &Node::Text {
-                                                            min: 0,
-                                                            max: 4294967295,
-                                                            format: Format::DateTime,
+                                            node: &Node::Array {
+                                                items: &Node::Object {
+                                                    fields: &[
+                                                        Field {
+                                                            name: "at",
+                                                            index: 4,
+                                                            presence: Presence::Required,
+                                                            node: &Node::Text {
+                                                                min: 0,
+                                                                max: 4294967295,
+                                                                format: Format::DateTime,
+                                                            },
                                                         },
-                                                    },
-                                                    Field {
-                                                        name: "plan",
-                                                        index: 5,
-                                                        presence: Presence::Required,
-                                                        node: &Node::Choice(&[
-                                                            "free",
-                                                            "developer",
-                                                            "professional",
-                                                            "enterprise",
-                                                        ]),
-                                                    },
-                                                ],
-                                                unknown: Unknown::Ignored,
+                                                        Field {
+                                                            name: "plan",
+                                                            index: 5,
+                                                            presence: Presence::Required,
+                                                            node: &Node::Choice(&[
+                                                                "free",
+                                                                "developer",
+                                                                "professional",
+                                                                "enterprise",
+                                                            ]),
+                                                        },
+                                                    ],
+                                                    unknown: Unknown::Ignored,
+                                                },
+                                                min: 0,
+                                                max: 4,
                                             },
                                         },
                                         Field {
@@ -680,7 +688,7 @@ pub static SCHEMAS: &[Schema] = &[
             "account",
             "entitlement",
             "anchor",
-            "change",
+            "changes",
             "at",
             "plan",
             "standing",

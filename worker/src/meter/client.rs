@@ -1,6 +1,6 @@
 //! Asking a user's meter.
 
-use super::message::{Admission, CallOutcome, Message, Reply, Settlement};
+use super::message::{Admission, CallOutcome, Knowledge, Message, Reply, Settlement};
 use crate::database::within;
 use crate::failure::{Failure, Outcome};
 use legis_core::account::{Account, Identity};
@@ -11,8 +11,9 @@ use std::time::Duration;
 use wasm_bindgen::JsValue;
 use worker::{Env, Method, Request, RequestInit};
 
-/// How long a meter may take.
-const TIME_LIMIT: Duration = Duration::from_secs(6);
+/// How long a meter may take: longer than the two questions it may have to ask the database, so that its own answer
+/// about them comes first.
+const TIME_LIMIT: Duration = Duration::from_secs(12);
 
 async fn ask(env: &Env, sub: &str, message: &Message) -> Outcome<Reply> {
     let unavailable = |error: String| Failure::unavailable(Dependency::Meter, error);
@@ -76,10 +77,14 @@ pub(crate) async fn settle(
 }
 
 /// Where does the user stand? Registers whoever is new.
-pub(crate) async fn account(env: &Env, identity: &Identity, fresh: bool) -> Outcome<Account> {
+pub(crate) async fn account(
+    env: &Env,
+    identity: &Identity,
+    knowledge: Knowledge,
+) -> Outcome<Account> {
     let message = Message::Account {
         identity: identity.clone(),
-        fresh,
+        knowledge,
     };
     match ask(env, &identity.sub, &message).await? {
         Reply::Account { account } => Ok(account),

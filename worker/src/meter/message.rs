@@ -16,7 +16,20 @@ pub(crate) enum Message {
     /// This call is over.
     Settle(Settlement),
     /// Where does the user stand? Costs nothing.
-    Account { identity: Identity, fresh: bool },
+    Account {
+        identity: Identity,
+        knowledge: Knowledge,
+    },
+}
+
+/// How new what is known of a user must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Knowledge {
+    /// As the meter has it, if it is not old.
+    Recent,
+    /// As the database has it now.
+    Fresh,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -63,6 +76,7 @@ pub(crate) enum Reply {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Fault {
+    MeterUnavailable,
     DatabaseUnavailable,
     DatabaseTimedOut,
     SchemaMismatch,
@@ -73,6 +87,7 @@ pub(crate) enum Fault {
 impl Reply {
     pub(crate) fn failed(failure: &Failure) -> Self {
         let fault = match failure.problem {
+            Problem::Unavailable(Dependency::Meter) => Fault::MeterUnavailable,
             Problem::Unavailable(_) => Fault::DatabaseUnavailable,
             Problem::TimedOut(_) => Fault::DatabaseTimedOut,
             Problem::SchemaMismatch => Fault::SchemaMismatch,
@@ -89,6 +104,7 @@ impl Reply {
 impl Fault {
     pub(crate) const fn problem(self) -> Problem {
         match self {
+            Self::MeterUnavailable => Problem::Unavailable(Dependency::Meter),
             Self::DatabaseUnavailable => Problem::Unavailable(Dependency::Database),
             Self::DatabaseTimedOut => Problem::TimedOut(Dependency::Database),
             Self::SchemaMismatch => Problem::SchemaMismatch,
