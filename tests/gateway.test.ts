@@ -219,6 +219,42 @@ describe("the metered path", () => {
 	});
 });
 
+describe("history", () => {
+	test("every metered call becomes one row, whatever came of it, and the reported counters follow", async () => {
+		const sub = newSubject();
+		const bearer = await token(sub);
+		const answers = await Promise.all([
+			...Array.from({ length: 20 }, () => call("/api/bills?limit=1", bearer)),
+			call("/api/bills/nothing", bearer),
+			call("/api/votes?simulate=503", bearer),
+			post("/api/members", "{}", bearer),
+		]);
+		const ids = answers.map((answer) => answer.headers.get("legis-call"));
+		const rows = () =>
+			query<Record<string, unknown>>(
+				`SELECT api_usage.*, api_calls_count FROM users LEFT JOIN api_usage ON user_id = users.id WHERE auth0_user_id = '${sub}' ORDER BY api_usage.id`,
+			);
+		await expect.poll(() => rows().length, { timeout: 20_000, interval: 1000 }).toBe(23);
+		const found = rows();
+		expect(found.map((row) => row.id).sort()).toEqual([...ids].sort());
+		expect(found.map((row) => row.status_code).sort()).toEqual([...Array(21).fill(200), 404, 503]);
+		expect(found.filter((row) => row.endpoint === "/api/members")).toMatchObject([
+			{
+				method: "POST",
+				status_code: 200,
+				error_message: null,
+				user_agent: "node",
+				response_time_ms: expect.any(Number),
+			},
+		]);
+		expect(found.filter((row) => row.status_code === 503)).toMatchObject([
+			{ error_message: "the data service failed" },
+		]);
+		// The failed call was taken back.
+		expect(found[0]?.api_calls_count).toBe(22);
+	});
+});
+
 describe("reading where one stands costs nothing", () => {
 	test("me, with and without the billing cycle", async () => {
 		const sub = newSubject();

@@ -34,6 +34,8 @@ pub(crate) enum Value<'v> {
     Text(&'v str),
     OptionalText(Option<&'v str>),
     Moment(Timestamp),
+    OptionalMoment(Option<Timestamp>),
+    Count(u64),
     Id(u32),
 }
 
@@ -41,12 +43,16 @@ impl From<&Value<'_>> for JsValue {
     fn from(value: &Value<'_>) -> Self {
         match value {
             Value::Text(text) | Value::OptionalText(Some(text)) => Self::from_str(text),
-            Value::OptionalText(None) => Self::NULL,
+            Value::OptionalText(None) | Value::OptionalMoment(None) => Self::NULL,
             #[allow(
                 clippy::cast_precision_loss,
                 reason = "moments end in 9999, far below 2^53"
             )]
-            Value::Moment(moment) => Self::from_f64(moment.millis() as f64),
+            Value::Moment(moment) | Value::OptionalMoment(Some(moment)) => {
+                Self::from_f64(moment.millis() as f64)
+            }
+            #[allow(clippy::cast_precision_loss, reason = "core counts to 2^53 at most")]
+            Value::Count(count) => Self::from_f64(*count as f64),
             Value::Id(id) => Self::from_f64(f64::from(*id)),
         }
     }

@@ -4,6 +4,7 @@
 pub(crate) mod client;
 mod ledger;
 pub(crate) mod message;
+mod reports;
 
 use crate::clock;
 use crate::configuration;
@@ -11,21 +12,39 @@ use crate::database::Database;
 use crate::failure::{Failure, Outcome};
 use crate::registration;
 use crate::respond;
-use ledger::Ledger;
+use js_sys::{Function, Reflect};
+use ledger::{Ledger, OpenCall, Pending};
 use legis_core::account::{Account, Identity};
-use legis_core::problem::Problem;
+use legis_core::history::{self, CallEnd};
+use legis_core::problem::{Dependency, Problem};
 use legis_core::quota::{Cost, Decision, Usage, charge, decide, refund};
+use legis_core::time::Timestamp;
 use message::{Admission, Knowledge, Message, Reply, Settlement};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast, JsValue};
 use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
 
 /// How long an entitlement is believed without asking the database, should nobody tell the meter of a change.
 const MAX_AGE_MILLIS: i64 = 10 * 60 * 1000;
 
+/// How long rows wait in the outbox, so that several go together.
+const FLUSH_AFTER_MILLIS: i64 = 5_000;
+/// How long after a failure the history is tried again.
+const RETRY_AFTER_MILLIS: i64 = 30_000;
+/// How long a call may stay open before it is closed with its outcome unknown.
+const UNSETTLED_AFTER_MILLIS: i64 = 10 * 60 * 1000;
+/// How many rows go to D1 at once.
+const ROWS_AT_ONCE: u32 = 500;
+
 /// The object.
-#[durable_object(fetch)]
+#[durable_object(alarm)]
 pub struct Meter {
     state: State,
     env: Env,
+    /// When the alarm goes off, as far as this instance knows; it may have been set by an earlier one.
+    alarm: Cell<Option<Timestamp>>,
 }
 
 impl std::fmt::Debug for Meter {
@@ -36,7 +55,11 @@ impl std::fmt::Debug for Meter {
 
 impl DurableObject for Meter {
     fn new(state: State, env: Env) -> Self {
-        Self { state, env }
+        Self {
+            state,
+            env,
+            alarm: Cell::new(None),
+        }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -53,6 +76,25 @@ impl DurableObject for Meter {
         });
         respond::json(200, &reply)
     }
+
+    /// Brings the history to D1 and closes what nobody settled. A failure is tried again later; it is never the
+    /// platform's to count, because after a few it would give up.
+    async fn alarm(&self) -> Result<Response> {
+        self.alarm.set(None);
+        let again = match self.flush().await {
+            Ok(Pending::Nothing) => None,
+            Ok(Pending::Rows) => Some(FLUSH_AFTER_MILLIS),
+            Ok(Pending::Calls) => Some(UNSETTLED_AFTER_MILLIS),
+            Err(failure) => {
+                worker::console_error!("the history could not be written: {}", failure.reason);
+                Some(RETRY_AFTER_MILLIS)
+            }
+        };
+        if let Some(millis) = again {
+            self.wake_after(millis).await?;
+        }
+        Response::empty()
+    }
 }
 
 impl Meter {
@@ -60,7 +102,11 @@ impl Meter {
         let ledger = Ledger::open(self.state.storage().sql())?;
         match message {
             Message::Admit(admission) => self.admit(&ledger, admission).await,
-            Message::Settle(settlement) => settle(&ledger, &settlement),
+            Message::Settle(settlement) => {
+                self.settle(&ledger, settlement)?;
+                self.wake_after(FLUSH_AFTER_MILLIS).await?;
+                Ok(Reply::Settled)
+            }
             Message::Account {
                 identity,
                 knowledge,
@@ -105,7 +151,10 @@ impl Meter {
         );
         if let Some((usage, charge)) = charged {
             account.usage = usage;
-            ledger.admit(&account, &admission.call, &charge, now)?;
+            self.atomically(ledger, move |ledger| {
+                ledger.admit(&account, &admission.call, &charge, &admission.start, now)
+            })?;
+            self.wake_after(UNSETTLED_AFTER_MILLIS).await?;
         }
         Ok(Reply::Decided { decision, now })
     }
@@ -150,28 +199,96 @@ impl Meter {
         ledger.learn(&account, now)?;
         Ok(account)
     }
+
+    /// Closes a call: charged, or taken back when our side or the upstream failed. Again changes nothing.
+    fn settle(&self, ledger: &Ledger, settlement: Settlement) -> Outcome<()> {
+        let Settlement { call, end } = settlement;
+        match ledger.open_call(&call)? {
+            Some(open) => self.close(ledger, open, &end),
+            // The admission may still be on its way: it must not charge a call that nobody waits for.
+            None if end.is_refunded() => ledger.abandon(&call, clock::now()),
+            None => Ok(()),
+        }
+    }
+
+    fn close(&self, ledger: &Ledger, open: OpenCall, end: &CallEnd) -> Outcome<()> {
+        let account = ledger
+            .account()?
+            .ok_or_else(|| Failure::new(Problem::Internal, "a call without an account"))?
+            .account;
+        let row = history::row(&open.id, account.user.id, open.start, end, open.admitted_at);
+        let refunded = end.is_refunded().then(|| Account {
+            usage: refund(&account.usage, open.charge),
+            ..account
+        });
+        self.atomically(ledger, move |ledger| ledger.close(&row, refunded.as_ref()))
+    }
+
+    /// Closes what nobody settled, sends the oldest rows, and says what is left to do.
+    async fn flush(&self) -> Outcome<Pending> {
+        let ledger = Ledger::open(self.state.storage().sql())?;
+        let now = clock::now();
+        let overdue = now.plus_millis(UNSETTLED_AFTER_MILLIS.saturating_neg());
+        for open in ledger.open_since(overdue)? {
+            self.close(&ledger, open, &CallEnd::Unknown)?;
+        }
+        let rows = ledger.outbox(ROWS_AT_ONCE)?;
+        if let (Some(known), false) = (ledger.account()?, rows.is_empty()) {
+            let rows = format!("[{}]", rows.join(","));
+            let database = Database::open(&self.env)?;
+            reports::write(&database, &rows, &known.account, now).await?;
+            // Only now, when D1 has answered: rows that were sent twice are there once.
+            ledger.sent(&rows)?;
+        }
+        ledger.pending()
+    }
+
+    /// Sees to it that the alarm goes off in `millis` at the latest.
+    async fn wake_after(&self, millis: i64) -> Result<()> {
+        let at = clock::now().plus_millis(millis);
+        if self.alarm.get().is_some_and(|known| known <= at) {
+            return Ok(());
+        }
+        self.alarm.set(Some(at));
+        self.state.storage().set_alarm(millis).await
+    }
+
+    /// All writes of `step`, or none.
+    fn atomically(
+        &self,
+        ledger: &Ledger,
+        step: impl FnOnce(&Ledger) -> Outcome<()> + 'static,
+    ) -> Outcome<()> {
+        let refused = Rc::new(RefCell::new(None));
+        let (told, ledger) = (Rc::clone(&refused), ledger.clone());
+        let closure = Closure::once(move || {
+            step(&ledger).map_err(|failure| {
+                let reason = JsValue::from_str(&failure.reason);
+                told.replace(Some(failure));
+                reason
+            })
+        });
+        // workers-rs has no transactionSync; without it, an exception after a write would leave that write standing.
+        let storage = self.state.storage();
+        let thrown = Reflect::get(storage.as_raw(), &JsValue::from_str("transactionSync"))
+            .and_then(|transact| {
+                transact
+                    .unchecked_into::<Function>()
+                    .call1(storage.as_raw(), closure.as_ref())
+            })
+            .err();
+        match (refused.take(), thrown) {
+            (Some(failure), _) => Err(failure),
+            (None, Some(error)) => Err(Failure::unavailable(
+                Dependency::Meter,
+                format!("{error:?}"),
+            )),
+            (None, None) => Ok(()),
+        }
+    }
 }
 
 fn says_otherwise(identity: &Identity, account: &Account) -> bool {
     let differs = |said: &Option<String>, known: &Option<String>| said.is_some() && said != known;
     differs(&identity.email, &account.user.email) || differs(&identity.name, &account.user.name)
-}
-
-/// Closes a call: charged, or taken back when our side or the upstream failed. Again changes nothing.
-fn settle(ledger: &Ledger, settlement: &Settlement) -> Outcome<Reply> {
-    let refunded = settlement.outcome.is_refunded();
-    let Some(charge) = ledger.open_call(&settlement.call)? else {
-        // The admission may still be on its way: it must not charge a call that nobody waits for.
-        if refunded {
-            ledger.abandon(&settlement.call, clock::now())?;
-        }
-        return Ok(Reply::Settled);
-    };
-    let account = ledger.account()?.filter(|_| refunded);
-    let account = account.map(|known| known.account).map(|account| Account {
-        usage: refund(&account.usage, charge),
-        ..account
-    });
-    ledger.close(&settlement.call, account.as_ref())?;
-    Ok(Reply::Settled)
 }

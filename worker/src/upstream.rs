@@ -1,11 +1,12 @@
 //! A metered call on its way to the data service and back: streamed both ways, admitted before, settled after.
 
+use crate::clock;
 use crate::configuration;
 use crate::database::within;
 use crate::failure::{Failure, Outcome};
 use crate::meter::client;
-use crate::meter::message::CallOutcome;
 use legis_core::account::Identity;
+use legis_core::history::{CallEnd, CallStart};
 use legis_core::problem::{Dependency, Problem};
 use legis_core::quota::{self, Channel, Decision, Refusal};
 use legis_core::refusal;
@@ -60,33 +61,50 @@ pub(crate) async fn call(
     let base = configuration::upstream(&env)?;
     let outbound = outbound(request, &format!("{}/{target}", base.trim_end_matches('/')))?;
     let call = Uuid::now_v7().to_string();
-    let settle = |outcome| {
+    let begun = clock::now();
+    let millis = || u32::try_from(clock::now().since(begun)).unwrap_or(0);
+    let settle = |end| {
         let (env, sub, call) = (env.clone(), identity.sub.clone(), call.clone());
         context.wait_until(async move {
-            if let Err(failure) = client::settle(&env, &sub, call, outcome).await {
+            if let Err(failure) = client::settle(&env, &sub, call, end).await {
                 worker::console_error!("settling failed: {}", failure.reason);
             }
         });
     };
-    let admitted = client::admit(&env, identity, &call, Channel::Rest).await;
-    let (decision, now) = admitted.inspect_err(|_| {
+    let failed = |problem: &Problem| CallEnd::Failed {
+        status: problem.status(),
+        millis: millis(),
+        error: problem.code().to_owned(),
+    };
+    let start = start(request, target)?;
+    let admitted = client::admit(&env, identity, &call, Channel::Rest, start).await;
+    let (decision, now) = admitted.inspect_err(|failure| {
         // The meter may have admitted the call and its answer got lost: nobody pays for that.
-        settle(CallOutcome::Failed);
+        settle(failed(&failure.problem));
     })?;
     let admission = match decision {
         Decision::Admit(admission) => admission,
         Decision::Refuse(refusal) => return Err(refused(refusal, now)),
     };
     let answer = send(outbound).await;
-    let outcome = match &answer {
-        Ok(response) if response.status_code() < 500 => CallOutcome::Answered,
-        _ => CallOutcome::Failed,
+    let end = match &answer {
+        Ok(response) if response.status_code() < 500 => CallEnd::Answered {
+            status: response.status_code(),
+            millis: millis(),
+        },
+        Ok(response) => CallEnd::Failed {
+            status: response.status_code(),
+            millis: millis(),
+            error: "the data service failed".to_owned(),
+        },
+        Err(failure) => failed(&failure.problem),
     };
-    settle(outcome);
-    let left = match outcome {
-        CallOutcome::Answered => admission,
-        CallOutcome::Failed => quota::returned(&admission),
+    let left = if end.is_refunded() {
+        quota::returned(&admission)
+    } else {
+        admission
     };
+    settle(end);
     let mut metered = refusal::headers(&Decision::Admit(left), now);
     metered.push(("Legis-Call", call));
     match answer {
@@ -111,6 +129,18 @@ fn refused(refusal: Refusal, now: Timestamp) -> Failure {
         headers,
         ..Failure::new(Problem::QuotaExceeded(Box::new(refusal)), reason)
     }
+}
+
+/// What the history says of the call.
+fn start(request: &Request, target: &str) -> Outcome<CallStart> {
+    let path = target.split('?').next().unwrap_or_default();
+    let header = |name| request.headers().get(name);
+    Ok(CallStart::new(
+        request.method().as_ref(),
+        &format!("/api/{path}"),
+        header("CF-Connecting-IP")?.as_deref(),
+        header("User-Agent")?.as_deref(),
+    ))
 }
 
 /// The request to the data service.

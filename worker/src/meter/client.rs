@@ -1,9 +1,10 @@
 //! Asking a user's meter.
 
-use super::message::{Admission, CallOutcome, Knowledge, Message, Reply, Settlement};
+use super::message::{Admission, Knowledge, Message, Reply, Settlement};
 use crate::database::within;
 use crate::failure::{Failure, Outcome};
 use legis_core::account::{Account, Identity};
+use legis_core::history::{CallEnd, CallStart};
 use legis_core::problem::{Dependency, Problem};
 use legis_core::quota::{Channel, Cost, Decision};
 use legis_core::time::Timestamp;
@@ -49,12 +50,14 @@ pub(crate) async fn admit(
     identity: &Identity,
     call: &str,
     channel: Channel,
+    start: CallStart,
 ) -> Outcome<(Decision, Timestamp)> {
     let message = Message::Admit(Admission {
         call: call.to_owned(),
         identity: identity.clone(),
         cost: Cost::ONE.get(),
         channel,
+        start,
     });
     match ask(env, &identity.sub, &message).await? {
         Reply::Decided { decision, now } => Ok((decision, now)),
@@ -63,13 +66,8 @@ pub(crate) async fn admit(
 }
 
 /// This call is over.
-pub(crate) async fn settle(
-    env: &Env,
-    sub: &str,
-    call: String,
-    outcome: CallOutcome,
-) -> Outcome<()> {
-    let message = Message::Settle(Settlement { call, outcome });
+pub(crate) async fn settle(env: &Env, sub: &str, call: String, end: CallEnd) -> Outcome<()> {
+    let message = Message::Settle(Settlement { call, end });
     match ask(env, sub, &message).await? {
         Reply::Settled => Ok(()),
         _ => Err(unexpected()),

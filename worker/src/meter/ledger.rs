@@ -2,22 +2,25 @@
 
 use crate::failure::{Failure, Outcome};
 use legis_core::account::Account;
+use legis_core::history::{CallStart, HistoryRow};
 use legis_core::problem::{Dependency, Problem};
 use legis_core::quota::Charge;
 use legis_core::time::Timestamp;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use worker::{SqlStorage, SqlStorageValue};
 
-/// The tables: the account as one row, the calls that are not settled yet, and those given up before they came.
-const SCHEMA: [&str; 3] = [
+/// The tables: the account as one row, the calls that are not settled yet, those given up before they came, and the
+/// outbox: rows of the history that D1 does not have yet.
+const SCHEMA: [&str; 4] = [
     "CREATE TABLE IF NOT EXISTS account (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL, \
      asked_at INTEGER NOT NULL) STRICT",
     "CREATE TABLE IF NOT EXISTS abandoned_calls (id TEXT PRIMARY KEY, abandoned_at INTEGER NOT NULL) STRICT, WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS open_calls (id TEXT PRIMARY KEY, charge TEXT NOT NULL, admitted_at INTEGER NOT NULL) \
-     STRICT, WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS open_calls (id TEXT PRIMARY KEY, charge TEXT NOT NULL, start TEXT NOT NULL, \
+     admitted_at INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS outbox (id TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT, WITHOUT ROWID",
 ];
 
+#[derive(Clone)]
 pub(super) struct Ledger {
     sql: SqlStorage,
 }
@@ -43,22 +46,6 @@ impl Ledger {
             sql.exec(statement, None).map_err(fault)?;
         }
         Ok(Self { sql })
-    }
-
-    fn read<T: DeserializeOwned>(
-        &self,
-        sql: &str,
-        values: Vec<SqlStorageValue>,
-    ) -> Outcome<Option<T>> {
-        let rows: Vec<Json> = self
-            .sql
-            .exec(sql, values)
-            .and_then(|cursor| cursor.to_array())
-            .map_err(fault)?;
-        rows.first()
-            .map(|row| serde_json::from_str(&row.json))
-            .transpose()
-            .map_err(|error| Failure::corrupt("row of a meter", error))
     }
 
     fn write(&self, sql: &str, values: Vec<SqlStorageValue>) -> Outcome<()> {
@@ -103,7 +90,7 @@ impl Ledger {
     pub(super) fn abandon(&self, call: &str, now: Timestamp) -> Outcome<()> {
         self.write(
             "INSERT INTO abandoned_calls (id, abandoned_at) VALUES (?, ?) ON CONFLICT DO NOTHING",
-            vec![SqlStorageValue::String(call.to_owned()), moment(now)?],
+            vec![id(call), moment(now)?],
         )
     }
 
@@ -111,49 +98,139 @@ impl Ledger {
     pub(super) fn forget_abandoned(&self, call: &str) -> Outcome<bool> {
         let deleted = self
             .sql
-            .exec(
-                "DELETE FROM abandoned_calls WHERE id = ?",
-                vec![SqlStorageValue::String(call.to_owned())],
-            )
+            .exec("DELETE FROM abandoned_calls WHERE id = ?", vec![id(call)])
             .map_err(fault)?;
         Ok(deleted.rows_written() > 0)
     }
 
-    /// Stores a charge: what is used and the open call. Both writes lie in one step of the object, which commits
-    /// them together.
+    /// Stores a charge: what is used, and the open call.
     pub(super) fn admit(
         &self,
         account: &Account,
         call: &str,
         charge: &Charge,
+        start: &CallStart,
         now: Timestamp,
     ) -> Outcome<()> {
-        self.store(account)?;
         self.write(
-            "INSERT INTO open_calls (id, charge, admitted_at) VALUES (?, ?, ?)",
-            vec![
-                SqlStorageValue::String(call.to_owned()),
-                text(charge),
-                moment(now)?,
-            ],
-        )
-    }
-
-    pub(super) fn open_call(&self, call: &str) -> Outcome<Option<Charge>> {
-        self.read(
-            "SELECT charge AS json FROM open_calls WHERE id = ?",
-            vec![SqlStorageValue::String(call.to_owned())],
-        )
-    }
-
-    /// Closes a call, and takes its charge back where `refunded` has the usage without it.
-    pub(super) fn close(&self, call: &str, refunded: Option<&Account>) -> Outcome<()> {
-        self.write(
-            "DELETE FROM open_calls WHERE id = ?",
-            vec![SqlStorageValue::String(call.to_owned())],
+            "INSERT INTO open_calls (id, charge, start, admitted_at) VALUES (?, ?, ?, ?)",
+            vec![id(call), text(charge), text(start), moment(now)?],
         )?;
+        self.store(account)
+    }
+
+    pub(super) fn open_call(&self, call: &str) -> Outcome<Option<OpenCall>> {
+        let calls = self.open_calls("WHERE id = ?", id(call))?;
+        Ok(calls.into_iter().next())
+    }
+
+    /// The calls admitted before `moment` that nobody settled.
+    pub(super) fn open_since(&self, before: Timestamp) -> Outcome<Vec<OpenCall>> {
+        self.open_calls("WHERE admitted_at < ? LIMIT 500", moment(before)?)
+    }
+
+    fn open_calls(&self, condition: &str, value: SqlStorageValue) -> Outcome<Vec<OpenCall>> {
+        #[derive(Deserialize)]
+        struct Row {
+            id: String,
+            charge: String,
+            start: String,
+            admitted_at: f64,
+        }
+        let corrupt = |error| Failure::corrupt("open call of a meter", error);
+        let rows: Vec<Row> = self
+            .sql
+            .exec(
+                &format!("SELECT id, charge, start, admitted_at FROM open_calls {condition}"),
+                vec![value],
+            )
+            .and_then(|cursor| cursor.to_array())
+            .map_err(fault)?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(OpenCall {
+                    charge: serde_json::from_str(&row.charge).map_err(corrupt)?,
+                    start: serde_json::from_str(&row.start).map_err(corrupt)?,
+                    admitted_at: Timestamp::from_js(row.admitted_at).unwrap_or(Timestamp::EPOCH),
+                    id: row.id,
+                })
+            })
+            .collect()
+    }
+
+    /// Closes a call: its row goes to the outbox, and its charge is taken back where `refunded` has the usage without it.
+    pub(super) fn close(&self, row: &HistoryRow, refunded: Option<&Account>) -> Outcome<()> {
+        self.write(
+            "INSERT INTO outbox (id, json) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            vec![id(&row.id), text(row)],
+        )?;
+        self.write("DELETE FROM open_calls WHERE id = ?", vec![id(&row.id)])?;
         refunded.map_or(Ok(()), |account| self.store(account))
     }
+
+    /// The oldest rows that D1 does not have yet, as the items of a JSON array.
+    pub(super) fn outbox(&self, limit: u32) -> Outcome<Vec<String>> {
+        let rows: Vec<Json> = self
+            .sql
+            .exec(
+                "SELECT json FROM outbox ORDER BY id LIMIT ?",
+                vec![SqlStorageValue::Integer(i64::from(limit))],
+            )
+            .and_then(|cursor| cursor.to_array())
+            .map_err(fault)?;
+        Ok(rows.into_iter().map(|row| row.json).collect())
+    }
+
+    /// Removes rows that D1 has; `sent` is the JSON array that was sent.
+    pub(super) fn sent(&self, sent: &str) -> Outcome<()> {
+        self.write(
+            "DELETE FROM outbox WHERE id IN (SELECT value ->> 'id' FROM json_each(?))",
+            vec![SqlStorageValue::String(sent.to_owned())],
+        )
+    }
+
+    /// Whether a call is open or a row is not sent.
+    pub(super) fn pending(&self) -> Outcome<Pending> {
+        #[derive(Deserialize)]
+        struct Row {
+            unsent: f64,
+            open: f64,
+        }
+        let rows: Vec<Row> = self
+            .sql
+            .exec(
+                "SELECT EXISTS (SELECT 1 FROM outbox) AS unsent, EXISTS (SELECT 1 FROM open_calls) AS open",
+                None,
+            )
+            .and_then(|cursor| cursor.to_array())
+            .map_err(fault)?;
+        Ok(match rows.first() {
+            Some(row) if row.unsent > 0.0 => Pending::Rows,
+            Some(row) if row.open > 0.0 => Pending::Calls,
+            _ => Pending::Nothing,
+        })
+    }
+}
+
+/// A call that was admitted and not settled.
+pub(super) struct OpenCall {
+    pub(super) id: String,
+    pub(super) charge: Charge,
+    pub(super) start: CallStart,
+    pub(super) admitted_at: Timestamp,
+}
+
+/// What a meter still has to do.
+pub(super) enum Pending {
+    /// Rows to send.
+    Rows,
+    /// Calls to wait for.
+    Calls,
+    Nothing,
+}
+
+fn id(call: &str) -> SqlStorageValue {
+    SqlStorageValue::String(call.to_owned())
 }
 
 fn moment(at: Timestamp) -> Outcome<SqlStorageValue> {

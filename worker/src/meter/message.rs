@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use legis_core::account::{Account, Identity};
+use legis_core::history::{CallEnd, CallStart};
 use legis_core::problem::{Dependency, Problem};
 use legis_core::quota::{Channel, Decision};
 use legis_core::time::Timestamp;
@@ -38,28 +39,13 @@ pub(crate) struct Admission {
     pub(crate) identity: Identity,
     pub(crate) cost: u32,
     pub(crate) channel: Channel,
+    pub(crate) start: CallStart,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Settlement {
     pub(crate) call: String,
-    pub(crate) outcome: CallOutcome,
-}
-
-/// How a call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum CallOutcome {
-    /// The upstream answered; a 4xx is an answer.
-    Answered,
-    /// Our side or the upstream failed.
-    Failed,
-}
-
-impl CallOutcome {
-    pub(crate) const fn is_refunded(self) -> bool {
-        matches!(self, Self::Failed)
-    }
+    pub(crate) end: CallEnd,
 }
 
 /// What a meter answers.
