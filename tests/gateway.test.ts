@@ -250,6 +250,16 @@ describe("history", () => {
 		expect(found.filter((row) => row.status_code === 503)).toMatchObject([
 			{ error_message: "the data service failed" },
 		]);
+		const { stats } = await (await call("/api/usage?days=1", bearer)).json();
+		expect(stats).toMatchObject([
+			{ endpoint: "/api/bills", method: "GET", total_calls: 20, avg_response_time: expect.any(Number) },
+			{ endpoint: "/api/bills/nothing", method: "GET", total_calls: 1 },
+			{ endpoint: "/api/members", method: "POST", total_calls: 1 },
+			{ endpoint: "/api/votes", method: "GET", total_calls: 1 },
+		]);
+		for (const days of ["0", "401", "x", "-1", "1.5"]) {
+			expect((await call(`/api/usage?days=${days}`, bearer)).status).toBe(400);
+		}
 		// The failed call was taken back.
 		expect(found[0]?.api_calls_count).toBe(22);
 	});

@@ -99,6 +99,36 @@ pub struct HistoryRow {
     pub timestamp: i64,
 }
 
+/// One line of `GET /api/usage`, in the words of the old wire.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+pub struct EndpointUsage {
+    /// The path, without its query.
+    pub endpoint: String,
+    /// The method.
+    pub method: String,
+    /// How many calls were recorded.
+    pub total_calls: u64,
+    /// How long they took on average, in milliseconds; `null` when no call said.
+    pub avg_response_time: Option<f64>,
+}
+
+/// The days that a report may reach back: as long as rows are kept.
+pub const MAX_DAYS: u32 = 400;
+
+/// The number of days a report is asked for: 30 when nothing is said. `None` when it is no number from 1 to
+/// [`MAX_DAYS`].
+#[must_use]
+pub fn days(text: Option<&str>) -> Option<u32> {
+    match text {
+        None => Some(30),
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|days| (1..=MAX_DAYS).contains(days)),
+    }
+}
+
 /// The row of a call that ended.
 ///
 /// ```

@@ -18,6 +18,8 @@ pub enum Route {
     Profile,
     /// `GET /api/account`
     Account,
+    /// `GET /api/usage`
+    Usage,
     /// `GET /api/config/plans`
     Plans,
     /// `GET /api/config/plans/:slug`
@@ -48,6 +50,7 @@ impl Route {
             Self::Me => "me",
             Self::Profile => "profile",
             Self::Account => "account",
+            Self::Usage => "usage",
             Self::Plans => "plans",
             Self::Plan(_) => "plan",
             Self::AuthConfig(_) => "auth_config",
@@ -92,6 +95,7 @@ pub fn route(method: &str, path: &str) -> Result<Route, NoRoute> {
         ["api", "me"] => (Route::Me, GET),
         ["api", "user", "profile"] => (Route::Profile, GET),
         ["api", "account"] => (Route::Account, GET),
+        ["api", "usage"] => (Route::Usage, GET),
         ["api", "config", "plans"] => (Route::Plans, GET),
         ["api", "config", "plans", name] => (Route::Plan(decode(name)), GET),
         ["api", "config", "auth", client] => match AuthClient::parse(client) {

@@ -562,6 +562,28 @@ export interface Profile {
 }
 
 /**
+ * One line of `GET /api/usage`, in the words of the old wire.
+ */
+export interface EndpointUsage {
+    /**
+     * The path, without its query.
+     */
+    endpoint: string;
+    /**
+     * The method.
+     */
+    method: string;
+    /**
+     * How many calls were recorded.
+     */
+    total_calls: number;
+    /**
+     * How long they took on average, in milliseconds; `null` when no call said.
+     */
+    avg_response_time: number | undefined;
+}
+
+/**
  * How close an account is to its limit.
  */
 export type Level = "unlimited" | "normal" | "low" | "exhausted";

@@ -9,6 +9,7 @@ use crate::log::{self, Line};
 use crate::meter::client;
 use crate::meter::message::Knowledge;
 use crate::registration;
+use crate::reports;
 use crate::respond;
 use crate::upstream;
 use legis_core::account::{self, Account};
@@ -16,6 +17,7 @@ use legis_core::auth::claims::{Caller, CallerKind};
 use legis_core::auth::issuer::{PublicAuthConfig, allows_origin};
 use legis_core::contract;
 use legis_core::evaluate;
+use legis_core::history;
 use legis_core::payload::{AuthClient, Registration};
 use legis_core::plan::{self, PlanId};
 use legis_core::problem::Problem;
@@ -141,6 +143,7 @@ async fn dispatch(
         Route::Me => me(&query, &env, &caller).await,
         Route::Profile => profile(&env, &caller).await,
         Route::Account => own_account(&env, &caller).await,
+        Route::Usage => usage(&query, &env, &caller).await,
         Route::Data { scope, path } => {
             if !caller.may(scope) {
                 return Err(Problem::InsufficientScope(scope).into());
@@ -245,6 +248,16 @@ async fn own_account(env: &Env, caller: &Caller) -> Outcome<Response> {
     Ok(respond::json(200, &account)?)
 }
 
+/// What was called how often, in the last days, as far as the history has come.
+async fn usage(query: &str, env: &Env, caller: &Caller) -> Outcome<Response> {
+    let days = history::days(parameter(query, "days")).ok_or(Problem::InvalidParameter(
+        "days must be a number from 1 to 400.",
+    ))?;
+    let since = clock::now().plus_millis(i64::from(days).saturating_mul(-86_400_000));
+    let stats = reports::usage(&Database::open(env)?, &caller.identity.sub, since).await?;
+    Ok(respond::json(200, &json!({ "stats": stats }))?)
+}
+
 /// The token's claims and where the user stands, flat, as old clients read it.
 async fn me(query: &str, env: &Env, caller: &Caller) -> Outcome<Response> {
     let cycle = flag(query, "check_billing_cycle")?;
@@ -265,16 +278,20 @@ enum Flag {
 }
 
 fn flag(query: &str, name: &str) -> Outcome<Flag> {
-    let value = query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-    match value {
+    match parameter(query, name) {
         Some("true" | "1") => Ok(Flag::On),
         None | Some("false" | "0") => Ok(Flag::Off),
         Some(_) => {
             Err(Problem::InvalidParameter("check_billing_cycle must be true or false.").into())
         }
     }
+}
+
+/// The value of a parameter of the query, as it came.
+fn parameter<'q>(query: &'q str, name: &str) -> Option<&'q str> {
+    query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }
 
 fn merge<T: serde::Serialize>(

@@ -10,6 +10,7 @@ mod identity;
 mod log;
 mod meter;
 mod registration;
+mod reports;
 mod respond;
 mod rows;
 mod signature;

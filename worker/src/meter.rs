@@ -4,13 +4,13 @@
 pub(crate) mod client;
 mod ledger;
 pub(crate) mod message;
-mod reports;
 
 use crate::clock;
 use crate::configuration;
 use crate::database::Database;
 use crate::failure::{Failure, Outcome};
 use crate::registration;
+use crate::reports;
 use crate::respond;
 use js_sys::{Function, Reflect};
 use ledger::{Ledger, OpenCall, Pending};

@@ -4,7 +4,9 @@
 use crate::paths;
 use anyhow::{Context, Result, bail, ensure};
 use legis_core::payload::format::Format;
-use legis_core::{account, auth, contract, entitlement, evaluate, meter, money, payload, plan};
+use legis_core::{
+    account, auth, contract, entitlement, evaluate, history, meter, money, payload, plan,
+};
 use legis_core::{problem, quota, refusal, subscription, time, violation};
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
@@ -260,6 +262,7 @@ fn types(schemas: &BTreeMap<&str, Value>) -> String {
         account::MeQuota,
         account::BillingCycle,
         account::Profile,
+        history::EndpointUsage,
         meter::Level,
         meter::Meter,
         payload::text::Email,
