@@ -284,6 +284,11 @@ describe("schemas", () => {
 		expect(result.ok && result.value).not.toBe(given);
 	});
 
+	test("are what validate needs", () => {
+		expect(() => validate({} as never, {})).toThrow(LegisError);
+		expect(() => parse(undefined as never, "{}")).toThrow(LegisError);
+	});
+
 	test("read text, bytes and values alike", () => {
 		const text =
 			'{ "tool_name": "b\\u00e9", "status": "error", "response_data": [1, {"a": "\\n"}], "tokens_used": 1e2 }';

@@ -1,10 +1,10 @@
 // The README, done as it says.
 
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, inject, test } from "vitest";
-import { ROOT } from "./stack.ts";
+import { freePorts, ROOT } from "./stack.ts";
 
 const readme = readFileSync(join(ROOT, "README.md"), "utf8");
 
@@ -27,13 +27,29 @@ test("the walk in the terminal ends with the refusal of the 101st call", () => {
 	expect(said).toContain('"suggestedPlan":"developer"');
 });
 
+test("a second dev on the same state is refused, and says what to do", async () => {
+	const xtask = process.env.LEGIS_XTASK;
+	const [program, words] = xtask === undefined ? ["cargo", ["xtask"]] : [xtask, []];
+	const port = String(await freePorts());
+	const { status, stderr } = spawnSync(program, [...words, "dev", "--port", port, "--state", inject("state")], {
+		cwd: ROOT,
+		encoding: "utf8",
+	});
+	expect(status).toBe(1);
+	expect(stderr).toContain("Another dev is running");
+	expect(stderr).toContain("--state");
+});
+
 test("the example of the package runs, and its comments are true", () => {
 	// `expression; // "value"` becomes a check; the rest runs as it stands.
-	const checked = block("js").replaceAll(
+	const checked = block("ts").replaceAll(
 		/^(\w.*); \/\/ ("[^"…]*)(…?)"?.*$/gm,
 		(_, expression, value, more) =>
 			`{ const said = JSON.stringify(${expression}); if (!said.startsWith(${JSON.stringify(value)})) throw new Error(said + ${JSON.stringify(more)}); }`,
 	);
 	expect(checked.match(/throw new Error/g)).toHaveLength(3);
-	execFileSync("node", ["--input-type=module", "-e", checked], { cwd: join(ROOT, "tests"), stdio: "pipe" });
+	execFileSync("node", ["--disable-warning=ExperimentalWarning", "--input-type=module-typescript", "-e", checked], {
+		cwd: join(ROOT, "tests"),
+		stdio: "pipe",
+	});
 });

@@ -159,7 +159,7 @@ impl Problem {
             Self::MachineCaller => {
                 "A program's own token has no account. Call with a user's token.".to_owned()
             }
-            Self::NotFound => "The routes are listed in the README.".to_owned(),
+            Self::NotFound => "Check the path and its spelling.".to_owned(),
             Self::MethodNotAllowed(allow) => format!("Allowed here: {allow}."),
             Self::UnknownPlan(unknown) => unknown.to_string(),
             Self::QuotaExceeded(refusal) => refusal.message.clone(),

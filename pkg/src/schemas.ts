@@ -1,5 +1,6 @@
 import { check, memberNames, Origin } from "./boundary.ts";
 import { encode } from "./encode.ts";
+import { LegisError } from "./error.ts";
 import { build } from "./tape.ts";
 import type { Account, AuthConfig, Issue, PlanFeatures, Registration, ToolCall, UsageRecord } from "./types.ts";
 import { SCHEMA_NAMES } from "./types.ts";
@@ -73,7 +74,10 @@ function hold<T>(
 	text: string | Uint8Array,
 	origin: (typeof Origin)[keyof typeof Origin],
 ): Result<T> {
-	const position = SCHEMA_NAMES.indexOf(schema.name as (typeof SCHEMA_NAMES)[number]);
+	const position = SCHEMA_NAMES.indexOf(schema?.name as (typeof SCHEMA_NAMES)[number]);
+	if (position < 0) {
+		throw new LegisError("invalid_argument", "The first argument must be one of schemas.");
+	}
 	names[position] ??= memberNames(position);
 	const checked = check(position, text, origin);
 	return "tape" in checked

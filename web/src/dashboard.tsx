@@ -1,4 +1,4 @@
-import { type Account, type Decision, decide, meter, plan, sessionProps } from "legis-edge";
+import { type Account, type Decision, decide, meter, type Plan, plan, sessionProps } from "legis-edge";
 import { useState } from "react";
 import { token } from "./session.ts";
 
@@ -17,7 +17,7 @@ interface Props {
 
 type Answer =
 	| { kind: "data"; path: string; text: string }
-	| { kind: "refused"; where: "page" | "gateway"; message: string; plan?: string }
+	| { kind: "refused"; where: "page" | "gateway"; message: string; plan?: Plan }
 	| { kind: "failed"; message: string };
 
 /** What is left, and a call to try it with. */
@@ -126,8 +126,8 @@ function Shown({ answer, insist, busy }: { answer: Answer; insist: () => void; b
 					</p>
 					<p className="actions">
 						{answer.plan && (
-							<a className="button" href="#plans">
-								See {answer.plan}
+							<a className="button" href={`#plan-${answer.plan.id}`}>
+								See {answer.plan.name}
 							</a>
 						)}
 						{answer.where === "page" && (
@@ -170,7 +170,7 @@ async function readable(response: Response): Promise<string> {
 }
 
 function refused(decision: Decision & { type: "refuse" }, where: "page" | "gateway"): Answer {
-	const suggested = decision.suggestedPlan && plan(decision.suggestedPlan)?.name;
+	const suggested = decision.suggestedPlan && plan(decision.suggestedPlan);
 	return {
 		kind: "refused",
 		where,

@@ -37,7 +37,7 @@ export function Plans({ current, choose }: Props) {
 			</div>
 			<ul className="plans">
 				{plans().map((plan) => (
-					<li key={plan.id} className={plan.id === current ? "plan current" : "plan"}>
+					<li key={plan.id} id={`plan-${plan.id}`} className={plan.id === current ? "plan current" : "plan"}>
 						<h3>{plan.name}</h3>
 						{plan.id === current && <p className="badge">Your plan</p>}
 						<PriceTag plan={plan} interval={interval} />

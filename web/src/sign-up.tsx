@@ -82,11 +82,13 @@ export function SignUp({ plan, choosePlan, error }: Props) {
 				<Field id="plan" label="Plan" hint="You start free; paying comes later" issue={issue("plan")}>
 					{(described) => (
 						<select {...described} value={fields.plan} onChange={(event) => choosePlan(event.target.value)}>
-							{plans().map((plan) => (
-								<option key={plan.id} value={plan.slug}>
-									{plan.name}
-								</option>
-							))}
+							{plans()
+								.filter((plan) => plan.prices.length > 0)
+								.map((plan) => (
+									<option key={plan.id} value={plan.slug}>
+										{plan.name}
+									</option>
+								))}
 						</select>
 					)}
 				</Field>

@@ -11,7 +11,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 /// The default of `--state`.
@@ -50,7 +50,7 @@ impl Ports {
     fn check_free(&self) -> Result<()> {
         for port in [self.gateway, self.issuer, self.upstream] {
             TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|_| {
-                anyhow::anyhow!("Port {port} is in use.\n  Stop what listens there, or choose another: cargo xtask dev --port 9000")
+                anyhow::anyhow!("Port {port} is in use.\n  Stop what listens there, or choose another, with a state of its own: cargo xtask dev --port 9000 --state .wrangler/other")
             })?;
         }
         Ok(())
@@ -64,11 +64,13 @@ pub fn run(port: u16, state: &Path, reset: bool) -> Result<()> {
     let ports = Ports::from(port)?;
     build::all()?;
     ports.check_free()?;
-    if reset && state.exists() {
-        report::step("Removing the old state");
-        fs::remove_dir_all(&state)?;
-    }
     fs::create_dir_all(&state)?;
+    // Held until the end: two gateways on one state would each trust the other's issuer.
+    let _lock = lock(&state)?;
+    if reset {
+        report::step("Removing the old state");
+        clear(&state)?;
+    }
     samples()?;
     let key = issuer_key(&state)?;
     prepare_database(&state, &ports)?;
@@ -82,7 +84,10 @@ pub fn run(port: u16, state: &Path, reset: bool) -> Result<()> {
     stop_on_signal(stop)?;
     let log_path = state.join("dev.log");
     let mut services = Services::start(&state, &ports, &key, &log_path)?;
-    services.wait_until_ready(ports.gateway, &log_path)?;
+    let Wait::Ready = services.wait_until_ready(ports.gateway, &log_path, &stopped)? else {
+        println!("Stopping");
+        return Ok(());
+    };
     announce(&ports, &state, start);
     loop {
         match stopped.recv_timeout(Duration::from_millis(500)) {
@@ -91,6 +96,32 @@ pub fn run(port: u16, state: &Path, reset: bool) -> Result<()> {
         }
     }
     println!("Stopping");
+    Ok(())
+}
+
+const LOCK: &str = "dev.lock";
+
+fn lock(state: &Path) -> Result<File> {
+    let file = File::create(state.join(LOCK))?;
+    if file.try_lock().is_err() {
+        bail!(
+            "Another dev is running on {}.\n  Stop it, or give this one a state of its own: cargo xtask dev --port 9000 --state .wrangler/other",
+            paths::short(state)
+        );
+    }
+    Ok(file)
+}
+
+/// Empties the state, all but the lock.
+fn clear(state: &Path) -> Result<()> {
+    for entry in fs::read_dir(state)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            fs::remove_dir_all(path)?;
+        } else if !path.ends_with(LOCK) {
+            fs::remove_file(path)?;
+        }
+    }
     Ok(())
 }
 
@@ -107,7 +138,8 @@ fn announce(ports: &Ports, state: &Path, start: Instant) {
     println!("  API           {gateway}/api/health");
     println!("  issuer        http://127.0.0.1:{}/", ports.issuer);
     println!("  data service  http://127.0.0.1:{}/bills", ports.upstream);
-    println!("  state         {} (log: dev.log)", paths::short(state));
+    println!("  state         {}", paths::short(state));
+    println!("  log           {}", paths::short(&state.join("dev.log")));
     println!(
         "\nReady in {:.1} s. Ctrl-C stops everything.\n",
         start.elapsed().as_secs_f32()
@@ -138,6 +170,12 @@ pub struct Token {
 pub fn token(asked: Token, state: &Path) -> Result<()> {
     crate::setup::node()?;
     let state = absolute(state);
+    if !state.join("local.json").exists() {
+        eprintln!(
+            "! No dev has run on {} yet; the token will fit the first one on port {PORT}.",
+            paths::short(&state)
+        );
+    }
     let issuer = fs::read(state.join("local.json"))
         .ok()
         .and_then(|json| serde_json::from_slice::<Local>(&json).ok())
@@ -298,6 +336,12 @@ fn samples() -> Result<()> {
     ]))
 }
 
+/// How waiting for the services ended.
+enum Wait {
+    Ready,
+    Stopped,
+}
+
 /// What was started, each in a process group of its own; dropping it stops them with all their children.
 struct Services(Vec<(&'static str, Child)>);
 
@@ -366,13 +410,14 @@ impl Services {
         Ok(())
     }
 
-    fn wait_until_ready(&mut self, port: u16, log: &Path) -> Result<()> {
+    fn wait_until_ready(&mut self, port: u16, log: &Path, stopped: &Receiver<()>) -> Result<Wait> {
         report::step("Starting workerd");
         let start = Instant::now();
         loop {
             self.check(log)?;
             match get(port, "/api/ready") {
-                Some(200) => return Ok(()),
+                Some(200) => return Ok(Wait::Ready),
+                _ if stopped.try_recv().is_ok() => return Ok(Wait::Stopped),
                 answer if start.elapsed() > Duration::from_secs(60) => bail!(
                     "the gateway is not ready after a minute (last answer: {answer:?}). The end of {}:\n{}",
                     paths::short(log),

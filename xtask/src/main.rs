@@ -27,7 +27,7 @@ enum Task {
     /// Run the whole product on this machine, until Ctrl-C
     Dev {
         /// Where the gateway listens; the issuer and the data service take the next two ports
-        #[arg(long, default_value_t = dev::PORT)]
+        #[arg(long, default_value_t = dev::PORT, value_parser = clap::value_parser!(u16).range(1..=65533))]
         port: u16,
         /// Where the databases are kept
         #[arg(long, value_name = "DIR", default_value = dev::STATE)]
@@ -39,10 +39,12 @@ enum Task {
     /// Print an access token of the local issuer
     Token {
         /// Who the token speaks for
-        #[arg(long)]
+        #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
         sub: String,
+        /// The e-mail address the issuer vouches for
         #[arg(long)]
         email: Option<String>,
+        /// The name the issuer vouches for
         #[arg(long)]
         name: Option<String>,
         /// Scopes, separated by spaces; by default those of the data routes
@@ -51,7 +53,7 @@ enum Task {
         /// The client the token was issued to
         #[arg(long, value_name = "CLIENT_ID")]
         azp: Option<String>,
-        /// How long it is valid; negative for one that is over already
+        /// How long it is valid; below -60 for one that is over already (clocks may be a minute apart)
         #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
         expires: Option<i64>,
         /// When it was issued; now by default

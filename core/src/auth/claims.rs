@@ -4,6 +4,7 @@ use super::issuer::trusting;
 use super::{Scope, Unauthenticated};
 use crate::account::Identity;
 use crate::payload::AuthConfig;
+use crate::payload::format::Format;
 use crate::time::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -116,7 +117,7 @@ pub fn verify(
     Ok(Caller {
         identity: Identity {
             sub,
-            email: bounded(raw.email, 254),
+            email: bounded(raw.email, 254).filter(|email| Format::Email.holds(email)),
             name: bounded(raw.name, 200),
         },
         client: raw.azp.or(raw.client_id),
