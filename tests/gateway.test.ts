@@ -219,6 +219,69 @@ describe("the metered path", () => {
 	});
 });
 
+describe("Idempotency-Key", () => {
+	const keyed = (path: string, bearer: string, key: string, init: RequestInit = {}) =>
+		call(path, bearer, { ...init, headers: { "Idempotency-Key": key } });
+	const used = async (bearer: string) => (await (await call("/api/account", bearer)).json()).usage.lifetime.used;
+
+	test("the same call under the same key is charged once and gets the first decision again", async () => {
+		const bearer = await token(newSubject());
+		const first = await keyed("/api/bills?limit=1", bearer, "k1");
+		await call("/api/bills?limit=1", bearer);
+		await expect.poll(async () => (await keyed("/api/bills?limit=1", bearer, "k1")).status).toBe(200);
+		const again = await keyed("/api/bills?limit=1", bearer, "k1");
+		expect(again.headers.get("legis-call")).toBe(first.headers.get("legis-call"));
+		expect(again.headers.get("ratelimit")).toBe(first.headers.get("ratelimit"));
+		expect(await again.json()).toEqual(await first.json());
+		expect(await used(bearer)).toBe(2);
+	});
+
+	test("twenty at once under one key are charged once; who comes too early is told to wait", async () => {
+		const bearer = await token(newSubject());
+		const statuses = await Promise.all(
+			Array.from({ length: 20 }, async () => {
+				const response = await keyed("/api/votes?limit=1", bearer, "k2");
+				return response.status === 409 ? (await problem(response)).code : response.status;
+			}),
+		);
+		expect(statuses.filter((status) => status === 200).length).toBeGreaterThan(0);
+		expect(statuses.filter((status) => status !== 200 && status !== "call_in_progress")).toEqual([]);
+		expect(await used(bearer)).toBe(1);
+	});
+
+	test("another call under the same key is a mistake, by address and by body", async () => {
+		const bearer = await token(newSubject());
+		await keyed("/api/bills", bearer, "k3", { method: "POST", body: '{"a":1}' });
+		for (const [path, body] of [
+			["/api/votes", '{"a":1}'],
+			["/api/bills", '{"a":2}'],
+		] as const) {
+			const refused = await keyed(path, bearer, "k3", { method: "POST", body });
+			expect(await problem(refused)).toMatchObject({ status: 422, code: "idempotency_key_reused" });
+		}
+		expect(await used(bearer)).toBe(1);
+		expect((await keyed("/api/bills", bearer, "x".repeat(256))).status).toBe(400);
+	});
+
+	test("a call that was taken back never was: the next one under its key is charged", async () => {
+		const bearer = await token(newSubject());
+		expect((await keyed("/api/bills?simulate=500", bearer, "k4")).status).toBe(500);
+		await expect.poll(() => used(bearer)).toBe(0);
+		expect((await keyed("/api/bills?simulate=404", bearer, "k4")).status).toBe(404);
+		expect(await used(bearer)).toBe(1);
+	});
+
+	test("with N calls left and more under different keys, exactly N pass", async () => {
+		const bearer = await token(newSubject());
+		const before = await served();
+		const statuses = await Promise.all(
+			Array.from({ length: 120 }, async (_, index) => (await keyed("/api/votes?limit=1", bearer, `m${index}`)).status),
+		);
+		expect(statuses.filter((status) => status === 200)).toHaveLength(100);
+		expect((await served()) - before).toBe(100);
+	});
+});
+
 describe("history", () => {
 	test("every metered call becomes one row, whatever came of it, and the reported counters follow", async () => {
 		const sub = newSubject();

@@ -4,7 +4,7 @@
 //! compiled code answers in a browser, in Node and inside the Worker, and can be tested without any of them.
 //!
 //! Bottom to top: [`money`], [`time`], [`violation`], [`plan`], [`subscription`], [`entitlement`], [`quota`],
-//! [`meter`], [`account`], [`history`], [`payload`], [`auth`], [`problem`], [`refusal`], [`route`], [`evaluate`],
+//! [`meter`], [`account`], [`history`], [`idempotency`], [`payload`], [`auth`], [`problem`], [`refusal`], [`route`], [`evaluate`],
 //! [`contract`].
 
 pub mod account;
@@ -13,6 +13,7 @@ pub mod contract;
 pub mod entitlement;
 pub mod evaluate;
 pub mod history;
+pub mod idempotency;
 pub mod meter;
 pub mod money;
 pub mod payload;

@@ -22,6 +22,10 @@ pub enum Problem {
     UnsupportedMediaType,
     /// A parameter of the query is wrong.
     InvalidParameter(&'static str),
+    /// The key names another call.
+    KeyReused,
+    /// The call of that key is still running.
+    CallInProgress,
     /// Who calls is not known.
     Unauthenticated(Unauthenticated),
     /// The token lacks a scope.
@@ -115,9 +119,11 @@ impl Problem {
             Self::NotFound => (404, "not_found", "Nothing is at this address"),
             Self::UnknownPlan(_) => (404, "unknown_plan", "No plan has that name"),
             Self::MethodNotAllowed(_) => (405, "method_not_allowed", "The method does not apply"),
+            Self::CallInProgress => (409, "call_in_progress", "The call is still running"),
             Self::PayloadTooLarge(_) => (413, "payload_too_large", "The body is too long"),
             Self::UnsupportedMediaType => (415, "unsupported_media_type", "The body must be JSON"),
             Self::InvalidPayload(_) => (422, "invalid_payload", "The body breaks rules"),
+            Self::KeyReused => (422, "idempotency_key_reused", "The key names another call"),
             Self::QuotaExceeded(_) => (429, "quota_exceeded", "The allowance is used up"),
             Self::Internal => (500, "internal", "A fault of ours"),
             Self::BadGateway => (502, "bad_gateway", "The data service cannot be reached"),
@@ -152,6 +158,13 @@ impl Problem {
             Self::PayloadTooLarge(max) => format!("At most {max} bytes are accepted."),
             Self::UnsupportedMediaType => "Send Content-Type: application/json.".to_owned(),
             Self::InvalidParameter(expected) => (*expected).to_owned(),
+            Self::KeyReused => {
+                "This Idempotency-Key was sent with another method, address or body. Use a new key for a new call."
+                    .to_owned()
+            }
+            Self::CallInProgress => {
+                "The first call with this Idempotency-Key has no outcome yet. Try again in a moment.".to_owned()
+            }
             Self::Unauthenticated(reason) => reason.advice().to_owned(),
             Self::InsufficientScope(scope) => {
                 format!("Ask the issuer for a token with the scope {}.", scope.as_str())
@@ -240,6 +253,7 @@ impl Problem {
             Self::SchemaMismatch | Self::Misconfigured => {
                 vec![("Retry-After", "30".to_owned())]
             }
+            Self::CallInProgress => vec![("Retry-After", "1".to_owned())],
             Self::Unavailable(_) | Self::TimedOut(_) | Self::BadGateway => {
                 vec![("Retry-After", "5".to_owned())]
             }

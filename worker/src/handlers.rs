@@ -1,5 +1,6 @@
 //! What each route answers: parse, authorise, load, decide, store, respond.
 
+use crate::body;
 use crate::clock;
 use crate::configuration::{self, Configuration};
 use crate::database::Database;
@@ -26,9 +27,6 @@ use legis_core::schema::{Origin, Schema, Violations};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use worker::{Context, Env, Headers, Request, Response, ResponseBuilder, Result};
-
-/// The longest body that is read.
-const MAX_BODY: usize = 1 << 20;
 
 /// What a page of another origin may read of an answer.
 const EXPOSED: &str = "Legis-Contract, Legis-Call, RateLimit, RateLimit-Policy, Retry-After, X-RateLimit-Limit, \
@@ -217,18 +215,18 @@ fn auth_config(configuration: &Configuration, client: AuthClient) -> Outcome<Res
 }
 
 async fn evaluate_decision(request: &mut Request) -> Outcome<Response> {
-    let body = body(request).await?;
+    let body = body::json(request).await?;
     let asked = evaluate::decision_request(&body, Origin::Text).map_err(refused)?;
     Ok(respond::json(200, &evaluate::decision(&asked))?)
 }
 
 async fn evaluate_payload(request: &mut Request, schema: &Schema) -> Outcome<Response> {
-    let body = body(request).await?;
+    let body = body::json(request).await?;
     respond::written(evaluate::payload(schema, &body, Origin::Text))
 }
 
 async fn register(request: &mut Request, env: &Env, caller: &Caller) -> Outcome<Response> {
-    let body = body(request).await?;
+    let body = body::json(request).await?;
     let said: Option<Registration> = if body.is_empty() {
         None
     } else {
@@ -315,44 +313,6 @@ async fn profile(env: &Env, caller: &Caller) -> Outcome<Response> {
     let account = client::account(env, &caller.identity, Knowledge::Fresh).await?;
     let profile = account::profile(&account, stored.columns, clock::now());
     Ok(respond::json(200, &profile)?)
-}
-
-/// The body, if it is JSON of a decent length. Empty when there is none.
-async fn body(request: &mut Request) -> Outcome<Vec<u8>> {
-    let declared = request.headers().get("Content-Length")?;
-    if declared
-        .and_then(|length| length.parse::<usize>().ok())
-        .is_some_and(|length| length > MAX_BODY)
-    {
-        return Err(Problem::PayloadTooLarge(MAX_BODY).into());
-    }
-    let media_type = request.headers().get("Content-Type")?;
-    let body = limited(request).await?;
-    let is_json = media_type.is_none_or(|media_type| {
-        let essence = media_type.split(';').next().unwrap_or_default().trim();
-        essence.eq_ignore_ascii_case("application/json") || essence.ends_with("+json")
-    });
-    if !body.is_empty() && !is_json {
-        return Err(Problem::UnsupportedMediaType.into());
-    }
-    Ok(body)
-}
-
-/// Reads a body chunk by chunk, so that one of unknown length cannot fill the memory.
-async fn limited(request: &mut Request) -> Outcome<Vec<u8>> {
-    use futures_util::StreamExt;
-    if request.inner().body().is_none() {
-        return Ok(Vec::new());
-    }
-    let mut stream = request.stream()?;
-    let mut body = Vec::new();
-    while let Some(chunk) = stream.next().await {
-        body.extend_from_slice(&chunk?);
-        if body.len() > MAX_BODY {
-            return Err(Problem::PayloadTooLarge(MAX_BODY).into());
-        }
-    }
-    Ok(body)
 }
 
 /// Violations as the problem they are: text that is not JSON at all is another kind than JSON that breaks rules.

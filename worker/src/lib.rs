@@ -1,6 +1,7 @@
 //! `legis-core` on the edge. The worker waits, core thinks: each handler parses, authorises, loads, lets core decide,
 //! stores and answers.
 
+mod body;
 mod clock;
 mod configuration;
 mod database;

@@ -13,13 +13,13 @@ use crate::registration;
 use crate::reports;
 use crate::respond;
 use js_sys::{Function, Reflect};
-use ledger::{Ledger, OpenCall, Pending};
+use ledger::{Admitted, Ledger, OpenCall, Pending};
 use legis_core::account::{Account, Identity};
 use legis_core::history::{self, CallEnd};
 use legis_core::problem::{Dependency, Problem};
 use legis_core::quota::{Cost, Decision, Usage, charge, decide, refund};
 use legis_core::time::Timestamp;
-use message::{Admission, Knowledge, Message, Reply, Settlement};
+use message::{Admission, Charging, Decided, Knowledge, Message, Reply, Settlement};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::closure::Closure;
@@ -35,6 +35,8 @@ const FLUSH_AFTER_MILLIS: i64 = 5_000;
 const RETRY_AFTER_MILLIS: i64 = 30_000;
 /// How long a call may stay open before it is closed with its outcome unknown.
 const UNSETTLED_AFTER_MILLIS: i64 = 10 * 60 * 1000;
+/// How long a key is remembered: longer than any monthly period.
+const KEYS_KEPT_MILLIS: i64 = 62 * 24 * 60 * 60 * 1000;
 /// How many rows go to D1 at once.
 const ROWS_AT_ONCE: u32 = 500;
 
@@ -142,6 +144,9 @@ impl Meter {
             ));
         }
         let now = clock::now();
+        if let Some(decided) = sent_before(ledger, &admission, now)? {
+            return Ok(Reply::Decided(decided));
+        }
         let (decision, charged) = charge(
             &account.entitlement,
             &account.usage,
@@ -149,14 +154,25 @@ impl Meter {
             admission.channel,
             now,
         );
+        let decided = Decided {
+            decision: decision.clone(),
+            now,
+            call: admission.call.clone(),
+            charge: Charging::Now,
+        };
         if let Some((usage, charge)) = charged {
             account.usage = usage;
-            self.atomically(ledger, move |ledger| {
-                ledger.admit(&account, &admission.call, &charge, &admission.start, now)
-            })?;
+            let admitted = Admitted {
+                account,
+                charge,
+                admission,
+                decision,
+                now,
+            };
+            self.atomically(ledger, move |ledger| ledger.admit(&admitted))?;
             self.wake_after(UNSETTLED_AFTER_MILLIS).await?;
         }
-        Ok(Reply::Decided { decision, now })
+        Ok(Reply::Decided(decided))
     }
 
     /// The account: as it is known here, or as the database has it when it is not known, when the token says other
@@ -232,6 +248,13 @@ impl Meter {
         for open in ledger.open_since(overdue)? {
             self.close(&ledger, open, &CallEnd::Unknown)?;
         }
+        ledger.forget_abandoned_before(overdue)?;
+        // A one-time allowance has one period without end; its keys are as few as its calls, and are kept.
+        if let Some(known) = ledger.account()?
+            && known.account.balance(now).period.end.is_some()
+        {
+            ledger.forget_keys(now.plus_millis(KEYS_KEPT_MILLIS.saturating_neg()))?;
+        }
         let rows = ledger.outbox(ROWS_AT_ONCE)?;
         if let (Some(known), false) = (ledger.account()?, rows.is_empty()) {
             let rows = format!("[{}]", rows.join(","));
@@ -285,6 +308,24 @@ impl Meter {
             )),
             (None, None) => Ok(()),
         }
+    }
+}
+
+/// The first decision about a call, if it was sent before under the same key.
+fn sent_before(ledger: &Ledger, admission: &Admission, now: Timestamp) -> Outcome<Option<Decided>> {
+    let Some(keyed) = &admission.keyed else {
+        return Ok(None);
+    };
+    match ledger.key(&keyed.key)? {
+        None => Ok(None),
+        Some(known) if known.fingerprint != keyed.fingerprint => Err(Problem::KeyReused.into()),
+        Some(known) if known.running => Err(Problem::CallInProgress.into()),
+        Some(known) => Ok(Some(Decided {
+            decision: known.decision,
+            now,
+            call: known.call,
+            charge: Charging::Before,
+        })),
     }
 }
 

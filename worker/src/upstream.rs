@@ -1,14 +1,18 @@
 //! A metered call on its way to the data service and back: streamed both ways, admitted before, settled after.
 
+use crate::body;
 use crate::clock;
 use crate::configuration;
 use crate::database::within;
 use crate::failure::{Failure, Outcome};
 use crate::meter::client;
+use crate::meter::message::Charging;
+use js_sys::Uint8Array;
 use legis_core::account::Identity;
 use legis_core::history::{CallEnd, CallStart};
+use legis_core::idempotency::{self, KeyedCall};
 use legis_core::problem::{Dependency, Problem};
-use legis_core::quota::{self, Channel, Decision, Refusal};
+use legis_core::quota::{self, Decision, Refusal};
 use legis_core::refusal;
 use legis_core::time::Timestamp;
 use std::time::Duration;
@@ -51,7 +55,7 @@ const HANDED_ON: [&str; 10] = [
 
 /// Admits the call, passes it on and settles it. A refused call never reaches the data service.
 pub(crate) async fn call(
-    request: &Request,
+    request: &mut Request,
     target: &str,
     env: Env,
     context: &Context,
@@ -59,7 +63,9 @@ pub(crate) async fn call(
 ) -> Outcome<Response> {
     // What is missing is found before anything is charged.
     let base = configuration::upstream(&env)?;
-    let outbound = outbound(request, &format!("{}/{target}", base.trim_end_matches('/')))?;
+    let (keyed, body) = keyed(request, target).await?;
+    let url = format!("{}/{target}", base.trim_end_matches('/'));
+    let outbound = outbound(request, &url, body)?;
     let call = Uuid::now_v7().to_string();
     let begun = clock::now();
     let millis = || u32::try_from(clock::now().since(begun)).unwrap_or(0);
@@ -77,15 +83,25 @@ pub(crate) async fn call(
         error: problem.code().to_owned(),
     };
     let start = start(request, target)?;
-    let admitted = client::admit(&env, identity, &call, Channel::Rest, start).await;
-    let (decision, now) = admitted.inspect_err(|failure| {
-        // The meter may have admitted the call and its answer got lost: nobody pays for that.
-        settle(failed(&failure.problem));
+    let admitted = client::admit(&env, identity, &call, start, keyed).await;
+    let decided = admitted.inspect_err(|failure| {
+        // Without an answer of the meter, it may have admitted the call: nobody pays for that.
+        if let Problem::Unavailable(Dependency::Meter) | Problem::TimedOut(Dependency::Meter) =
+            failure.problem
+        {
+            settle(failed(&failure.problem));
+        }
     })?;
-    let admission = match decision {
+    let now = decided.now;
+    let admission = match decided.decision {
         Decision::Admit(admission) => admission,
         Decision::Refuse(refusal) => return Err(refused(refusal, now)),
     };
+    if decided.charge == Charging::Before {
+        let mut metered = refusal::headers(&Decision::Admit(admission), now);
+        metered.push(("Legis-Call", decided.call));
+        return answered(send(outbound).await, metered);
+    }
     let answer = send(outbound).await;
     let end = match &answer {
         Ok(response) if response.status_code() < 500 => CallEnd::Answered {
@@ -107,6 +123,10 @@ pub(crate) async fn call(
     settle(end);
     let mut metered = refusal::headers(&Decision::Admit(left), now);
     metered.push(("Legis-Call", call));
+    answered(answer, metered)
+}
+
+fn answered(answer: Outcome<Response>, metered: Vec<(&'static str, String)>) -> Outcome<Response> {
     match answer {
         Ok(response) => inbound(response, &metered),
         Err(mut failure) => {
@@ -114,6 +134,26 @@ pub(crate) async fn call(
             Err(failure)
         }
     }
+}
+
+/// The caller's name for the call, if there is one, and the body where it had to be read to know which call it names.
+async fn keyed(
+    request: &mut Request,
+    target: &str,
+) -> Outcome<(Option<KeyedCall>, Option<Vec<u8>>)> {
+    let Some(key) = request.headers().get(idempotency::HEADER)? else {
+        return Ok((None, None));
+    };
+    let method = request.method();
+    let body = match method {
+        Method::Post => Some(body::limited(request).await?),
+        _ => None,
+    };
+    let sent = body.as_deref().unwrap_or_default();
+    let keyed = KeyedCall::new(&key, method.as_ref(), target, sent).map_err(|_| {
+        Problem::InvalidParameter("Idempotency-Key must be 1 to 255 visible ASCII characters.")
+    })?;
+    Ok((Some(keyed), body))
 }
 
 fn refused(refusal: Refusal, now: Timestamp) -> Failure {
@@ -144,7 +184,7 @@ fn start(request: &Request, target: &str) -> Outcome<CallStart> {
 }
 
 /// The request to the data service.
-fn outbound(request: &Request, url: &str) -> Outcome<Outbound> {
+fn outbound(request: &Request, url: &str, body: Option<Vec<u8>>) -> Outcome<Outbound> {
     let headers = Headers::new();
     for name in PASSED_ON {
         if let Some(value) = request.headers().get(name)? {
@@ -156,8 +196,10 @@ fn outbound(request: &Request, url: &str) -> Outcome<Outbound> {
         .with_headers(headers)
         .with_redirect(RequestRedirect::Manual);
     // Some clients send a body with GET; it means nothing there, and fetch refuses it.
-    if let (Method::Post, Some(body)) = (request.method(), request.inner().body()) {
-        init.with_body(Some(JsValue::from(body)));
+    if request.method() == Method::Post {
+        let streamed = || request.inner().body().map(JsValue::from);
+        let read = body.map(|body| JsValue::from(Uint8Array::from(body.as_slice())));
+        init.with_body(read.or_else(streamed));
     }
     Ok(Outbound(Request::new_with_init(url, &init)?))
 }

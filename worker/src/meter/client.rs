@@ -1,13 +1,13 @@
 //! Asking a user's meter.
 
-use super::message::{Admission, Knowledge, Message, Reply, Settlement};
+use super::message::{Admission, Decided, Knowledge, Message, Reply, Settlement};
 use crate::database::within;
 use crate::failure::{Failure, Outcome};
 use legis_core::account::{Account, Identity};
 use legis_core::history::{CallEnd, CallStart};
+use legis_core::idempotency::KeyedCall;
 use legis_core::problem::{Dependency, Problem};
-use legis_core::quota::{Channel, Cost, Decision};
-use legis_core::time::Timestamp;
+use legis_core::quota::{Channel, Cost};
 use std::time::Duration;
 use wasm_bindgen::JsValue;
 use worker::{Env, Method, Request, RequestInit};
@@ -44,23 +44,24 @@ fn unexpected() -> Failure {
     Failure::corrupt("answer of a meter", "another question's answer")
 }
 
-/// May this call be made? And the meter's time, from which waiting is counted.
+/// May this call be made?
 pub(crate) async fn admit(
     env: &Env,
     identity: &Identity,
     call: &str,
-    channel: Channel,
     start: CallStart,
-) -> Outcome<(Decision, Timestamp)> {
+    keyed: Option<KeyedCall>,
+) -> Outcome<Decided> {
     let message = Message::Admit(Admission {
         call: call.to_owned(),
         identity: identity.clone(),
         cost: Cost::ONE.get(),
-        channel,
+        channel: Channel::Rest,
         start,
+        keyed,
     });
     match ask(env, &identity.sub, &message).await? {
-        Reply::Decided { decision, now } => Ok((decision, now)),
+        Reply::Decided(decided) => Ok(decided),
         _ => Err(unexpected()),
     }
 }

@@ -1,22 +1,27 @@
 //! What a meter keeps, in the object's own SQLite.
 
+use super::message::Admission;
 use crate::failure::{Failure, Outcome};
 use legis_core::account::Account;
 use legis_core::history::{CallStart, HistoryRow};
 use legis_core::problem::{Dependency, Problem};
-use legis_core::quota::Charge;
+use legis_core::quota::{Charge, Decision};
 use legis_core::time::Timestamp;
 use serde::Deserialize;
 use worker::{SqlStorage, SqlStorageValue};
 
 /// The tables: the account as one row, the calls that are not settled yet, those given up before they came, and the
-/// outbox: rows of the history that D1 does not have yet.
-const SCHEMA: [&str; 4] = [
+/// outbox: rows of the history that D1 does not have yet. A key is kept with the decision it got; its call is running while it is
+/// among the open ones.
+const SCHEMA: [&str; 6] = [
     "CREATE TABLE IF NOT EXISTS account (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL, \
      asked_at INTEGER NOT NULL) STRICT",
     "CREATE TABLE IF NOT EXISTS abandoned_calls (id TEXT PRIMARY KEY, abandoned_at INTEGER NOT NULL) STRICT, WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS open_calls (id TEXT PRIMARY KEY, charge TEXT NOT NULL, start TEXT NOT NULL, \
      admitted_at INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS keys (key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, call TEXT NOT NULL, \
+     decision TEXT NOT NULL, admitted_at INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS keys_by_call ON keys (call)",
     "CREATE TABLE IF NOT EXISTS outbox (id TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT, WITHOUT ROWID",
 ];
 
@@ -103,20 +108,82 @@ impl Ledger {
         Ok(deleted.rows_written() > 0)
     }
 
-    /// Stores a charge: what is used, and the open call.
-    pub(super) fn admit(
-        &self,
-        account: &Account,
-        call: &str,
-        charge: &Charge,
-        start: &CallStart,
-        now: Timestamp,
-    ) -> Outcome<()> {
+    /// Stores a charge: what is used, the open call, and its key.
+    pub(super) fn admit(&self, admitted: &Admitted) -> Outcome<()> {
+        let Admitted {
+            account,
+            charge,
+            admission,
+            decision,
+            now,
+        } = admitted;
         self.write(
             "INSERT INTO open_calls (id, charge, start, admitted_at) VALUES (?, ?, ?, ?)",
-            vec![id(call), text(charge), text(start), moment(now)?],
+            vec![
+                id(&admission.call),
+                text(charge),
+                text(&admission.start),
+                moment(*now)?,
+            ],
         )?;
+        if let Some(keyed) = &admission.keyed {
+            self.write(
+                "INSERT INTO keys (key, fingerprint, call, decision, admitted_at) VALUES (?, ?, ?, ?, ?)",
+                vec![
+                    SqlStorageValue::String(keyed.key.clone()),
+                    SqlStorageValue::String(keyed.fingerprint.clone()),
+                    id(&admission.call),
+                    text(decision),
+                    moment(*now)?,
+                ],
+            )?;
+        }
         self.store(account)
+    }
+
+    /// What is known of a key.
+    pub(super) fn key(&self, key: &str) -> Outcome<Option<KnownKey>> {
+        #[derive(Deserialize)]
+        struct Row {
+            fingerprint: String,
+            call: String,
+            decision: String,
+        }
+        let rows: Vec<Row> = self
+            .sql
+            .exec(
+                "SELECT fingerprint, call, decision FROM keys WHERE key = ?",
+                vec![SqlStorageValue::String(key.to_owned())],
+            )
+            .and_then(|cursor| cursor.to_array())
+            .map_err(fault)?;
+        let Some(row) = rows.into_iter().next() else {
+            return Ok(None);
+        };
+        let decision = serde_json::from_str(&row.decision)
+            .map_err(|error| Failure::corrupt("key of a meter", error))?;
+        Ok(Some(KnownKey {
+            running: self.open_call(&row.call)?.is_some(),
+            fingerprint: row.fingerprint,
+            call: row.call,
+            decision,
+        }))
+    }
+
+    /// Forgets calls that were given up before `moment` and never came.
+    pub(super) fn forget_abandoned_before(&self, before: Timestamp) -> Outcome<()> {
+        self.write(
+            "DELETE FROM abandoned_calls WHERE abandoned_at < ?",
+            vec![moment(before)?],
+        )
+    }
+
+    /// Forgets the keys of calls that were admitted before `moment`.
+    pub(super) fn forget_keys(&self, before: Timestamp) -> Outcome<()> {
+        self.write(
+            "DELETE FROM keys WHERE admitted_at < ?",
+            vec![moment(before)?],
+        )
     }
 
     pub(super) fn open_call(&self, call: &str) -> Outcome<Option<OpenCall>> {
@@ -165,7 +232,12 @@ impl Ledger {
             vec![id(&row.id), text(row)],
         )?;
         self.write("DELETE FROM open_calls WHERE id = ?", vec![id(&row.id)])?;
-        refunded.map_or(Ok(()), |account| self.store(account))
+        let Some(account) = refunded else {
+            return Ok(());
+        };
+        // A call that was taken back never was: the next one under its key is charged.
+        self.write("DELETE FROM keys WHERE call = ?", vec![id(&row.id)])?;
+        self.store(account)
     }
 
     /// The oldest rows that D1 does not have yet, as the items of a JSON array.
@@ -210,6 +282,26 @@ impl Ledger {
             _ => Pending::Nothing,
         })
     }
+}
+
+/// Everything that is stored of an admitted call.
+pub(super) struct Admitted {
+    pub(super) account: Account,
+    pub(super) charge: Charge,
+    pub(super) admission: Admission,
+    pub(super) decision: Decision,
+    pub(super) now: Timestamp,
+}
+
+/// A key that was sent before.
+pub(super) struct KnownKey {
+    pub(super) fingerprint: String,
+    /// The call it named.
+    pub(super) call: String,
+    /// Whether that call has no outcome yet.
+    pub(super) running: bool,
+    /// What was decided.
+    pub(super) decision: Decision,
 }
 
 /// A call that was admitted and not settled.

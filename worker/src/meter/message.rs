@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use legis_core::account::{Account, Identity};
 use legis_core::history::{CallEnd, CallStart};
+use legis_core::idempotency::KeyedCall;
 use legis_core::problem::{Dependency, Problem};
 use legis_core::quota::{Channel, Decision};
 use legis_core::time::Timestamp;
@@ -40,6 +41,8 @@ pub(crate) struct Admission {
     pub(crate) cost: u32,
     pub(crate) channel: Channel,
     pub(crate) start: CallStart,
+    /// The caller's name for the call, where it may be sent twice.
+    pub(crate) keyed: Option<KeyedCall>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -52,16 +55,39 @@ pub(crate) struct Settlement {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(crate) enum Reply {
-    Decided { decision: Decision, now: Timestamp },
+    Decided(Decided),
     Settled,
     Account { account: Account },
     Failed { fault: Fault, reason: String },
+}
+
+/// A decision about a call.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Decided {
+    pub(crate) decision: Decision,
+    /// The meter's time, from which waiting is counted.
+    pub(crate) now: Timestamp,
+    /// The call's id: the first one's, where the call was sent before.
+    pub(crate) call: String,
+    pub(crate) charge: Charging,
+}
+
+/// Whether a decided call is charged now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Charging {
+    /// It is, and must be settled.
+    Now,
+    /// It was, when it was sent first.
+    Before,
 }
 
 /// The failures of a meter that its asker must tell apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Fault {
+    KeyReused,
+    CallInProgress,
     MeterUnavailable,
     DatabaseUnavailable,
     DatabaseTimedOut,
@@ -73,6 +99,8 @@ pub(crate) enum Fault {
 impl Reply {
     pub(crate) fn failed(failure: &Failure) -> Self {
         let fault = match failure.problem {
+            Problem::KeyReused => Fault::KeyReused,
+            Problem::CallInProgress => Fault::CallInProgress,
             Problem::Unavailable(Dependency::Meter) => Fault::MeterUnavailable,
             Problem::Unavailable(_) => Fault::DatabaseUnavailable,
             Problem::TimedOut(_) => Fault::DatabaseTimedOut,
@@ -90,6 +118,8 @@ impl Reply {
 impl Fault {
     pub(crate) const fn problem(self) -> Problem {
         match self {
+            Self::KeyReused => Problem::KeyReused,
+            Self::CallInProgress => Problem::CallInProgress,
             Self::MeterUnavailable => Problem::Unavailable(Dependency::Meter),
             Self::DatabaseUnavailable => Problem::Unavailable(Dependency::Database),
             Self::DatabaseTimedOut => Problem::TimedOut(Dependency::Database),
