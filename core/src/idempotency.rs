@@ -1,6 +1,7 @@
 //! Calls that may be sent twice: the same key is charged once and gets the first decision again
 //! (IETF draft "The Idempotency-Key HTTP Header Field").
 
+use crate::fnv::Fnv;
 use serde::{Deserialize, Serialize};
 
 /// A caller's name for one call, and what identifies the call itself.
@@ -40,32 +41,17 @@ impl KeyedCall {
         if key.is_empty() || key.len() > MAX_KEY || !visible {
             return Err(NotAKey);
         }
-        let mut hash = Fnv::default();
-        // Lengths go in as well, so that no two calls run together to the same bytes.
-        for part in [method.as_bytes(), target.as_bytes(), body] {
-            hash.write(&part.len().to_le_bytes());
-            hash.write(part);
-        }
+        // Lengths go in as well, so that no two calls run together to the same bytes. Who makes two calls collide on
+        // purpose deceives only themselves.
+        let fingerprint = [method.as_bytes(), target.as_bytes(), body]
+            .into_iter()
+            .fold(Fnv::default(), |hash, part| {
+                hash.with(&part.len().to_le_bytes()).with(part)
+            })
+            .hex();
         Ok(Self {
             key: key.to_owned(),
-            fingerprint: format!("{:016x}", hash.0),
+            fingerprint,
         })
-    }
-}
-
-/// FNV-1a. It finds mistakes, not attacks: a caller who makes two calls collide only deceives themselves.
-struct Fnv(u64);
-
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Fnv {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
     }
 }

@@ -3,7 +3,7 @@
 //! Everything here is a function of its arguments. `now` and every id come from the caller, so the same
 //! compiled code answers in a browser, in Node and inside the Worker, and can be tested without any of them.
 //!
-//! Bottom to top: [`money`], [`time`], [`violation`], [`plan`], [`subscription`], [`entitlement`], [`quota`],
+//! Bottom to top: [`money`], [`time`], [`fnv`], [`violation`], [`plan`], [`subscription`], [`entitlement`], [`quota`],
 //! [`meter`], [`account`], [`history`], [`idempotency`], [`payload`], [`auth`], [`problem`], [`refusal`], [`route`], [`evaluate`],
 //! [`contract`].
 
@@ -12,6 +12,7 @@ pub mod auth;
 pub mod contract;
 pub mod entitlement;
 pub mod evaluate;
+pub mod fnv;
 pub mod history;
 pub mod idempotency;
 pub mod meter;

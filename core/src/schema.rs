@@ -3,6 +3,7 @@
 //! The tables (`tables.rs`) are generated from the garde attributes of [`crate::payload`] and its like by
 //! `cargo xtask generate`; nothing about a payload is written here.
 
+mod cursor;
 mod reader;
 mod tables;
 mod tape;

@@ -1,5 +1,6 @@
 //! One structured line for each request. Ids are hashed; nothing personal and no secret is in it.
 
+use legis_core::fnv::Fnv;
 use serde::Serialize;
 
 /// What an operator needs to answer "why was this call refused?".
@@ -30,12 +31,7 @@ impl Line {
     }
 }
 
-/// A short name for a subject that cannot be turned back into it by reading the log.
-///
-/// FNV-1a: it groups lines of one user; it is not a secret and need not resist an attacker who knows the subject.
+/// A short name for a subject: it groups the lines of one user without naming them.
 pub(crate) fn pseudonym(sub: &str) -> String {
-    let hash = sub.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!("{hash:016x}")
+    Fnv::default().with(sub.as_bytes()).hex()
 }

@@ -1,10 +1,10 @@
-//! One pass over a text: JSON grammar, types and rules at once, and where every value lies.
+//! One pass over a text: grammar, types and rules at once, and where every value lies.
 
+use super::cursor::{Cursor, Step, Stop, Text};
 use super::{Field, MAX_VIOLATIONS, Mark, Node, Presence, Tape, Unknown, Violations};
 use crate::payload::format::Format;
 use crate::payload::json::{MAX_DEPTH, MAX_VALUES};
 use crate::violation::{Code, Segment, Violation};
-use std::borrow::Cow;
 
 /// Where a text comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,10 +30,7 @@ pub(super) fn read(
         Err(error) => ("", Some(error.valid_up_to())),
     };
     let mut reader = Reader {
-        text: document,
-        bytes: document.as_bytes(),
-        at: 0,
-        depth: 0,
+        cursor: Cursor::new(document),
         origin,
         tape,
         violations: Vec::new(),
@@ -41,14 +38,14 @@ pub(super) fn read(
     let stop = match broken {
         None => reader.document(root).err(),
         Some(at) => {
-            reader.at = at;
+            reader.cursor.at = at;
             Some(Stop::Malformed)
         }
     };
     if let Some(stop) = stop {
         let code = match stop {
             Stop::Malformed => Code::Malformed {
-                offset: offset(reader.at),
+                offset: offset(reader.cursor.at),
             },
             Stop::TooDeep => Code::TooDeep { max: MAX_DEPTH },
         };
@@ -61,19 +58,8 @@ pub(super) fn read(
     Err(reader.violations)
 }
 
-/// Why reading ended before the document did.
-enum Stop {
-    Malformed,
-    TooDeep,
-}
-
-type Step<T = ()> = Result<T, Stop>;
-
 struct Reader<'t, 'b> {
-    text: &'t str,
-    bytes: &'t [u8],
-    at: usize,
-    depth: u32,
+    cursor: Cursor<'t>,
     origin: Origin,
     tape: &'b mut Tape,
     violations: Violations,
@@ -101,21 +87,12 @@ impl Place<'_> {
     }
 }
 
-/// A string as it lies in the text.
-struct Text<'t> {
-    start: usize,
-    end: usize,
-    escaped: bool,
-    /// The content; `None` when it holds half of a surrogate pair.
-    content: Option<Cow<'t, str>>,
-}
-
 impl<'t> Reader<'t, '_> {
     fn document(&mut self, root: &'static Node) -> Step {
-        self.space();
+        self.cursor.space();
         self.value(root, Place::Root)?;
-        self.space();
-        if self.at < self.bytes.len() {
+        self.cursor.space();
+        if !self.cursor.ended() {
             return Err(Stop::Malformed);
         }
         Ok(())
@@ -137,177 +114,10 @@ impl<'t> Reader<'t, '_> {
         self.violations.truncate(MAX_VIOLATIONS);
     }
 
-    // The text.
-
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    fn step(&mut self) {
-        self.at = self.at.saturating_add(1);
-    }
-
-    fn space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
-            self.step();
-        }
-    }
-
-    fn expect(&mut self, byte: u8) -> Step {
-        if self.peek() != Some(byte) {
-            return Err(Stop::Malformed);
-        }
-        self.step();
-        Ok(())
-    }
-
-    fn word(&mut self, word: &'static [u8]) -> Step {
-        let end = self.at.saturating_add(word.len());
-        if self.bytes.get(self.at..end) != Some(word) {
-            return Err(Stop::Malformed);
-        }
-        self.at = end;
-        Ok(())
-    }
-
-    fn enter(&mut self) -> Step {
-        self.depth = self.depth.saturating_add(1);
-        if self.depth > MAX_DEPTH {
-            return Err(Stop::TooDeep);
-        }
-        self.step();
-        self.space();
-        Ok(())
-    }
-
-    fn leave(&mut self) {
-        self.depth = self.depth.saturating_sub(1);
-        self.step();
-    }
-
-    /// After a member or an item: whether another one follows.
-    fn more(&mut self, close: u8) -> Step<bool> {
-        self.space();
-        match self.peek() {
-            Some(b',') => {
-                self.step();
-                self.space();
-                // A comma promises another one.
-                if self.peek() == Some(close) {
-                    return Err(Stop::Malformed);
-                }
-                Ok(true)
-            }
-            Some(byte) if byte == close => Ok(false),
-            _ => Err(Stop::Malformed),
-        }
-    }
-
-    fn key(&mut self) -> Step<Text<'t>> {
-        if self.peek() != Some(b'"') {
-            return Err(Stop::Malformed);
-        }
-        let key = self.string()?;
-        self.space();
-        self.expect(b':')?;
-        self.space();
-        Ok(key)
-    }
-
-    fn string(&mut self) -> Step<Text<'t>> {
-        self.expect(b'"')?;
-        let start = self.at;
-        let mut escaped = false;
-        loop {
-            let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let plain = rest
-                .iter()
-                .position(|byte| matches!(byte, b'"' | b'\\' | ..0x20))
-                .unwrap_or(rest.len());
-            self.at = self.at.saturating_add(plain);
-            match self.peek() {
-                Some(b'"') => break,
-                Some(b'\\') => {
-                    escaped = true;
-                    self.step();
-                    self.escape()?;
-                }
-                _ => return Err(Stop::Malformed),
-            }
-        }
-        let end = self.at;
-        self.step();
-        let raw = self.text.get(start..end).ok_or(Stop::Malformed)?;
-        let content = if escaped {
-            unescape(raw).map(Cow::Owned)
-        } else {
-            Some(Cow::Borrowed(raw))
-        };
-        Ok(Text {
-            start,
-            end,
-            escaped,
-            content,
-        })
-    }
-
-    /// Past the part of an escape that follows the backslash.
-    fn escape(&mut self) -> Step {
-        match self.peek() {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.step(),
-            Some(b'u') => {
-                self.step();
-                for _ in 0..4 {
-                    if !self.peek().is_some_and(|byte| byte.is_ascii_hexdigit()) {
-                        return Err(Stop::Malformed);
-                    }
-                    self.step();
-                }
-            }
-            _ => return Err(Stop::Malformed),
-        }
-        Ok(())
-    }
-
-    fn digits(&mut self) -> Step {
-        if !self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-            return Err(Stop::Malformed);
-        }
-        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-            self.step();
-        }
-        Ok(())
-    }
-
-    /// Past a number; its text.
-    fn number(&mut self) -> Step<&'t str> {
-        let start = self.at;
-        if self.peek() == Some(b'-') {
-            self.step();
-        }
-        if self.peek() == Some(b'0') {
-            self.step();
-        } else {
-            self.digits()?;
-        }
-        if self.peek() == Some(b'.') {
-            self.step();
-            self.digits()?;
-        }
-        if let Some(b'e' | b'E') = self.peek() {
-            self.step();
-            if let Some(b'+' | b'-') = self.peek() {
-                self.step();
-            }
-            self.digits()?;
-        }
-        self.text.get(start..self.at).ok_or(Stop::Malformed)
-    }
-
     // The rules.
 
     fn value(&mut self, node: &'static Node, place: Place<'_>) -> Step {
-        match (node, self.peek()) {
+        match (node, self.cursor.peek()) {
             (Node::Object { fields, unknown }, Some(b'{')) => self.object(fields, unknown, place),
             (Node::Array { items, min, max }, Some(b'[')) => self.array(items, *min, *max, place),
             (Node::Text { min, max, format }, Some(b'"')) => {
@@ -319,11 +129,11 @@ impl<'t> Reader<'t, '_> {
             }
             (Node::Boolean, Some(b't')) => {
                 self.mark(Mark::True, &[]);
-                self.word(b"true")
+                self.cursor.word(b"true")
             }
             (Node::Boolean, Some(b'f')) => {
                 self.mark(Mark::False, &[]);
-                self.word(b"false")
+                self.cursor.word(b"false")
             }
             (Node::AnyObject, Some(b'{')) | (Node::Any, _) => self.any(place),
             (node, _) => self.mismatch(node, place),
@@ -354,10 +164,10 @@ impl<'t> Reader<'t, '_> {
         let mut seen = 0_u64;
         let mut count = 0_u32;
         let slot = self.open(Mark::Object);
-        self.enter()?;
-        if self.peek() != Some(b'}') {
+        self.cursor.enter()?;
+        if self.cursor.peek() != Some(b'}') {
             loop {
-                let key = self.key()?;
+                let key = self.cursor.key()?;
                 let known = key
                     .content
                     .as_deref()
@@ -369,12 +179,12 @@ impl<'t> Reader<'t, '_> {
                 } else {
                     self.stranger(&key, unknown, place)?;
                 }
-                if !self.more(b'}')? {
+                if !self.cursor.more(b'}')? {
                     break;
                 }
             }
         }
-        self.leave();
+        self.cursor.leave();
         for (position, field) in (0_u32..).zip(fields) {
             let bit = 1_u64.checked_shl(position).unwrap_or(0);
             if field.presence == Presence::Required && seen & bit == 0 {
@@ -392,8 +202,8 @@ impl<'t> Reader<'t, '_> {
             self.report(place, Code::DuplicateKey);
             self.skip()?;
             0
-        } else if field.presence == Presence::Optional && self.peek() == Some(b'n') {
-            self.word(b"null")?;
+        } else if field.presence == Presence::Optional && self.cursor.peek() == Some(b'n') {
+            self.cursor.word(b"null")?;
             0
         } else {
             self.tape.push(field.index);
@@ -415,8 +225,8 @@ impl<'t> Reader<'t, '_> {
     fn array(&mut self, items: &'static Node, min: u32, max: u32, place: Place<'_>) -> Step {
         let mut count = 0_u32;
         let slot = self.open(Mark::Array);
-        self.enter()?;
-        if self.peek() != Some(b']') {
+        self.cursor.enter()?;
+        if self.cursor.peek() != Some(b']') {
             loop {
                 if count < max {
                     self.value(items, Place::Index(&place, count))?;
@@ -424,12 +234,12 @@ impl<'t> Reader<'t, '_> {
                     self.skip()?;
                 }
                 count = count.saturating_add(1);
-                if !self.more(b']')? {
+                if !self.cursor.more(b']')? {
                     break;
                 }
             }
         }
-        self.leave();
+        self.cursor.leave();
         if count < min {
             self.report(place, Code::TooFew { min });
         }
@@ -441,7 +251,7 @@ impl<'t> Reader<'t, '_> {
     }
 
     fn text_value(&mut self, min: u32, max: u32, format: Format, place: Place<'_>) -> Step {
-        let text = self.string()?;
+        let text = self.cursor.string()?;
         match &text.content {
             None => self.report(place, Code::Unicode),
             Some(content) => {
@@ -475,7 +285,7 @@ impl<'t> Reader<'t, '_> {
     }
 
     fn choice(&mut self, allowed: &'static [&'static str], place: Place<'_>) -> Step {
-        let text = self.string()?;
+        let text = self.cursor.string()?;
         let known = text
             .content
             .as_deref()
@@ -493,8 +303,8 @@ impl<'t> Reader<'t, '_> {
     }
 
     fn integer(&mut self, min: u64, max: u64, place: Place<'_>) -> Step {
-        let start = self.at;
-        let text = self.number()?;
+        let start = self.cursor.at;
+        let text = self.cursor.number()?;
         match whole(text) {
             Whole::Fraction => self.report(place, Code::Integer),
             Whole::Negative => self.report(place, Code::TooSmall { min }),
@@ -503,12 +313,12 @@ impl<'t> Reader<'t, '_> {
             Whole::Beyond => self.report(place, Code::TooLarge { max }),
             Whole::Number(_) => {}
         }
-        self.mark(Mark::Number, &[start, self.at]);
+        self.mark(Mark::Number, &[start, self.cursor.at]);
         Ok(())
     }
 
     fn any(&mut self, place: Place<'_>) -> Step {
-        let start = self.at;
+        let start = self.cursor.at;
         let mut survey = Survey::default();
         self.survey(&mut survey)?;
         if survey.values > MAX_VALUES {
@@ -534,7 +344,7 @@ impl<'t> Reader<'t, '_> {
                 },
             );
         }
-        self.mark(Mark::Json, &[start, self.at]);
+        self.mark(Mark::Json, &[start, self.cursor.at]);
         Ok(())
     }
 
@@ -547,16 +357,13 @@ impl<'t> Reader<'t, '_> {
             Node::Boolean => "a boolean",
             Node::Any => "JSON",
         };
-        let received = match self.peek() {
+        let received = match self.cursor.peek() {
             Some(b'{') => "an object",
             Some(b'[') => "an array",
             Some(b'"') => "a string",
             Some(b't' | b'f') => "a boolean",
             Some(b'n') => "null",
-            Some(FOREIGN) => {
-                let next = self.at.saturating_add(1);
-                foreign(self.bytes.get(next).copied())
-            }
+            Some(FOREIGN) => foreign(self.cursor.second()),
             _ => "a number",
         };
         self.skip()?;
@@ -571,39 +378,39 @@ impl<'t> Reader<'t, '_> {
 
     fn survey(&mut self, survey: &mut Survey) -> Step {
         survey.values = survey.values.saturating_add(1);
-        match self.peek() {
+        match self.cursor.peek() {
             Some(open @ (b'{' | b'[')) => {
                 let close = if open == b'{' { b'}' } else { b']' };
-                self.enter()?;
-                if self.peek() != Some(close) {
+                self.cursor.enter()?;
+                if self.cursor.peek() != Some(close) {
                     loop {
                         if open == b'{' {
-                            survey.half_pair |= self.key()?.content.is_none();
+                            survey.half_pair |= self.cursor.key()?.content.is_none();
                         }
                         self.survey(survey)?;
-                        if !self.more(close)? {
+                        if !self.cursor.more(close)? {
                             break;
                         }
                     }
                 }
-                self.leave();
+                self.cursor.leave();
                 Ok(())
             }
             Some(b'"') => {
-                survey.half_pair |= self.string()?.content.is_none();
+                survey.half_pair |= self.cursor.string()?.content.is_none();
                 Ok(())
             }
-            Some(b't') => self.word(b"true"),
-            Some(b'f') => self.word(b"false"),
-            Some(b'n') => self.word(b"null"),
+            Some(b't') => self.cursor.word(b"true"),
+            Some(b'f') => self.cursor.word(b"false"),
+            Some(b'n') => self.cursor.word(b"null"),
             Some(FOREIGN) if self.origin == Origin::Value => {
-                self.step();
-                survey.foreign = Some(foreign(self.peek()));
-                self.step();
+                self.cursor.step();
+                survey.foreign = Some(foreign(self.cursor.peek()));
+                self.cursor.step();
                 Ok(())
             }
             _ => {
-                let text = self.number()?;
+                let text = self.cursor.number()?;
                 survey.beyond |= !text.parse::<f64>().is_ok_and(f64::is_finite);
                 Ok(())
             }
@@ -673,47 +480,6 @@ fn length(text: &str) -> u32 {
         text.chars().count()
     };
     offset(chars)
-}
-
-/// The characters an escaped string stands for; `None` for half of a surrogate pair. The escapes are well formed.
-fn unescape(raw: &str) -> Option<String> {
-    let mut text = String::with_capacity(raw.len());
-    let mut rest = raw;
-    while let Some((plain, escape)) = rest.split_once('\\') {
-        text.push_str(plain);
-        let mut chars = escape.chars();
-        let character = match chars.next()? {
-            'b' => '\u{8}',
-            'f' => '\u{c}',
-            'n' => '\n',
-            'r' => '\r',
-            't' => '\t',
-            'u' => {
-                let high = hex(&mut chars)?;
-                if (0xD800..0xDC00).contains(&high) {
-                    let ('\\', 'u') = (chars.next()?, chars.next()?) else {
-                        return None;
-                    };
-                    let low = hex(&mut chars)?;
-                    char::decode_utf16([high, low]).next()?.ok()?
-                } else {
-                    char::from_u32(u32::from(high))?
-                }
-            }
-            other => other,
-        };
-        text.push(character);
-        rest = chars.as_str();
-    }
-    text.push_str(rest);
-    Some(text)
-}
-
-fn hex(chars: &mut std::str::Chars<'_>) -> Option<u16> {
-    (0..4).try_fold(0_u16, |sum, _| {
-        let digit = u16::try_from(chars.next()?.to_digit(16)?).ok()?;
-        sum.checked_mul(16)?.checked_add(digit)
-    })
 }
 
 fn offset(at: usize) -> u32 {
