@@ -3,6 +3,8 @@
 use crate::process::{command, output, quiet};
 use crate::{build, paths, report};
 use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
@@ -432,9 +434,7 @@ impl Services {
 impl Drop for Services {
     fn drop(&mut self) {
         for (_, child) in &self.0 {
-            let _ = Command::new("kill")
-                .args(["-TERM", "--", &format!("-{}", child.id())])
-                .output();
+            signal(child, Signal::SIGTERM);
         }
         let start = Instant::now();
         for (_, child) in &mut self.0 {
@@ -442,11 +442,16 @@ impl Drop for Services {
                 std::thread::sleep(Duration::from_millis(50));
             }
             // What did not end by itself; killing only the leader would leave its children serving.
-            let _ = Command::new("kill")
-                .args(["-KILL", "--", &format!("-{}", child.id())])
-                .output();
+            signal(child, Signal::SIGKILL);
             let _ = child.wait();
         }
+    }
+}
+
+/// Tells the whole process group of `child`; one that has ended already need not be told.
+fn signal(child: &Child, signal: Signal) {
+    if let Ok(group) = i32::try_from(child.id()) {
+        let _ = killpg(Pid::from_raw(group), signal);
     }
 }
 

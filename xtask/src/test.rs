@@ -15,7 +15,7 @@ struct Suite {
     run: fn() -> Result<Count>,
 }
 
-const SUITES: [Suite; 10] = [
+const SUITES: [Suite; 11] = [
     Suite {
         name: "lint",
         shows: "formatting, clippy and the TypeScript checks",
@@ -50,6 +50,11 @@ const SUITES: [Suite; 10] = [
         name: "gateway",
         shows: "the running product over HTTP",
         run: || vitest("gateway"),
+    },
+    Suite {
+        name: "crash",
+        shows: "kill -9 under load, and what is left of it",
+        run: || vitest("crash"),
     },
     Suite {
         name: "readme",
