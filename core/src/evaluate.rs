@@ -4,7 +4,7 @@
 use crate::account::Account;
 use crate::quota::{Cost, Decision};
 use crate::schema::{self, Origin, Schema, Violations};
-use crate::time::Timestamp;
+use crate::time::Moment;
 use crate::violation::{Issue, Violation};
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ pub struct DecisionRequest {
     /// The account, as `GET /api/account` returns it.
     pub account: Account,
     /// The moment.
-    pub now: Timestamp,
+    pub now: Moment,
     /// What the call costs; 1 when absent.
     #[serde(default, deserialize_with = "crate::whole::optional")]
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = Cost::MAX)))]
@@ -36,7 +36,7 @@ pub fn decision_request(text: &[u8], origin: Origin) -> Result<DecisionRequest, 
 pub fn decision(request: &DecisionRequest) -> Decision {
     let cost = request.cost.and_then(Cost::new).unwrap_or(Cost::ONE);
     let account = &request.account;
-    crate::quota::decide(&account.entitlement, &account.usage, cost, request.now)
+    crate::quota::decide(&account.entitlement, &account.usage, cost, request.now.0)
 }
 
 /// Reads a payload of a known schema into its type.

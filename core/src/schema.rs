@@ -48,6 +48,10 @@ enum Node {
         min: u64,
         max: u64,
     },
+    /// A text that is a moment, or a number of milliseconds.
+    Moment {
+        max: u64,
+    },
     Boolean,
     AnyObject,
     Any,

@@ -4,6 +4,7 @@
 
 use chrono::{DateTime, Datelike, Months, Timelike};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt::Display;
 
 /// A moment in UTC, in milliseconds since 1970-01-01T00:00:00Z, up to the end of the year 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -205,6 +206,60 @@ impl schemars::JsonSchema for Timestamp {
     }
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({ "type": "string", "format": "date-time" })
+    }
+}
+
+/// A moment as a caller may give it: text, or milliseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment(pub Timestamp);
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextOrMillis)
+    }
+}
+
+struct TextOrMillis;
+
+impl serde::de::Visitor<'_> for TextOrMillis {
+    type Value = Moment;
+
+    fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        NotATimestamp.fmt(out)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Moment, E> {
+        text.parse().map(Moment).map_err(E::custom)
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, millis: u64) -> Result<Moment, E> {
+        i64::try_from(millis)
+            .ok()
+            .and_then(Timestamp::from_millis)
+            .map(Moment)
+            .ok_or_else(|| E::custom(NotATimestamp))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, millis: f64) -> Result<Moment, E> {
+        crate::whole::from_f64(millis).map_or_else(
+            || Err(E::custom(NotATimestamp)),
+            |millis| self.visit_u64(millis),
+        )
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Moment {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Moment".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": ["string", "integer"], "format": "date-time", "minimum": 0, "maximum": MAX,
+        })
     }
 }
 

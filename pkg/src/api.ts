@@ -73,7 +73,7 @@ export function contract(): Contract {
 }
 
 function question(name: Question, account: Account, now: Now, cost = 1): unknown {
-	const answer = ask(name, encode({ account, now: moment(now), cost }));
+	const answer = ask(name, encode({ account, now, cost }));
 	if (isRefused(answer)) {
 		const [first] = answer.issues;
 		throw new LegisError(
@@ -83,12 +83,6 @@ function question(name: Question, account: Account, now: Now, cost = 1): unknown
 		);
 	}
 	return answer;
-}
-
-/** As a text where it can be; core says what is wrong with the rest. */
-function moment(now: Now): unknown {
-	const date = typeof now === "number" ? new Date(now) : now;
-	return date instanceof Date && !Number.isNaN(date.getTime()) ? date.toISOString() : now;
 }
 
 function isRefused(answer: unknown): answer is { ok: false; issues: Issue[] } {

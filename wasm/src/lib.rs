@@ -155,9 +155,9 @@ questions! {
     /// The decision, as JSON.
     decide(request) -> evaluate::decision(&request);
     /// The usage bar, as JSON.
-    meter(request) -> meter::meter(&request.account, request.now);
+    meter(request) -> meter::meter(&request.account, request.now.0);
     /// The MCP session props, as JSON.
-    session_props(request) -> account::session_props(&request.account, request.now);
+    session_props(request) -> account::session_props(&request.account, request.now.0);
     /// The MCP tool result of a refusal, as JSON; `null` when the call would be admitted.
     tool_refusal(request) -> match evaluate::decision(&request) {
         legis_core::quota::Decision::Refuse(refusal) => Some(refusal::tool_result(&refusal)),

@@ -135,6 +135,11 @@ fn node(schema: &Value, names: &mut Vec<String>) -> Result<String> {
         };
         return node(option, names);
     }
+    if schema["type"] == json!(["string", "integer"]) && schema["format"] == Format::DateTime.name()
+    {
+        let max = number("maximum").context("a moment needs a maximum")?;
+        return Ok(format!("Node::Moment {{ max: {max} }}"));
+    }
     let kind = match &schema["type"] {
         Value::String(kind) => kind.as_str(),
         Value::Array(kinds) => kinds

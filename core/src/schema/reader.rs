@@ -127,6 +127,10 @@ impl<'t> Reader<'t, '_> {
             (Node::Integer { min, max }, Some(b'-' | b'0'..=b'9')) => {
                 self.integer(*min, *max, place)
             }
+            (Node::Moment { .. }, Some(b'"')) => {
+                self.text_value(0, u32::MAX, Format::DateTime, place)
+            }
+            (Node::Moment { max }, Some(b'-' | b'0'..=b'9')) => self.integer(0, *max, place),
             (Node::Boolean, Some(b't')) => {
                 self.mark(Mark::True, &[]);
                 self.cursor.word(b"true")
@@ -354,6 +358,7 @@ impl<'t> Reader<'t, '_> {
             Node::Array { .. } => "an array",
             Node::Text { .. } | Node::Choice(_) => "a string",
             Node::Integer { .. } => "a number",
+            Node::Moment { .. } => "a string or a number",
             Node::Boolean => "a boolean",
             Node::Any => "JSON",
         };

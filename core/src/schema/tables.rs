@@ -4,7 +4,7 @@ use super::{Field, Node, Presence, Schema, Unknown};
 use crate::payload::format::Format;
 
 /// The fingerprint of catalog, rules and schemas.
-pub const FINGERPRINT: &str = "721aa10cb6eb86ec";
+pub const FINGERPRINT: &str = "ab93b7cb072572bd";
 
 /// Every schema.
 pub static SCHEMAS: &[Schema] = &[
@@ -675,10 +675,8 @@ pub static SCHEMAS: &[Schema] = &[
                     name: "now",
                     index: 23,
                     presence: Presence::Required,
-                    node: &Node::Text {
-                        min: 0,
-                        max: 4294967295,
-                        format: Format::DateTime,
+                    node: &Node::Moment {
+                        max: 253402300799999,
                     },
                 },
             ],
