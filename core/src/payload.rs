@@ -1,7 +1,6 @@
 //! What callers may send. The rules are the garde attributes of these types and nothing else; the tables of the
 //! single-pass reader ([`crate::schema`]) and the JSON Schemas are generated from them.
 
-use crate::plan::PlanId;
 use serde::{Deserialize, Serialize};
 
 pub mod format;
@@ -235,13 +234,3 @@ impl AuthClient {
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlanFeatures(#[garde(length(max = 50), dive)] pub Vec<FeatureText>);
-
-impl Registration {
-    /// The plan the user is interested in.
-    #[must_use]
-    pub fn wanted_plan(&self) -> Option<PlanId> {
-        self.plan
-            .as_ref()
-            .and_then(|name| PlanId::resolve(name.as_str()).ok())
-    }
-}

@@ -117,32 +117,26 @@ async fn dispatch(
         NoRoute::Method(allow) => Problem::MethodNotAllowed(allow),
     })?;
     line.route = route.name();
-    match &route {
-        Route::Health => return health(),
-        Route::Ready => return ready(&env).await,
-        Route::EvaluateDecision => return evaluate_decision(request).await,
-        Route::EvaluatePayload(schema) => return evaluate_payload(request, schema).await,
-        _ => {}
-    }
-    let configuration = configuration::load(&env).await?;
-    match &route {
-        Route::Plans => return plans(),
-        Route::Plan(name) => return one_plan(name),
-        Route::AuthConfig(client) => return auth_config(&configuration, *client),
-        _ => {}
-    }
-    let caller = authenticate(request.headers(), &configuration).await?;
-    line.user = Some(log::pseudonym(&caller.identity.sub));
-    if caller.kind == CallerKind::Machine {
-        return Err(Problem::MachineCaller.into());
-    }
     match route {
-        Route::Register => register(request, &env, &caller).await,
-        Route::Me => me(&query, &env, &caller).await,
-        Route::Profile => profile(&env, &caller).await,
-        Route::Account => own_account(&env, &caller).await,
-        Route::Usage => usage(&query, &env, &caller).await,
+        Route::Health => health(),
+        Route::Ready => ready(&env).await,
+        Route::EvaluateDecision => evaluate_decision(request).await,
+        Route::EvaluatePayload(schema) => evaluate_payload(request, schema).await,
+        Route::Plans => configuration::load(&env).await.and_then(|_| plans()),
+        Route::Plan(name) => configuration::load(&env)
+            .await
+            .and_then(|_| one_plan(&name)),
+        Route::AuthConfig(client) => auth_config(&*configuration::load(&env).await?, client),
+        Route::Register => {
+            let caller = person(request, &env, line).await?;
+            register(request, &env, &caller).await
+        }
+        Route::Me => me(&query, &env, &person(request, &env, line).await?).await,
+        Route::Profile => profile(&env, &person(request, &env, line).await?).await,
+        Route::Account => own_account(&env, &person(request, &env, line).await?).await,
+        Route::Usage => usage(&query, &env, &person(request, &env, line).await?).await,
         Route::Data { scope, path } => {
+            let caller = person(request, &env, line).await?;
             if !caller.may(scope) {
                 return Err(Problem::InsufficientScope(scope).into());
             }
@@ -152,7 +146,17 @@ async fn dispatch(
             };
             upstream::call(request, &target, env, context, &caller.identity).await
         }
-        _ => Err(Failure::new(Problem::Internal, "a route without a handler")),
+    }
+}
+
+/// Who calls, where only people are served.
+async fn person(request: &Request, env: &Env, line: &mut Line) -> Outcome<Caller> {
+    let configuration = configuration::load(env).await?;
+    let caller = authenticate(request.headers(), &configuration).await?;
+    line.user = Some(log::pseudonym(&caller.identity.sub));
+    match caller.kind {
+        CallerKind::Person => Ok(caller),
+        CallerKind::Machine => Err(Problem::MachineCaller.into()),
     }
 }
 

@@ -170,7 +170,10 @@ impl Meter {
                 now,
             };
             self.atomically(ledger, move |ledger| ledger.admit(&admitted))?;
-            self.wake_after(UNSETTLED_AFTER_MILLIS).await?;
+            // The call is charged: an alarm that cannot be set must not make its answer a failure.
+            if let Err(error) = self.wake_after(UNSETTLED_AFTER_MILLIS).await {
+                worker::console_error!("the alarm could not be set: {error}");
+            }
         }
         Ok(Reply::Decided(decided))
     }
@@ -272,8 +275,9 @@ impl Meter {
         if self.alarm.get().is_some_and(|known| known <= at) {
             return Ok(());
         }
+        self.state.storage().set_alarm(millis).await?;
         self.alarm.set(Some(at));
-        self.state.storage().set_alarm(millis).await
+        Ok(())
     }
 
     /// All writes of `step`, or none.

@@ -86,8 +86,9 @@ pub(crate) async fn call(
     let admitted = client::admit(&env, identity, &call, start, keyed).await;
     let decided = admitted.inspect_err(|failure| {
         // Without an answer of the meter, it may have admitted the call: nobody pays for that.
-        if let Problem::Unavailable(Dependency::Meter) | Problem::TimedOut(Dependency::Meter) =
-            failure.problem
+        if let Problem::Unavailable(Dependency::Meter)
+        | Problem::TimedOut(Dependency::Meter)
+        | Problem::Internal = failure.problem
         {
             settle(failed(&failure.problem));
         }
