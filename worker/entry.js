@@ -1,39 +1,75 @@
 // The worker's entry: hands requests to the WASM module, with nothing between that costs time.
 
+import { DurableObject } from "cloudflare:workers";
 import * as module from "./build/glue.js";
 
-export const Meter = module.Meter;
-
-/** What to tell the requests in flight when the module traps: their promises would never settle by themselves. */
+/** What to tell those who wait when the module traps: their promises would never settle by themselves. */
 const waiting = new Set();
+
+/** How often the module was started again; what belongs to an earlier life of it cannot be used. */
+let life = 0;
 
 // The module's panic hook sets this before it stops; the glue starts a new instance for the next request.
 Object.defineProperty(globalThis.__worker_init_state, "criticalError", {
 	get: () => false,
 	set(trapped) {
 		if (trapped) {
+			life += 1;
 			for (const tell of waiting) {
-				tell(fault("the module stopped"));
+				tell();
 			}
 			waiting.clear();
 		}
 	},
 });
 
+/** What the module answers, or a rejection when it stops first. */
+function guarded(work) {
+	return new Promise((resolve, reject) => {
+		const stopped = () => reject(new Error("the module stopped"));
+		waiting.add(stopped);
+		const done = (settle) => (value) => {
+			waiting.delete(stopped);
+			settle(value);
+		};
+		try {
+			work().then(done(resolve), done(reject));
+		} catch (error) {
+			done(reject)(error);
+		}
+	});
+}
+
+/** The meter's object; its methods are what stubs can call. */
+export class Meter extends DurableObject {
+	#meter;
+	#life;
+
+	/** The meter in the module that runs now. After a trap it begins anew from what is stored. */
+	#now() {
+		if (this.#meter === undefined || this.#life !== life) {
+			this.#meter = new module.Meter(this.ctx, this.env);
+			this.#life = life;
+		}
+		return this.#meter;
+	}
+
+	ask(message) {
+		return guarded(() => this.#now().ask(message));
+	}
+
+	alarm() {
+		return guarded(() => this.#now().alarm());
+	}
+}
+
 export default {
 	fetch(request, env, context) {
-		return new Promise((resolve) => {
-			waiting.add(resolve);
-			const answer = (response) => {
-				waiting.delete(resolve);
-				resolve(response);
-			};
-			try {
-				module.fetch(request, env, context).then(answer, (error) => answer(fault(error)));
-			} catch (error) {
-				answer(fault(error));
-			}
-		});
+		return guarded(() => module.fetch(request, env, context)).catch(fault);
+	},
+
+	scheduled(controller, env, context) {
+		return guarded(() => module.scheduled(controller, env, context));
 	},
 };
 

@@ -276,7 +276,7 @@ pub struct Profile {
 }
 
 /// What a profile shows beside the account: columns that no decision needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProfileColumns {
     /// The plan of the row, which frequency and amount belong to.
     pub plan: PlanId,

@@ -1,163 +1,174 @@
-//! The history of calls: what a row of `api_usage` says, gathered when a call is admitted and when it ends.
+//! The history of calls: the rows of `api_usage` and `mcp_logs`, and how long they are kept.
 
+use crate::call::{CallEnd, CallStart, CallStatus, Called, Settled, cut};
+use crate::quota::{Channel, Charge};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-/// What is known of a call when it is admitted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CallStart {
-    /// The path, without its query.
-    pub endpoint: String,
-    /// The method.
-    pub method: String,
-    /// The caller's address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ip_address: Option<String>,
-    /// The caller's program.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user_agent: Option<String>,
-}
-
-impl CallStart {
-    /// The start of a call, its texts held to what the table keeps.
-    #[must_use]
-    pub fn new(
-        method: &str,
-        endpoint: &str,
-        ip_address: Option<&str>,
-        user_agent: Option<&str>,
-    ) -> Self {
-        Self {
-            endpoint: cut(endpoint, 2048),
-            method: cut(method, 20),
-            ip_address: ip_address.map(|address| cut(address, 45)),
-            user_agent: user_agent.map(|agent| cut(agent, 512)),
-        }
-    }
-}
-
-/// The first `chars` characters.
-fn cut(text: &str, chars: usize) -> String {
-    text.chars().take(chars).collect()
-}
-
-/// How a call ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "camelCase")]
-pub enum CallEnd {
-    /// The upstream answered; a 4xx is an answer.
-    Answered {
-        /// The status of the answer.
-        status: u16,
-        /// How long it took to begin.
-        millis: u32,
-    },
-    /// Our side or the upstream failed: nobody pays for it.
-    Failed {
-        /// The status the caller got.
-        status: u16,
-        /// How long it took to fail.
-        millis: u32,
-        /// Why, by the problem's name.
-        error: String,
-    },
-    /// Nobody ever said. Charged: the call may have been answered.
-    Unknown,
-}
-
-impl CallEnd {
-    /// Whether the charge is taken back.
-    #[must_use]
-    pub const fn is_refunded(&self) -> bool {
-        matches!(self, Self::Failed { .. })
-    }
-}
-
-/// A row of `api_usage`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A call that ended, as it is stored: a row of `mcp_logs` when a tool was called, of `api_usage` otherwise.
+///
+/// The same columns for both, so that one list of them can be sent to the database; the tables take what is theirs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HistoryRow {
     /// The call's id: writing the row again changes nothing.
     pub id: String,
     /// Whose call.
     pub user_id: u64,
-    /// The path, without its query.
-    pub endpoint: String,
+    /// The tool that was called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_name: Option<String>,
+    /// The path that was called, without its query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
     /// The method.
-    pub method: String,
-    /// The status the caller got; absent when nobody ever said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Who made the call.
+    pub channel: Channel,
+    /// How it ended.
+    pub status: CallStatus,
+    /// What it costs in the end: 0 when it was taken back, when it was made on the way of a tool call, and when it was
+    /// reported with nothing left.
+    pub cost: u32,
+    /// Whether it was reported with nothing left.
+    pub over_limit: bool,
+    /// The status of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_code: Option<u16>,
     /// How long it took, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_time_ms: Option<u32>,
     /// What went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
+    /// What the tool was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_data: Option<Value>,
+    /// What the tool answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_data: Option<Value>,
+    /// Tokens of the language model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_used: Option<u32>,
     /// The caller's address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_address: Option<String>,
     /// The caller's program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
     /// When the call was admitted, in milliseconds since 1970.
     pub timestamp: i64,
 }
 
-/// One line of `GET /api/usage`, in the words of the old wire.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
-pub struct EndpointUsage {
-    /// The path, without its query.
-    pub endpoint: String,
-    /// The method.
-    pub method: String,
-    /// How many calls were recorded.
-    pub total_calls: u64,
-    /// How long they took on average, in milliseconds; `null` when no call said.
-    pub avg_response_time: Option<f64>,
+/// What became of the charge of a call that ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paid {
+    /// It was put on a counter when the call was admitted.
+    From(Charge),
+    /// There was nothing left to charge.
+    OverLimit(Channel),
 }
 
-/// The days that a report may reach back: as long as rows are kept.
-pub const MAX_DAYS: u32 = 400;
-
-/// The number of days a report is asked for: 30 when nothing is said. `None` when it is no number from 1 to
-/// [`MAX_DAYS`].
-#[must_use]
-pub fn days(text: Option<&str>) -> Option<u32> {
-    match text {
-        None => Some(30),
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|days| (1..=MAX_DAYS).contains(days)),
-    }
-}
-
-/// The row of a call that ended.
+/// The row of a call of `user_id` that was admitted at `at`.
 ///
 /// ```
-/// use legis_core::history::{row, CallEnd, CallStart};
-/// let start = CallStart::new("GET", "/api/bills", None, None);
-/// let row = row("c1", 7, start, &CallEnd::Unknown, "2026-01-01T00:00:00Z".parse().unwrap());
-/// assert_eq!((row.status_code, row.error_message.as_deref()), (None, Some("outcome unknown")));
+/// use legis_core::call::{CallEnd, CallStart, Called};
+/// use legis_core::history::{row, Paid};
+/// use legis_core::quota::Channel;
+/// let start = CallStart::new(Called::Tool("get-bill".into()), None, None);
+/// let at = "2026-01-01T00:00:00Z".parse().unwrap();
+/// let row = row("c1", 7, start, CallEnd::unknown(), Paid::OverLimit(Channel::Mcp), at);
+/// assert_eq!((row.status.as_str(), row.cost, row.over_limit), ("unknown", 0, true));
 /// ```
 #[must_use]
-pub fn row(id: &str, user_id: u64, start: CallStart, end: &CallEnd, at: Timestamp) -> HistoryRow {
-    let (status_code, response_time_ms, error_message) = match end {
-        CallEnd::Answered { status, millis } => (Some(*status), Some(*millis), None),
-        CallEnd::Failed {
-            status,
-            millis,
-            error,
-        } => (Some(*status), Some(*millis), Some(cut(error, 2000))),
-        CallEnd::Unknown => (None, None, Some("outcome unknown".to_owned())),
+pub fn row(
+    id: &str,
+    user_id: u64,
+    start: CallStart,
+    end: CallEnd,
+    paid: Paid,
+    at: Timestamp,
+) -> HistoryRow {
+    let (tool_name, endpoint, method) = match start.called {
+        Called::Tool(name) => (Some(name), None, None),
+        Called::Endpoint { method, path } => (None, Some(path), Some(method)),
+    };
+    let (channel, cost, over_limit) = match (paid, end.settled) {
+        (Paid::From(charge), Settled::Charged) => (charge.channel, charge.cost, false),
+        (Paid::From(charge), Settled::Refunded) => (charge.channel, 0, false),
+        (Paid::OverLimit(channel), _) => (channel, 0, true),
     };
     HistoryRow {
         id: id.to_owned(),
         user_id,
-        endpoint: start.endpoint,
-        method: start.method,
-        status_code,
-        response_time_ms,
-        error_message,
+        tool_name,
+        endpoint,
+        method,
+        channel,
+        status: end.status,
+        cost,
+        over_limit,
+        status_code: end.status_code,
+        response_time_ms: end.millis,
+        error_message: end.error.map(|error| cut(&error, 2000)),
+        request_data: end.request_data,
+        response_data: end.response_data,
+        tokens_used: end.tokens_used,
         ip_address: start.ip_address,
         user_agent: start.user_agent,
         timestamp: at.millis(),
     }
+}
+
+/// For how many days rows are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention(u32);
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self(400)
+    }
+}
+
+impl Retention {
+    /// The fewest days: longer than a month, so that the history of a period is whole while it runs.
+    pub const MIN: u32 = 32;
+    /// The most days: ten years.
+    pub const MAX: u32 = 3660;
+
+    /// So many days, if that may be configured.
+    #[must_use]
+    pub const fn from_days(days: u32) -> Option<Self> {
+        if days < Self::MIN || days > Self::MAX {
+            return None;
+        }
+        Some(Self(days))
+    }
+
+    /// The moment from which on rows are kept.
+    #[must_use]
+    pub fn since(self, now: Timestamp) -> Timestamp {
+        days_before(now, self.0)
+    }
+}
+
+/// The moment `days` days before `now`.
+#[must_use]
+pub fn days_before(now: Timestamp, days: u32) -> Timestamp {
+    now.plus_millis(i64::from(days).saturating_mul(-86_400_000))
+}
+
+/// The smallest id that a call admitted at `at` or later can have: ids are UUIDs of version 7, which begin with the
+/// moment they were made. The old end of a table is found by its primary key, without an index of moments.
+///
+/// ```
+/// use legis_core::history::first_id;
+/// assert_eq!(first_id("2026-01-01T00:00:00Z".parse().unwrap()), "019b76da-a800-7000-8000-000000000000");
+/// ```
+#[must_use]
+pub fn first_id(at: Timestamp) -> String {
+    let hex = format!("{:012x}", at.millis().max(0));
+    let (high, low) = hex.split_at_checked(8).unwrap_or((&hex, ""));
+    format!("{high}-{low}-7000-8000-000000000000")
 }

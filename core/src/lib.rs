@@ -4,17 +4,20 @@
 //! compiled code answers in a browser, in Node and inside the Worker, and can be tested without any of them.
 //!
 //! Bottom to top: [`money`], [`time`], [`fnv`], [`violation`], [`plan`], [`subscription`], [`entitlement`], [`quota`],
-//! [`meter`], [`account`], [`history`], [`idempotency`], [`payload`], [`auth`], [`problem`], [`refusal`], [`route`], [`evaluate`],
-//! [`contract`].
+//! [`meter`], [`account`], [`counters`], [`payload`], [`idempotency`], [`call`], [`history`], [`report`], [`ledger`],
+//! [`auth`], [`problem`], [`refusal`], [`route`], [`evaluate`], [`contract`].
 
 pub mod account;
 pub mod auth;
+pub mod call;
 pub mod contract;
+pub mod counters;
 pub mod entitlement;
 pub mod evaluate;
 pub mod fnv;
 pub mod history;
 pub mod idempotency;
+pub mod ledger;
 pub mod meter;
 pub mod money;
 pub mod payload;
@@ -22,9 +25,10 @@ pub mod plan;
 pub mod problem;
 pub mod quota;
 pub mod refusal;
+pub mod report;
 pub mod route;
 pub mod schema;
 pub mod subscription;
 pub mod time;
 pub mod violation;
-mod whole;
+pub mod whole;

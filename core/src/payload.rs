@@ -7,10 +7,11 @@ pub mod format;
 pub mod json;
 pub mod text;
 
+use crate::quota::Cost;
 use json::{AnyJson, JsonObject};
 use text::{
-    Audience, ClientId, Email, Endpoint, ErrorText, FeatureText, Host, HttpMethod, IpAddress,
-    PersonName, PlanName, ScopeList, ToolName, UserAgent, WebOrigin, WebUrl,
+    Audience, ClientId, Email, Endpoint, ErrorText, FeatureText, Host, HttpMethod, IdempotencyKey,
+    IpAddress, PersonName, PlanName, ScopeList, ToolName, UserAgent, WebOrigin, WebUrl,
 };
 
 /// The body of `POST /api/users/register`. All of it is optional: what the token says wins over what is sent.
@@ -64,7 +65,7 @@ pub struct ToolCall {
     pub tool_name: ToolName,
     /// How it ended.
     #[garde(skip)]
-    pub status: ToolCallStatus,
+    pub status: ReportedStatus,
     /// The tool's arguments.
     #[garde(dive)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,18 +101,126 @@ pub struct ToolCall {
     pub tokens_used: Option<u32>,
 }
 
-/// How a tool call ended.
+/// How a call ended, as whoever made it reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum ToolCallStatus {
+pub enum ReportedStatus {
     /// With a result.
     Success,
     /// With an error.
     Error,
     /// Not in time.
     Timeout,
+}
+
+/// The body of `POST /api/calls`: one call that a service is about to make for the user.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, garde::Validate)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CallRequest {
+    /// The MCP tool that is called; absent for a call of a REST API.
+    #[garde(dive)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub tool: Option<ToolName>,
+    /// The path that is called, for the history. `/api/calls` when absent.
+    #[garde(dive)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub endpoint: Option<Endpoint>,
+    /// The method, for the history. `POST` when absent.
+    #[garde(dive)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub method: Option<HttpMethod>,
+    /// How many calls it costs; 1 when absent.
+    #[garde(range(min = 1, max = Cost::MAX))]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::whole::optional"
+    )]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub cost: Option<u32>,
+    /// The service's name for the call, where the request may be sent twice. The header `Idempotency-Key` does the same.
+    #[garde(dive)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+/// The body of `PATCH /api/calls/{id}`: how a reserved call ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, garde::Validate)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CallSettlement {
+    /// How it ended.
+    #[garde(skip)]
+    pub status: ReportedStatus,
+    /// Whose fault an error is: the caller's is charged, the service's refunded. When absent it is the caller's with a
+    /// `statusCode` of 4xx, and the service's otherwise.
+    #[garde(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub fault: Option<Fault>,
+    /// The HTTP status of the answer.
+    #[garde(range(min = 100, max = 599))]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::whole::optional"
+    )]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub status_code: Option<u16>,
+    /// How long it took, in milliseconds; a day at most.
+    #[garde(range(min = 0, max = 86_400_000))]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::whole::optional"
+    )]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub response_time_ms: Option<u32>,
+    /// What went wrong.
+    #[garde(dive)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub error_message: Option<ErrorText>,
+    /// A tool's arguments.
+    #[garde(dive)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub request_data: Option<JsonObject>,
+    /// A tool's result.
+    #[garde(dive)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub response_data: Option<AnyJson>,
+    /// Tokens of the language model, where the result tells them.
+    #[garde(range(min = 0, max = 1_000_000_000))]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::whole::optional"
+    )]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub tokens_used: Option<u32>,
+}
+
+/// Whose fault an error is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Fault {
+    /// The caller asked for something that cannot be.
+    Caller,
+    /// The service, or something behind it, failed.
+    Service,
 }
 
 /// One REST call that was made: a row of `api_usage`.

@@ -1,6 +1,7 @@
 //! Every error a caller can get, as a problem document (RFC 9457).
 
 use crate::auth::{Scope, Unauthenticated};
+use crate::ledger::Outcome;
 use crate::plan::UnknownPlan;
 use crate::quota::Refusal;
 use crate::violation::{ProblemError, Violation};
@@ -26,6 +27,12 @@ pub enum Problem {
     KeyReused,
     /// The call of that key is still running.
     CallInProgress,
+    /// No open call of the caller has that id.
+    UnknownCall,
+    /// The call was settled before, in another way.
+    CallSettled(Outcome),
+    /// The body did not come in time.
+    BodyTimedOut,
     /// Who calls is not known.
     Unauthenticated(Unauthenticated),
     /// The token lacks a scope.
@@ -118,8 +125,11 @@ impl Problem {
             Self::MachineCaller => (403, "machine_caller", "This is for people"),
             Self::NotFound => (404, "not_found", "Nothing is at this address"),
             Self::UnknownPlan(_) => (404, "unknown_plan", "No plan has that name"),
+            Self::UnknownCall => (404, "unknown_call", "No call of yours has that id"),
             Self::MethodNotAllowed(_) => (405, "method_not_allowed", "The method does not apply"),
+            Self::BodyTimedOut => (408, "body_timed_out", "The body did not come in time"),
             Self::CallInProgress => (409, "call_in_progress", "The call is still running"),
+            Self::CallSettled(_) => (409, "call_settled", "The call was settled before"),
             Self::PayloadTooLarge(_) => (413, "payload_too_large", "The body is too long"),
             Self::UnsupportedMediaType => (415, "unsupported_media_type", "The body must be JSON"),
             Self::InvalidPayload(_) => (422, "invalid_payload", "The body breaks rules"),
@@ -165,6 +175,15 @@ impl Problem {
             Self::CallInProgress => {
                 "The first call with this Idempotency-Key has no outcome yet. Try again in a moment.".to_owned()
             }
+            Self::UnknownCall => {
+                "A call is settled by the client that reserved it, with the same user's token.".to_owned()
+            }
+            Self::CallSettled(outcome) => format!(
+                "Its outcome is {}, {}. An outcome is not changed once it is known.",
+                outcome.status.as_str(),
+                if outcome.cost > 0 { "charged" } else { "not charged" }
+            ),
+            Self::BodyTimedOut => "Send the whole body without a pause.".to_owned(),
             Self::Unauthenticated(reason) => reason.advice().to_owned(),
             Self::InsufficientScope(scope) => {
                 format!("Ask the issuer for a token with the scope {}.", scope.as_str())

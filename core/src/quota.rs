@@ -8,7 +8,7 @@ use crate::plan::{self, Allowance, PlanId};
 use crate::time::{Period, Timestamp, month_containing};
 use serde::{Deserialize, Serialize};
 
-pub use charge::{Channel, Charge, charge, refund, returned};
+pub use charge::{Channel, Charge, ToolCall, charge, decide_within, refund, returned};
 
 /// How many calls were used, in the only two places they are counted: for a lifetime, and by the month.
 ///
@@ -80,8 +80,23 @@ impl Usage {
 }
 
 /// How many calls a call costs: at least one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
 pub struct Cost(u32);
+
+impl TryFrom<u32> for Cost {
+    type Error = &'static str;
+
+    fn try_from(calls: u32) -> Result<Self, Self::Error> {
+        Self::new(calls).ok_or("a call costs 1 to 1,000,000 calls")
+    }
+}
+
+impl From<Cost> for u32 {
+    fn from(cost: Cost) -> Self {
+        cost.0
+    }
+}
 
 impl Cost {
     /// One call.
@@ -234,7 +249,7 @@ pub struct Admission {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "ts", tsify(optional))]
     pub remaining: Option<u64>,
-    /// What the call costs.
+    /// What the call costs; 0 when it is made on the way of a tool call.
     pub cost: u32,
     /// When the period began.
     pub period_start: Timestamp,
@@ -301,16 +316,23 @@ pub fn decide(entitlement: &Entitlement, usage: &Usage, cost: Cost, now: Timesta
         Some(limit) if after > limit => {
             Decision::Refuse(refuse(entitlement, usage, &balance, limit, cost, now))
         }
-        limit => Decision::Admit(Admission {
-            plan: balance.plan,
-            limit,
-            used: after,
-            remaining: limit.map(|limit| limit.saturating_sub(after)),
-            cost: cost.get(),
-            period_start: balance.period.start,
-            period_end: balance.period.end,
-            resets_at: renewal(entitlement, usage, &balance, Cost::ONE),
-        }),
+        _ => Decision::Admit(admit(entitlement, usage, &balance, cost.get())),
+    }
+}
+
+/// What is left after a call that takes `cost`.
+fn admit(entitlement: &Entitlement, usage: &Usage, balance: &Balance, cost: u32) -> Admission {
+    let used = balance.used.saturating_add(u64::from(cost));
+    let limit = balance.limit();
+    Admission {
+        plan: balance.plan,
+        limit,
+        used,
+        remaining: limit.map(|limit| limit.saturating_sub(used)),
+        cost,
+        period_start: balance.period.start,
+        period_end: balance.period.end,
+        resets_at: renewal(entitlement, usage, balance, Cost::ONE),
     }
 }
 

@@ -20,6 +20,14 @@ pub enum Route {
     Account,
     /// `GET /api/usage`
     Usage,
+    /// `GET /api/mcp/logs`
+    ToolCalls,
+    /// `POST /api/mcp/logs`
+    LogToolCall,
+    /// `POST /api/calls`
+    ReserveCall,
+    /// `PATCH /api/calls/{id}`
+    SettleCall(String),
     /// `GET /api/config/plans`
     Plans,
     /// `GET /api/config/plans/:slug`
@@ -51,6 +59,10 @@ impl Route {
             Self::Profile => "profile",
             Self::Account => "account",
             Self::Usage => "usage",
+            Self::ToolCalls => "tool_calls",
+            Self::LogToolCall => "log_tool_call",
+            Self::ReserveCall => "reserve_call",
+            Self::SettleCall(_) => "settle_call",
             Self::Plans => "plans",
             Self::Plan(_) => "plan",
             Self::AuthConfig(_) => "auth_config",
@@ -96,6 +108,10 @@ pub fn route(method: &str, path: &str) -> Result<Route, NoRoute> {
         ["api", "user", "profile"] => (Route::Profile, GET),
         ["api", "account"] => (Route::Account, GET),
         ["api", "usage"] => (Route::Usage, GET),
+        ["api", "mcp", "logs"] if method == POST => (Route::LogToolCall, GET_POST),
+        ["api", "mcp", "logs"] => (Route::ToolCalls, GET_POST),
+        ["api", "calls"] => (Route::ReserveCall, POST),
+        ["api", "calls", id] => (Route::SettleCall(decode(id)), PATCH),
         ["api", "config", "plans"] => (Route::Plans, GET),
         ["api", "config", "plans", name] => (Route::Plan(decode(name)), GET),
         ["api", "config", "auth", client] => match AuthClient::parse(client) {
@@ -146,6 +162,7 @@ fn data(below: &[&str]) -> Result<Route, NoRoute> {
 
 const GET: &str = "GET, HEAD";
 const POST: &str = "POST";
+const PATCH: &str = "PATCH";
 const GET_POST: &str = "GET, HEAD, POST";
 
 /// A path segment with its percent-encoding undone; left as it is where that does not yield text.

@@ -226,7 +226,7 @@ export interface Admission {
      */
     remaining?: number;
     /**
-     * What the call costs.
+     * What the call costs; 0 when it is made on the way of a tool call.
      */
     cost: number;
     /**
@@ -562,7 +562,12 @@ export interface Profile {
 }
 
 /**
- * One line of `GET /api/usage`, in the words of the old wire.
+ * How a call ended, in one word.
+ */
+export type CallStatus = "success" | "error" | "timeout" | "unknown";
+
+/**
+ * One line of `GET /api/usage`.
  */
 export interface EndpointUsage {
     /**
@@ -581,6 +586,170 @@ export interface EndpointUsage {
      * How long they took on average, in milliseconds; `null` when no call said.
      */
     avg_response_time: number | undefined;
+}
+
+/**
+ * One tool call.
+ */
+export interface ToolCallLog {
+    /**
+     * The call's id.
+     */
+    id: string;
+    /**
+     * The tool's name.
+     */
+    tool_name: string;
+    /**
+     * How it ended.
+     */
+    status: CallStatus;
+    /**
+     * How long it took, in milliseconds.
+     */
+    response_time_ms: number | undefined;
+    /**
+     * What went wrong.
+     */
+    error_message: string | undefined;
+    /**
+     * When.
+     */
+    timestamp: Timestamp;
+    /**
+     * Tokens of the language model.
+     */
+    tokens_used: number | undefined;
+    /**
+     * Whether it was reported with nothing left.
+     */
+    over_limit: boolean;
+}
+
+/**
+ * Which page of how many.
+ */
+export interface Pagination {
+    /**
+     * How many there are.
+     */
+    total: number;
+    /**
+     * How many a page has at most.
+     */
+    limit: number;
+    /**
+     * How many come before the page.
+     */
+    offset: number;
+    /**
+     * Whether more come after it.
+     */
+    hasMore: boolean;
+}
+
+/**
+ * Figures over the tool calls of a period.
+ */
+export interface ToolCallStats {
+    /**
+     * All of them.
+     */
+    totalCalls: number;
+    /**
+     * Those that were answered.
+     */
+    successfulCalls: number;
+    /**
+     * Those that failed, or were not answered in time.
+     */
+    failedCalls: number;
+    /**
+     * How long they took on average, in milliseconds; 0 when no call said.
+     */
+    avgResponseTime: number;
+    /**
+     * Tokens of the language model.
+     */
+    totalTokens: number;
+    /**
+     * When the first was made.
+     */
+    firstCall: Timestamp | undefined;
+    /**
+     * When the last was made.
+     */
+    lastCall: Timestamp | undefined;
+    /**
+     * How many of a hundred were answered, with two decimals; 0 when there were none.
+     */
+    successRate: number;
+}
+
+/**
+ * How often a tool was called.
+ */
+export interface ToolUsage {
+    /**
+     * The tool's name.
+     */
+    tool_name: string;
+    /**
+     * How often.
+     */
+    usage_count: number;
+    /**
+     * How long it took on average, in milliseconds; `null` when no call said.
+     */
+    avg_response_time: number | undefined;
+    /**
+     * How often it failed, or did not answer in time.
+     */
+    error_count: number;
+}
+
+/**
+ * The time a report is about.
+ */
+export interface ReportPeriod {
+    /**
+     * Its first moment.
+     */
+    start: Timestamp;
+    /**
+     * Its last: when it was asked for.
+     */
+    end: Timestamp;
+    /**
+     * The days between.
+     */
+    days: number;
+}
+
+/**
+ * The answer of `GET /api/mcp/logs`.
+ */
+export interface ToolCalls {
+    /**
+     * The tool calls of the page, the newest first.
+     */
+    logs: ToolCallLog[];
+    /**
+     * Which page it is.
+     */
+    pagination: Pagination;
+    /**
+     * Over all of the period.
+     */
+    stats: ToolCallStats;
+    /**
+     * The tools called most, ten at most.
+     */
+    topTools: ToolUsage[];
+    /**
+     * The time it is about.
+     */
+    period: ReportPeriod;
 }
 
 /**
@@ -660,6 +829,11 @@ export type Endpoint = string;
  * An HTTP method.
  */
 export type HttpMethod = string;
+
+/**
+ * A caller's name for a call that may be sent twice.
+ */
+export type IdempotencyKey = string;
 
 /**
  * An IPv4 or IPv6 address.
@@ -744,9 +918,9 @@ export interface Registration {
 }
 
 /**
- * How a tool call ended.
+ * How a call ended, as whoever made it reports it.
  */
-export type ToolCallStatus = "success" | "error" | "timeout";
+export type ReportedStatus = "success" | "error" | "timeout";
 
 /**
  * The body of `POST /api/mcp/logs`: one tool call that was made.
@@ -759,7 +933,7 @@ export interface ToolCall {
     /**
      * How it ended.
      */
-    status: ToolCallStatus;
+    status: ReportedStatus;
     /**
      * The tool's arguments.
      */
@@ -780,6 +954,76 @@ export interface ToolCall {
      * Tokens of the language model, where the result tells them.
      */
     tokens_used?: number;
+}
+
+/**
+ * The body of `POST /api/calls`: one call that a service is about to make for the user.
+ */
+export interface CallRequest {
+    /**
+     * The MCP tool that is called; absent for a call of a REST API.
+     */
+    tool?: ToolName;
+    /**
+     * The path that is called, for the history. `/api/calls` when absent.
+     */
+    endpoint?: Endpoint;
+    /**
+     * The method, for the history. `POST` when absent.
+     */
+    method?: HttpMethod;
+    /**
+     * How many calls it costs; 1 when absent.
+     */
+    cost?: number;
+    /**
+     * The service's name for the call, where the request may be sent twice. The header `Idempotency-Key` does the same.
+     */
+    idempotencyKey?: IdempotencyKey;
+}
+
+/**
+ * Whose fault an error is.
+ */
+export type Fault = "caller" | "service";
+
+/**
+ * The body of `PATCH /api/calls/{id}`: how a reserved call ended.
+ */
+export interface CallSettlement {
+    /**
+     * How it ended.
+     */
+    status: ReportedStatus;
+    /**
+     * Whose fault an error is: the caller's is charged, the service's refunded. When absent it is the caller's with a
+     * `statusCode` of 4xx, and the service's otherwise.
+     */
+    fault?: Fault;
+    /**
+     * The HTTP status of the answer.
+     */
+    statusCode?: number;
+    /**
+     * How long it took, in milliseconds; a day at most.
+     */
+    responseTimeMs?: number;
+    /**
+     * What went wrong.
+     */
+    errorMessage?: ErrorText;
+    /**
+     * A tool's arguments.
+     */
+    requestData?: JsonObject;
+    /**
+     * A tool's result.
+     */
+    responseData?: AnyJson;
+    /**
+     * Tokens of the language model, where the result tells them.
+     */
+    tokensUsed?: number;
 }
 
 /**
@@ -1043,4 +1287,4 @@ export type IssueCode = "malformed_json" | "too_deep" | "type" | "required" | "u
 /**
  * The schemas, in the order the WASM module knows them.
  */
-export const SCHEMA_NAMES = ["account", "authConfig", "decisionRequest", "planFeatures", "registration", "toolCall", "usageRecord"] as const;
+export const SCHEMA_NAMES = ["account", "authConfig", "callRequest", "callSettlement", "decisionRequest", "planFeatures", "registration", "toolCall", "usageRecord"] as const;

@@ -2,11 +2,16 @@
 
 use crate::failure::Outcome;
 use futures_util::StreamExt;
+use futures_util::future::{Either, select};
 use legis_core::problem::Problem;
-use worker::Request;
+use std::pin::pin;
+use std::time::Duration;
+use worker::{Delay, Request};
 
 /// The longest body that is read.
 const MAX_BODY: usize = 1 << 20;
+/// How long a body may take to come.
+const TIME_LIMIT: Duration = Duration::from_secs(15);
 
 /// The body, if it is JSON of a decent length. Empty when there is none.
 pub(crate) async fn json(request: &mut Request) -> Outcome<Vec<u8>> {
@@ -35,12 +40,18 @@ pub(crate) async fn limited(request: &mut Request) -> Outcome<Vec<u8>> {
         return Ok(Vec::new());
     }
     let mut stream = request.stream()?;
-    let mut body = Vec::new();
-    while let Some(chunk) = stream.next().await {
-        body.extend_from_slice(&chunk?);
-        if body.len() > MAX_BODY {
-            return Err(Problem::PayloadTooLarge(MAX_BODY).into());
+    let read = async {
+        let mut body = Vec::new();
+        while let Some(chunk) = stream.next().await {
+            body.extend_from_slice(&chunk?);
+            if body.len() > MAX_BODY {
+                return Err(Problem::PayloadTooLarge(MAX_BODY).into());
+            }
         }
+        Ok(body)
+    };
+    match select(pin!(read), pin!(Delay::from(TIME_LIMIT))).await {
+        Either::Left((body, _)) => body,
+        Either::Right(_) => Err(Problem::BodyTimedOut.into()),
     }
-    Ok(body)
 }

@@ -4,14 +4,16 @@
 use crate::clock;
 use crate::database::{Database, row, rows};
 use crate::failure::{Failure, Outcome};
+use crate::log;
 use crate::rows::{AuthConfigRow, StoredPlan};
+use legis_core::history::Retention;
 use legis_core::payload::{AuthClient, AuthConfig};
 use legis_core::plan;
 use legis_core::problem::Problem;
 use legis_core::subscription::Grace;
 use legis_core::time::Timestamp;
 use serde::Deserialize;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use worker::Env;
 
@@ -19,6 +21,8 @@ use worker::Env;
 pub(crate) const SCHEMA_VERSION: &str = env!("LEGIS_SCHEMA_VERSION");
 
 const MAX_AGE_MILLIS: i64 = 60_000;
+/// How long a configuration is used while the database does not answer.
+const OUTAGE_MILLIS: i64 = 60 * 60 * 1000;
 
 /// A deployment that was checked and may serve.
 #[derive(Debug)]
@@ -37,20 +41,49 @@ impl Configuration {
 
 thread_local! {
     static KNOWN: RefCell<Option<Rc<Configuration>>> = const { RefCell::new(None) };
+    /// When the database was last asked.
+    static ASKED_AT: Cell<Option<Timestamp>> = const { Cell::new(None) };
 }
 
-/// The configuration as it was at most a minute ago. A database that does not fit is never remembered, so that
-/// applying the migrations is enough to go on.
+/// The configuration as it was a minute ago at most; while the database does not answer, as it was an hour ago at most.
+/// A database that does not fit is never remembered, so that applying the migrations is enough to go on.
 pub(crate) async fn load(env: &Env) -> Outcome<Rc<Configuration>> {
     let now = clock::now();
-    if let Some(known) = known()
-        && (0..MAX_AGE_MILLIS).contains(&now.since(known.read_at))
+    let known = known();
+    let asked_at = ASKED_AT.replace(Some(now));
+    if let Some(known) = &known
+        && asked_at.is_some_and(|asked_at| (0..MAX_AGE_MILLIS).contains(&now.since(asked_at)))
     {
-        return Ok(known);
+        // Who asks is one; whoever comes meanwhile goes on with what is known.
+        ASKED_AT.set(asked_at);
+        return Ok(Rc::clone(known));
     }
-    let fresh = Rc::new(read(env, now).await?);
-    KNOWN.set(Some(Rc::clone(&fresh)));
-    Ok(fresh)
+    match (read(env, now).await, known) {
+        (Ok(fresh), _) => {
+            let fresh = Rc::new(fresh);
+            KNOWN.set(Some(Rc::clone(&fresh)));
+            Ok(fresh)
+        }
+        (Err(failure), Some(known)) if is_outage(&failure) && outlives(&known, now) => {
+            log::event("configuration_not_read", &failure);
+            Ok(known)
+        }
+        (Err(failure), _) => {
+            KNOWN.set(None);
+            Err(failure)
+        }
+    }
+}
+
+fn is_outage(failure: &Failure) -> bool {
+    matches!(
+        failure.problem,
+        Problem::Unavailable(_) | Problem::TimedOut(_)
+    )
+}
+
+fn outlives(known: &Configuration, now: Timestamp) -> bool {
+    now.since(known.read_at) < OUTAGE_MILLIS
 }
 
 /// The configuration as it is.
@@ -147,4 +180,23 @@ pub(crate) fn grace(env: &Env) -> Outcome<Grace> {
         let reason = format!("GRACE_DAYS is {days}; it must be 0, 2, 7, 14 or 21");
         Failure::new(Problem::Misconfigured, reason)
     })
+}
+
+/// For how many days the history is kept; 400 when nothing is said.
+pub(crate) fn retention(env: &Env) -> Outcome<Retention> {
+    let Ok(days) = env.var("RETENTION_DAYS") else {
+        return Ok(Retention::default());
+    };
+    let days = days.to_string();
+    days.parse()
+        .ok()
+        .and_then(Retention::from_days)
+        .ok_or_else(|| {
+            let reason = format!(
+                "RETENTION_DAYS is {days}; it must be {} to {}",
+                Retention::MIN,
+                Retention::MAX
+            );
+            Failure::new(Problem::Misconfigured, reason)
+        })
 }

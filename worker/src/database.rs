@@ -90,6 +90,17 @@ impl Database {
             .await?
             .map_err(failed)
     }
+
+    /// Runs the statements as one transaction; how many rows they changed.
+    pub(crate) async fn changes(&self, statements: Vec<D1PreparedStatement>) -> Outcome<u64> {
+        let mut changes: u64 = 0;
+        for result in self.batch(statements).await? {
+            let meta = result.meta().map_err(failed)?;
+            let changed = meta.and_then(|meta| meta.changes).unwrap_or(0);
+            changes = changes.saturating_add(u64::try_from(changed).unwrap_or(0));
+        }
+        Ok(changes)
+    }
 }
 
 /// The rows of a result, decoded.

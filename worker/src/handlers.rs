@@ -1,29 +1,29 @@
 //! What each route answers: parse, authorise, load, decide, store, respond.
 
 use crate::body;
+use crate::calls;
 use crate::clock;
 use crate::configuration::{self, Configuration};
-use crate::database::Database;
+use crate::cron;
 use crate::failure::{Failure, Outcome};
 use crate::identity::{self, authenticate};
 use crate::log::{self, Line};
 use crate::meter::client;
 use crate::meter::message::Knowledge;
-use crate::registration;
 use crate::reports;
 use crate::respond;
 use crate::upstream;
-use legis_core::account::{self, Account};
+use legis_core::account;
 use legis_core::auth::claims::{Caller, CallerKind};
 use legis_core::auth::issuer::{PublicAuthConfig, allows_origin};
 use legis_core::contract;
 use legis_core::evaluate;
-use legis_core::history;
 use legis_core::payload::{AuthClient, Registration};
 use legis_core::plan::{self, PlanId};
 use legis_core::problem::Problem;
+use legis_core::report::ReportRequest;
 use legis_core::route::{NoRoute, Route, route};
-use legis_core::schema::{Origin, Schema, Violations};
+use legis_core::schema::{Origin, Schema};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use worker::{Context, Env, Headers, Request, Response, ResponseBuilder, Result};
@@ -134,7 +134,26 @@ async fn dispatch(
         Route::Me => me(&query, &env, &person(request, &env, line).await?).await,
         Route::Profile => profile(&env, &person(request, &env, line).await?).await,
         Route::Account => own_account(&env, &person(request, &env, line).await?).await,
-        Route::Usage => usage(&query, &env, &person(request, &env, line).await?).await,
+        Route::Usage => {
+            let caller = person(request, &env, line).await?;
+            reports::usage(report(&query)?, &env, &caller).await
+        }
+        Route::ToolCalls => {
+            let caller = person(request, &env, line).await?;
+            reports::tool_calls(report(&query)?, &env, &caller).await
+        }
+        Route::LogToolCall => {
+            let caller = person(request, &env, line).await?;
+            reports::log(request, &env, &caller, line).await
+        }
+        Route::ReserveCall => {
+            let caller = person(request, &env, line).await?;
+            calls::reserve(request, &env, context, &caller, line).await
+        }
+        Route::SettleCall(call) => {
+            let caller = person(request, &env, line).await?;
+            calls::settle(request, &env, &caller, &call).await
+        }
         Route::Data { scope, path } => {
             let caller = person(request, &env, line).await?;
             if !caller.may(scope) {
@@ -144,7 +163,7 @@ async fn dispatch(
                 "" => path,
                 query => format!("{path}?{query}"),
             };
-            upstream::call(request, &target, env, context, &caller.identity).await
+            upstream::call(request, &target, &env, context, &caller, line).await
         }
     }
 }
@@ -154,6 +173,7 @@ async fn person(request: &Request, env: &Env, line: &mut Line) -> Outcome<Caller
     let configuration = configuration::load(env).await?;
     let caller = authenticate(request.headers(), &configuration).await?;
     line.user = Some(log::pseudonym(&caller.identity.sub));
+    line.client = Some(caller.through.map_or("other", AuthClient::as_str));
     match caller.kind {
         CallerKind::Person => Ok(caller),
         CallerKind::Machine => Err(Problem::MachineCaller.into()),
@@ -180,6 +200,7 @@ fn health() -> Outcome<Response> {
 async fn ready(env: &Env) -> Outcome<Response> {
     let configuration = configuration::read(env, clock::now()).await?;
     configuration::grace(env)?;
+    configuration::retention(env)?;
     configuration::upstream(env)?;
     let mut active = configuration
         .issuers
@@ -198,6 +219,7 @@ async fn ready(env: &Env) -> Outcome<Response> {
         "timestamp": clock::now(),
         "schema": configuration::SCHEMA_VERSION,
         "contract": contract::contract(),
+        "cron": cron::latest(env).await?,
     });
     Ok(respond::json(200, &body)?)
 }
@@ -220,7 +242,7 @@ fn auth_config(configuration: &Configuration, client: AuthClient) -> Outcome<Res
 
 async fn evaluate_decision(request: &mut Request) -> Outcome<Response> {
     let body = body::json(request).await?;
-    let asked = evaluate::decision_request(&body, Origin::Text).map_err(refused)?;
+    let asked = respond::decoded(evaluate::decision_request(&body, Origin::Text))?;
     Ok(respond::json(200, &evaluate::decision(&asked))?)
 }
 
@@ -234,37 +256,30 @@ async fn register(request: &mut Request, env: &Env, caller: &Caller) -> Outcome<
     let said: Option<Registration> = if body.is_empty() {
         None
     } else {
-        Some(evaluate::decode("registration", &body, Origin::Text).map_err(refused)?)
+        let said = evaluate::decode("registration", &body, Origin::Text);
+        Some(respond::decoded(said)?)
     };
-    let database = Database::open(env)?;
-    let grace = configuration::grace(env)?;
-    let now = clock::now();
-    registration::ensure(&database, &caller.identity, said.as_ref(), grace, now).await?;
-    let account = client::account(env, &caller.identity, Knowledge::Fresh).await?;
-    let user = account::registered_user(&account, clock::now());
+    let known = client::account(env, &caller.identity, Knowledge::Fresh, said).await?;
+    let user = account::registered_user(&known.account, clock::now());
     Ok(respond::json(200, &json!({ "user": user }))?)
 }
 
 async fn own_account(env: &Env, caller: &Caller) -> Outcome<Response> {
-    let account: Account = client::account(env, &caller.identity, Knowledge::Recent).await?;
-    Ok(respond::json(200, &account)?)
+    let known = client::account(env, &caller.identity, Knowledge::Recent, None).await?;
+    Ok(respond::json(200, &known.account)?)
 }
 
-/// What was called how often, in the last days, as far as the history has come.
-async fn usage(query: &str, env: &Env, caller: &Caller) -> Outcome<Response> {
-    let days = history::days(parameter(query, "days")).ok_or(Problem::InvalidParameter(
-        "days must be a number from 1 to 400.",
-    ))?;
-    let since = clock::now().plus_millis(i64::from(days).saturating_mul(-86_400_000));
-    let stats = reports::usage(&Database::open(env)?, &caller.identity.sub, since).await?;
-    Ok(respond::json(200, &json!({ "stats": stats }))?)
+/// What a report is asked for.
+fn report(query: &str) -> Outcome<ReportRequest> {
+    ReportRequest::read(|name| parameter(query, name))
+        .map_err(|expected| Problem::InvalidParameter(expected).into())
 }
 
 /// The token's claims and where the user stands, flat, as old clients read it.
 async fn me(query: &str, env: &Env, caller: &Caller) -> Outcome<Response> {
     let cycle = flag(query, "check_billing_cycle")?;
-    let account = client::account(env, &caller.identity, Knowledge::Recent).await?;
-    let now = clock::now();
+    let known = client::account(env, &caller.identity, Knowledge::Recent, None).await?;
+    let (account, now) = (known.account, clock::now());
     let mut answer = caller.claims.clone();
     merge(&mut answer, &account::me_quota(&account, now))?;
     match cycle {
@@ -310,33 +325,7 @@ fn merge<T: serde::Serialize>(
 }
 
 async fn profile(env: &Env, caller: &Caller) -> Outcome<Response> {
-    let database = Database::open(env)?;
-    let grace = configuration::grace(env)?;
-    let stored =
-        registration::ensure(&database, &caller.identity, None, grace, clock::now()).await?;
-    let account = client::account(env, &caller.identity, Knowledge::Fresh).await?;
-    let profile = account::profile(&account, stored.columns, clock::now());
+    let known = client::account(env, &caller.identity, Knowledge::Fresh, None).await?;
+    let profile = account::profile(&known.account, known.columns, clock::now());
     Ok(respond::json(200, &profile)?)
-}
-
-/// Violations as the problem they are: text that is not JSON at all is another kind than JSON that breaks rules.
-fn refused(violations: Violations) -> Failure {
-    use legis_core::violation::Code;
-    let malformed = violations.iter().any(|violation| {
-        matches!(
-            violation.code,
-            Code::Malformed { .. } | Code::TooDeep { .. }
-        )
-    });
-    let codes: Vec<&str> = violations
-        .iter()
-        .map(|violation| violation.code.name())
-        .collect();
-    let reason = codes.join(" ");
-    let problem = if malformed {
-        Problem::MalformedJson(violations)
-    } else {
-        Problem::InvalidPayload(violations)
-    };
-    Failure::new(problem, reason)
 }

@@ -2,14 +2,18 @@
 //! stores and answers.
 
 mod body;
+mod calls;
 mod clock;
 mod configuration;
+mod cron;
 mod database;
 mod failure;
 mod handlers;
+mod history;
 mod identity;
 mod log;
 mod meter;
+mod metered;
 mod registration;
 mod reports;
 mod respond;
@@ -17,10 +21,16 @@ mod rows;
 mod signature;
 mod upstream;
 
-use worker::{Context, Env, Request, Response, Result, event};
+use worker::{Context, Env, Request, Response, Result, ScheduleContext, ScheduledEvent, event};
 
 /// Every request.
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
     handlers::answer(request, env, context).await
+}
+
+/// The cron.
+#[event(scheduled)]
+async fn scheduled(event: ScheduledEvent, env: Env, _: ScheduleContext) {
+    cron::run(&env, event.schedule()).await;
 }

@@ -10,13 +10,14 @@ use legis_core::problem::Problem;
 use legis_core::subscription::Grace;
 use legis_core::time::Timestamp;
 
-/// The user as the row and its plans say.
-const SELECT: &str = "SELECT users.id, users.auth0_user_id, users.email, users.name, users.stripe_customer_id, \
+/// Users as their rows and their plans say; a condition follows.
+pub(crate) const SELECT: &str = "SELECT users.id, users.auth0_user_id, users.email, users.name, users.stripe_customer_id, \
      plans.slug AS plan_slug, plans.billing_frequency, plans.amount AS plan_amount, users.subscription_status, \
      users.subscription_period_end, users.billing_anchor, users.past_due_since, scheduled.slug AS scheduled_plan_slug, \
-     users.scheduled_at, users.entitlement_version, users.created_at, users.updated_at \
+     users.scheduled_at, users.entitlement_version, users.api_calls_count, users.mcp_calls_count, \
+     users.api_calls_reset_at, users.lifetime_calls_count, users.lifetime_mcp_count, users.created_at, users.updated_at \
      FROM users JOIN plans ON plans.id = users.current_plan_id \
-     LEFT JOIN plans AS scheduled ON scheduled.id = users.scheduled_plan_id WHERE users.auth0_user_id = ?1";
+     LEFT JOIN plans AS scheduled ON scheduled.id = users.scheduled_plan_id";
 
 /// Registers whoever is not registered yet and refreshes what a verified token says. One transaction, repeatable:
 /// however many of them race, there is one row.
@@ -56,7 +57,10 @@ pub(crate) async fn ensure(
                  AND (email IS NOT coalesce(?2, email, ?4) OR name IS NOT coalesce(?3, name, ?5))",
                 &values,
             )?,
-            database.statement(SELECT, &[Value::Text(&identity.sub)])?,
+            database.statement(
+                &format!("{SELECT} WHERE users.auth0_user_id = ?1"),
+                &[Value::Text(&identity.sub)],
+            )?,
         ])
         .await?;
     let row: Option<UserRow> = row("row of users", results.get(2))?;

@@ -1,57 +1,80 @@
-//! The history in D1: what a meter reports, and what its user can read of it.
+//! The history of tool calls, written and read as the old MCP server does it.
 
-use crate::database::{Database, Value, rows};
+use crate::body;
+use crate::clock;
+use crate::database::Database;
 use crate::failure::Outcome;
-use legis_core::account::Account;
-use legis_core::history::EndpointUsage;
-use legis_core::time::Timestamp;
+use crate::history;
+use crate::log::{self, CallLine, Line};
+use crate::meter::client;
+use crate::metered;
+use crate::respond;
+use legis_core::auth::claims::Caller;
+use legis_core::call::{CallEnd, Toll};
+use legis_core::evaluate;
+use legis_core::payload::ToolCall;
+use legis_core::quota::Decision;
+use legis_core::report::ReportRequest;
+use legis_core::schema::Origin;
+use serde_json::json;
+use worker::{Env, Request, Response};
 
-/// Writes `json_rows`, a JSON array, and the counters in one transaction. Rows that are there already stay as they are, so
-/// it may be repeated when its answer got lost.
-pub(crate) async fn write(
-    database: &Database,
-    json_rows: &str,
-    account: &Account,
-    now: Timestamp,
-) -> Outcome<()> {
-    let balance = account.balance(now);
-    database
-        .batch(vec![
-            database.statement(
-                "INSERT INTO api_usage (id, user_id, endpoint, method, status_code, response_time_ms, error_message, \
-                 ip_address, user_agent, timestamp) \
-                 SELECT value ->> 'id', value ->> 'user_id', value ->> 'endpoint', value ->> 'method', \
-                 value ->> 'status_code', value ->> 'response_time_ms', value ->> 'error_message', \
-                 value ->> 'ip_address', value ->> 'user_agent', value ->> 'timestamp' \
-                 FROM json_each(?1) WHERE true ON CONFLICT (id) DO NOTHING",
-                &[Value::Text(json_rows)],
-            )?,
-            database.statement(
-                "UPDATE users SET api_calls_count = ?2, api_calls_reset_at = ?3 WHERE auth0_user_id = ?1",
-                &[
-                    Value::Text(&account.user.sub),
-                    Value::Count(balance.used),
-                    Value::OptionalMoment(balance.period.end),
-                ],
-            )?,
-        ])
-        .await?;
-    Ok(())
+/// `POST /api/mcp/logs`: a tool call that was made. It costs one call; when nothing is left it is kept all the same, and
+/// marked.
+pub(crate) async fn log(
+    request: &mut Request,
+    env: &Env,
+    caller: &Caller,
+    line: &mut Line,
+) -> Outcome<Response> {
+    let body = body::json(request).await?;
+    let said: ToolCall = respond::decoded(evaluate::decode("toolCall", &body, Origin::Text))?;
+    let keyed = metered::key(request)?
+        .map(|key| metered::keyed(&key, "POST", "mcp/logs", &evaluate::json(&said)))
+        .transpose()?;
+    let candidate =
+        metered::candidate(request, said.called(), Toll::TOOL, caller.settler(), keyed)?;
+    let begun = clock::now();
+    let decided = client::report(env, &caller.identity, candidate, CallEnd::logged(said)).await?;
+    line.call = Some(CallLine::new(&decided, clock::now().since(begun)));
+    let over_limit = matches!(decided.decision, Decision::Refuse(_));
+    let answer = json!({
+        "success": true,
+        "log": { "id": decided.call, "timestamp": decided.at, "over_limit": over_limit },
+    });
+    let response = respond::json(201, &answer)?;
+    let mut headers = metered::headers(&decided.decision, decided.call, decided.now);
+    // Nothing was refused, so there is nothing to wait for.
+    headers.retain(|(name, _)| *name != "Retry-After");
+    metered::set(response.headers(), &headers)?;
+    Ok(response)
 }
 
-/// What `sub` called since a moment, by endpoint and method, the most called first.
-pub(crate) async fn usage(
-    database: &Database,
-    sub: &str,
-    since: Timestamp,
-) -> Outcome<Vec<EndpointUsage>> {
-    let results = database
-        .batch(vec![database.statement(
-            "SELECT endpoint, method, count(*) AS total_calls, avg(response_time_ms) AS avg_response_time \
-             FROM api_usage JOIN users ON users.id = user_id \
-             WHERE auth0_user_id = ?1 AND timestamp >= ?2 GROUP BY endpoint, method ORDER BY total_calls DESC, endpoint, method",
-            &[Value::Text(sub), Value::Moment(since)],
-        )?])
-        .await?;
-    rows("rows of api_usage", results.first())
+/// `GET /api/mcp/logs`
+pub(crate) async fn tool_calls(
+    asked: ReportRequest,
+    env: &Env,
+    caller: &Caller,
+) -> Outcome<Response> {
+    complete(env, caller).await;
+    let period = asked.period(clock::now());
+    let database = Database::open(env)?;
+    let report = history::tool_calls(&database, &caller.identity.sub, asked, period).await?;
+    Ok(respond::json(200, &report)?)
+}
+
+/// `GET /api/usage`
+pub(crate) async fn usage(asked: ReportRequest, env: &Env, caller: &Caller) -> Outcome<Response> {
+    complete(env, caller).await;
+    let period = asked.period(clock::now());
+    let stats = history::usage(&Database::open(env)?, &caller.identity.sub, period).await?;
+    Ok(respond::json(200, &json!({ "stats": stats }))?)
+}
+
+/// Brings what is still on its way to the database there, so that who made a call finds it. Without it the report is
+/// a few seconds behind, which is no reason not to answer.
+async fn complete(env: &Env, caller: &Caller) {
+    if let Err(failure) = client::flush(env, &caller.identity.sub).await {
+        log::event("report_behind", &failure);
+    }
 }

@@ -1,7 +1,9 @@
 //! Answers.
 
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use legis_core::problem::{MEDIA_TYPE, Problem};
+use legis_core::schema::Violations;
+use legis_core::violation::Code;
 use serde::Serialize;
 use worker::{Headers, Response, ResponseBuilder, Result};
 
@@ -36,4 +38,27 @@ fn bytes(status: u16, media_type: &str, body: Vec<u8>) -> Result<Response> {
         .with_status(status)
         .with_headers(headers)
         .fixed(body))
+}
+
+/// What a payload holds, or the problem it is: text that is not JSON at all is another kind than JSON that breaks rules.
+pub(crate) fn decoded<T>(payload: std::result::Result<T, Violations>) -> Outcome<T> {
+    payload.map_err(|violations| {
+        let malformed = violations.iter().any(|violation| {
+            matches!(
+                violation.code,
+                Code::Malformed { .. } | Code::TooDeep { .. }
+            )
+        });
+        let codes: Vec<&str> = violations
+            .iter()
+            .map(|violation| violation.code.name())
+            .collect();
+        let reason = codes.join(" ");
+        let problem = if malformed {
+            Problem::MalformedJson(violations)
+        } else {
+            Problem::InvalidPayload(violations)
+        };
+        Failure::new(problem, reason)
+    })
 }

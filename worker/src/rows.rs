@@ -1,7 +1,8 @@
 //! Rows of the database, decoded and validated. A row that breaks a rule is a typed error, never a panic.
 
 use crate::failure::{Failure, Outcome};
-use legis_core::account::{ProfileColumns, User};
+use legis_core::account::{Account, ProfileColumns, User};
+use legis_core::counters::Counters;
 use legis_core::entitlement::{Entitlement, ScheduledChange, Subscription, entitlement};
 use legis_core::evaluate;
 use legis_core::payload::AuthConfig;
@@ -44,18 +45,45 @@ pub(crate) struct UserRow {
     scheduled_at: Option<f64>,
     #[garde(range(min = 0.0))]
     entitlement_version: f64,
+    #[garde(range(min = 0.0))]
+    api_calls_count: f64,
+    #[garde(range(min = 0.0))]
+    mcp_calls_count: f64,
+    #[garde(skip)]
+    api_calls_reset_at: Option<f64>,
+    #[garde(range(min = 0.0))]
+    lifetime_calls_count: f64,
+    #[garde(range(min = 0.0))]
+    lifetime_mcp_count: f64,
     #[garde(skip)]
     created_at: f64,
     #[garde(skip)]
     updated_at: f64,
 }
 
-/// What is stored of a user: who, what they may do, and what only a profile shows.
+/// What is stored of a user: who, what they may do, what was reported of their use, and what only a profile shows.
 #[derive(Debug, Clone)]
 pub(crate) struct StoredUser {
     pub(crate) user: User,
     pub(crate) entitlement: Entitlement,
+    pub(crate) counters: Counters,
     pub(crate) columns: ProfileColumns,
+}
+
+impl StoredUser {
+    /// The account as far as the database knows it.
+    pub(crate) fn account(&self) -> Account {
+        Account {
+            usage: self.counters.usage(&self.entitlement, self.user.created_at),
+            user: self.user.clone(),
+            entitlement: self.entitlement.clone(),
+        }
+    }
+}
+
+fn count(column: &str, value: f64) -> Outcome<u64> {
+    legis_core::whole::from_f64(value)
+        .ok_or_else(|| Failure::corrupt("row of users", format!("{column} is not a count")))
 }
 
 fn moment(column: &str, millis: f64) -> Outcome<Timestamp> {
@@ -72,6 +100,10 @@ fn plan(name: &str) -> Outcome<PlanId> {
 }
 
 impl UserRow {
+    pub(crate) fn id(&self) -> u64 {
+        u64::from(self.id)
+    }
+
     pub(crate) fn decode(self, grace: Grace) -> Outcome<StoredUser> {
         garde::Validate::validate(&self)
             .map_err(|report| Failure::corrupt("row of users", report))?;
@@ -84,9 +116,14 @@ impl UserRow {
             (None, None) => None,
             _ => return Err(Failure::corrupt("row of users", "half a scheduled change")),
         };
-        let version = Timestamp::from_js(self.entitlement_version)
-            .and_then(|version| u64::try_from(version.millis()).ok())
-            .ok_or_else(|| Failure::corrupt("row of users", "entitlement_version"))?;
+        let version = count("entitlement_version", self.entitlement_version)?;
+        let counters = Counters {
+            used: count("api_calls_count", self.api_calls_count)?,
+            mcp: count("mcp_calls_count", self.mcp_calls_count)?,
+            resets_at: optional("api_calls_reset_at", self.api_calls_reset_at)?,
+            lifetime_used: count("lifetime_calls_count", self.lifetime_calls_count)?,
+            lifetime_mcp: count("lifetime_mcp_count", self.lifetime_mcp_count)?,
+        };
         let subscription = Subscription {
             plan: plan(&self.plan_slug)?,
             status: Status::parse(&self.subscription_status),
@@ -98,6 +135,7 @@ impl UserRow {
         };
         Ok(StoredUser {
             entitlement: entitlement(&subscription, grace),
+            counters,
             user: User {
                 id: u64::from(self.id),
                 sub: self.auth0_user_id,

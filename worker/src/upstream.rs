@@ -5,18 +5,18 @@ use crate::clock;
 use crate::configuration;
 use crate::database::within;
 use crate::failure::{Failure, Outcome};
-use crate::meter::client;
+use crate::log::{self, Line};
 use crate::meter::message::Charging;
+use crate::meter::{client, settled};
+use crate::metered;
+use futures_channel::oneshot;
 use js_sys::Uint8Array;
-use legis_core::account::Identity;
-use legis_core::history::{CallEnd, CallStart};
-use legis_core::idempotency::{self, KeyedCall};
+use legis_core::auth::claims::Caller;
+use legis_core::call::{CallEnd, Called, Settler};
+use legis_core::idempotency::KeyedCall;
 use legis_core::problem::{Dependency, Problem};
-use legis_core::quota::{self, Decision, Refusal};
-use legis_core::refusal;
-use legis_core::time::Timestamp;
+use legis_core::quota::Decision;
 use std::time::Duration;
-use uuid::Uuid;
 use wasm_bindgen::JsValue;
 use worker::{
     AbortController, Context, Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect,
@@ -57,81 +57,89 @@ const HANDED_ON: [&str; 10] = [
 pub(crate) async fn call(
     request: &mut Request,
     target: &str,
-    env: Env,
+    env: &Env,
     context: &Context,
-    identity: &Identity,
+    caller: &Caller,
+    line: &mut Line,
 ) -> Outcome<Response> {
     // What is missing is found before anything is charged.
-    let base = configuration::upstream(&env)?;
+    let base = configuration::upstream(env)?;
     let (keyed, body) = keyed(request, target).await?;
     let url = format!("{}/{target}", base.trim_end_matches('/'));
     let outbound = outbound(request, &url, body)?;
-    let call = Uuid::now_v7().to_string();
-    let begun = clock::now();
-    let millis = || u32::try_from(clock::now().since(begun)).unwrap_or(0);
-    let settle = |end| {
-        let (env, sub, call) = (env.clone(), identity.sub.clone(), call.clone());
-        context.wait_until(async move {
-            if let Err(failure) = client::settle(&env, &sub, call, end).await {
-                worker::console_error!("settling failed: {}", failure.reason);
-            }
-        });
+    let path = target.split('?').next().unwrap_or_default();
+    let called = Called::Endpoint {
+        method: request.method().as_ref().to_owned(),
+        path: format!("/api/{path}"),
     };
-    let failed = |problem: &Problem| CallEnd::Failed {
-        status: problem.status(),
-        millis: millis(),
-        error: problem.code().to_owned(),
+    let candidate =
+        metered::candidate(request, called, caller.data_toll(), Settler::Gateway, keyed)?;
+    let decided = metered::admit(env, context, &caller.identity, candidate, line).await?;
+    let (now, call) = (decided.now, decided.call);
+    let decision = match decided.decision {
+        Decision::Refuse(refusal) => return Err(metered::refused(refusal, now)),
+        admitted @ Decision::Admit(_) => admitted,
     };
-    let start = start(request, target)?;
-    let admitted = client::admit(&env, identity, &call, start, keyed).await;
-    let decided = admitted.inspect_err(|failure| {
-        // Without an answer of the meter, it may have admitted the call: nobody pays for that.
-        if let Problem::Unavailable(Dependency::Meter)
-        | Problem::TimedOut(Dependency::Meter)
-        | Problem::Internal = failure.problem
-        {
-            settle(failed(&failure.problem));
-        }
-    })?;
-    let now = decided.now;
-    let admission = match decided.decision {
-        Decision::Admit(admission) => admission,
-        Decision::Refuse(refusal) => return Err(refused(refusal, now)),
-    };
-    if decided.charge == Charging::Before {
-        let mut metered = refusal::headers(&Decision::Admit(admission), now);
-        metered.push(("Legis-Call", decided.call));
-        return answered(send(outbound).await, metered);
+    if decided.charging == Charging::Before {
+        let metered = metered::headers(&decision, call, now);
+        return answered(send(outbound).await, &metered);
     }
-    let answer = send(outbound).await;
-    let end = match &answer {
-        Ok(response) if response.status_code() < 500 => CallEnd::Answered {
-            status: response.status_code(),
-            millis: millis(),
-        },
-        Ok(response) => CallEnd::Failed {
-            status: response.status_code(),
-            millis: millis(),
-            error: "the data service failed".to_owned(),
-        },
-        Err(failure) => failed(&failure.problem),
-    };
-    let left = if end.is_refunded() {
-        quota::returned(&admission)
-    } else {
-        admission
-    };
-    settle(end);
-    let mut metered = refusal::headers(&Decision::Admit(left), now);
-    metered.push(("Legis-Call", call));
-    answered(answer, metered)
+    let passed = pass_on(outbound, env, context, &caller.identity.sub, call.clone()).await?;
+    if let Some(line) = &mut line.call {
+        line.upstream_status = passed.end.status_code;
+        line.upstream_ms = passed.end.millis;
+    }
+    let decision = settled(decision, passed.end.settled);
+    answered(passed.answer, &metered::headers(&decision, call, now))
 }
 
-fn answered(answer: Outcome<Response>, metered: Vec<(&'static str, String)>) -> Outcome<Response> {
+/// What came of a call that was passed on.
+struct Passed {
+    answer: Outcome<Response>,
+    end: CallEnd,
+}
+
+/// Passes an admitted call on and settles it, whether or not its caller still waits: a caller who hangs up has been
+/// served, and the outcome is known. Settling is nobody's wait.
+async fn pass_on(
+    outbound: Outbound,
+    env: &Env,
+    context: &Context,
+    sub: &str,
+    call: String,
+) -> Outcome<Passed> {
+    let (tell, told) = oneshot::channel();
+    let (env, sub) = (env.clone(), sub.to_owned());
+    context.wait_until(async move {
+        let begun = clock::now();
+        let answer = send(outbound).await;
+        let millis = u32::try_from(clock::now().since(begun)).unwrap_or(0);
+        let end = match &answer {
+            Ok(response) => CallEnd::answered(response.status_code(), millis),
+            Err(failure) => {
+                CallEnd::failed(failure.problem.status(), millis, failure.problem.code())
+            }
+        };
+        let passed = Passed {
+            answer,
+            end: end.clone(),
+        };
+        // When nobody listens any more, the answer is dropped and its connection with it.
+        drop(tell.send(passed));
+        if let Err(failure) = client::settle(&env, &sub, call, Settler::Gateway, end).await {
+            // The meter closes the call later, with its outcome unknown.
+            log::event("settling_failed", &failure);
+        }
+    });
+    told.await
+        .map_err(|_| Failure::new(Problem::Internal, "the call was cut off"))
+}
+
+fn answered(answer: Outcome<Response>, metered: &[(&'static str, String)]) -> Outcome<Response> {
     match answer {
-        Ok(response) => inbound(response, &metered),
+        Ok(response) => inbound(response, metered),
         Err(mut failure) => {
-            failure.headers = metered;
+            failure.headers = metered.to_vec();
             Err(failure)
         }
     }
@@ -142,7 +150,7 @@ async fn keyed(
     request: &mut Request,
     target: &str,
 ) -> Outcome<(Option<KeyedCall>, Option<Vec<u8>>)> {
-    let Some(key) = request.headers().get(idempotency::HEADER)? else {
+    let Some(key) = metered::key(request)? else {
         return Ok((None, None));
     };
     let method = request.method();
@@ -151,37 +159,8 @@ async fn keyed(
         _ => None,
     };
     let sent = body.as_deref().unwrap_or_default();
-    let keyed = KeyedCall::new(&key, method.as_ref(), target, sent).map_err(|_| {
-        Problem::InvalidParameter("Idempotency-Key must be 1 to 255 visible ASCII characters.")
-    })?;
+    let keyed = metered::keyed(&key, method.as_ref(), target, sent)?;
     Ok((Some(keyed), body))
-}
-
-fn refused(refusal: Refusal, now: Timestamp) -> Failure {
-    let reason = format!(
-        "{}: {} of {} used on {}",
-        refusal.reason.as_str(),
-        refusal.used,
-        refusal.limit,
-        refusal.plan.as_str()
-    );
-    let headers = refusal::headers(&Decision::Refuse(refusal.clone()), now);
-    Failure {
-        headers,
-        ..Failure::new(Problem::QuotaExceeded(Box::new(refusal)), reason)
-    }
-}
-
-/// What the history says of the call.
-fn start(request: &Request, target: &str) -> Outcome<CallStart> {
-    let path = target.split('?').next().unwrap_or_default();
-    let header = |name| request.headers().get(name);
-    Ok(CallStart::new(
-        request.method().as_ref(),
-        &format!("/api/{path}"),
-        header("CF-Connecting-IP")?.as_deref(),
-        header("User-Agent")?.as_deref(),
-    ))
 }
 
 /// The request to the data service.
@@ -244,9 +223,7 @@ fn inbound(response: Response, metered: &[(&str, String)]) -> Outcome<Response> 
     }
     headers.set("Cache-Control", "private, no-cache")?;
     headers.set("X-Content-Type-Options", "nosniff")?;
-    for (name, value) in metered {
-        headers.set(name, value)?;
-    }
+    metered::set(&headers, metered)?;
     let status = response.status_code();
     let (_, body) = response.into_parts();
     Ok(worker::ResponseBuilder::new()

@@ -5,9 +5,9 @@ use crate::paths;
 use anyhow::{Context, Result, bail, ensure};
 use legis_core::payload::format::Format;
 use legis_core::{
-    account, auth, contract, entitlement, evaluate, history, meter, money, payload, plan,
+    account, auth, call, contract, entitlement, evaluate, meter, money, payload, plan,
 };
-use legis_core::{problem, quota, refusal, subscription, time, violation};
+use legis_core::{problem, quota, refusal, report, subscription, time, violation};
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -73,6 +73,8 @@ fn schemas() -> BTreeMap<&'static str, Value> {
     schemas! {
         "account": account::Account,
         "authConfig": payload::AuthConfig,
+        "callRequest": payload::CallRequest,
+        "callSettlement": payload::CallSettlement,
         "decisionRequest": evaluate::DecisionRequest,
         "planFeatures": payload::PlanFeatures,
         "registration": payload::Registration,
@@ -267,7 +269,14 @@ fn types(schemas: &BTreeMap<&str, Value>) -> String {
         account::MeQuota,
         account::BillingCycle,
         account::Profile,
-        history::EndpointUsage,
+        call::CallStatus,
+        report::EndpointUsage,
+        report::ToolCallLog,
+        report::Pagination,
+        report::ToolCallStats,
+        report::ToolUsage,
+        report::ReportPeriod,
+        report::ToolCalls,
         meter::Level,
         meter::Meter,
         payload::text::Email,
@@ -277,6 +286,7 @@ fn types(schemas: &BTreeMap<&str, Value>) -> String {
         payload::text::ErrorText,
         payload::text::Endpoint,
         payload::text::HttpMethod,
+        payload::text::IdempotencyKey,
         payload::text::IpAddress,
         payload::text::UserAgent,
         payload::text::Host,
@@ -290,8 +300,11 @@ fn types(schemas: &BTreeMap<&str, Value>) -> String {
         payload::json::AnyJson,
         payload::RegistrationSource,
         payload::Registration,
-        payload::ToolCallStatus,
+        payload::ReportedStatus,
         payload::ToolCall,
+        payload::CallRequest,
+        payload::Fault,
+        payload::CallSettlement,
         payload::UsageRecord,
         payload::AuthClient,
         payload::AuthConfig,

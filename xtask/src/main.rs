@@ -65,7 +65,7 @@ enum Task {
     },
     /// Prove it: every suite, or the named ones
     Test {
-        /// lint, generated, core, package, schema, trap, gateway, crash, readme, agreement, page
+        /// lint, generated, core, package, schema, trap, gateway, calls, crash, readme, agreement, page
         names: Vec<String>,
     },
     /// Build pkg/dist, the worker's bundle and the page

@@ -15,7 +15,7 @@ struct Suite {
     run: fn() -> Result<Count>,
 }
 
-const SUITES: [Suite; 11] = [
+const SUITES: [Suite; 12] = [
     Suite {
         name: "lint",
         shows: "formatting, clippy and the TypeScript checks",
@@ -50,6 +50,11 @@ const SUITES: [Suite; 11] = [
         name: "gateway",
         shows: "the running product over HTTP",
         run: || vitest("gateway"),
+    },
+    Suite {
+        name: "calls",
+        shows: "calls that other services meter, and the old MCP server",
+        run: || vitest("calls"),
     },
     Suite {
         name: "crash",

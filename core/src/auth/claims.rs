@@ -3,8 +3,9 @@
 use super::issuer::trusting;
 use super::{Scope, Unauthenticated};
 use crate::account::Identity;
-use crate::payload::AuthConfig;
+use crate::call::{Settler, Toll};
 use crate::payload::format::Format;
+use crate::payload::{AuthClient, AuthConfig};
 use crate::time::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -43,8 +44,10 @@ enum Audience {
 pub struct Caller {
     /// Who.
     pub identity: Identity,
-    /// The client they came through.
+    /// The client they came through, by its id at the issuer.
     pub client: Option<String>,
+    /// Which of the configured clients that is.
+    pub through: Option<AuthClient>,
     /// Whether a person or a program.
     pub kind: CallerKind,
     scopes: Vec<String>,
@@ -66,6 +69,22 @@ impl Caller {
     #[must_use]
     pub fn may(&self, scope: Scope) -> bool {
         self.scopes.iter().any(|held| held == scope.as_str())
+    }
+
+    /// What a call to a data route takes. The MCP server makes such calls with the user's token on the way of a tool
+    /// call, which it reports for itself.
+    #[must_use]
+    pub const fn data_toll(&self) -> Toll {
+        match self.through {
+            Some(AuthClient::McpServer) => Toll::WithinToolCall,
+            Some(AuthClient::Frontend) | None => Toll::REST,
+        }
+    }
+
+    /// The caller as the one who settles what they reserve.
+    #[must_use]
+    pub fn settler(&self) -> Settler {
+        Settler::Client(self.client.clone().unwrap_or_default())
     }
 }
 
@@ -94,6 +113,10 @@ pub fn verify(
     if !trusting.any(addresses) {
         return Err(Unauthenticated::Audience);
     }
+    let client = raw.azp.clone().or_else(|| raw.client_id.clone());
+    let through = self::trusting(configs, issuer)
+        .find(|config| client.as_deref() == Some(config.auth0_client_id.as_str()))
+        .map(|config| config.config_name);
     check_times(&raw, now)?;
     let sub = raw
         .sub
@@ -120,7 +143,8 @@ pub fn verify(
             email: bounded(raw.email, 254).filter(|email| Format::Email.holds(email)),
             name: bounded(raw.name, 200),
         },
-        client: raw.azp.or(raw.client_id),
+        client,
+        through,
         kind,
         scopes,
         claims,

@@ -47,6 +47,8 @@ texts! {
     Endpoint: 1 to 2048, Path = "path";
     /// An HTTP method.
     HttpMethod: 1 to 20, Method = "method";
+    /// A caller's name for a call that may be sent twice.
+    IdempotencyKey: 1 to 255, Token = "token";
     /// An IPv4 or IPv6 address.
     IpAddress: 2 to 45, Ip = "ip";
     /// A User-Agent header.

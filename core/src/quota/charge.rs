@@ -1,6 +1,6 @@
 //! What an admitted call does to the counters, and what takes it back.
 
-use super::{Admission, Cost, Decision, PeriodUsage, Usage, balance, decide};
+use super::{Admission, Cost, Decision, PeriodUsage, Usage, admit, balance, decide};
 use crate::entitlement::Entitlement;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -28,11 +28,38 @@ pub enum Channel {
     Mcp,
 }
 
+/// Whether a tool call of the user is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToolCall {
+    /// One is.
+    UnderWay,
+    /// None is, as far as is known.
+    None,
+}
+
+/// May a call be made on the way of a tool call? It takes nothing, because one tool call costs one call however many
+/// calls it makes; but it needs a call left for the tool call to take, or one that is under way and has taken it.
+#[must_use]
+pub fn decide_within(
+    entitlement: &Entitlement,
+    usage: &Usage,
+    tool_call: ToolCall,
+    now: Timestamp,
+) -> Decision {
+    match (decide(entitlement, usage, Cost::ONE, now), tool_call) {
+        (Decision::Refuse(refusal), ToolCall::None) => Decision::Refuse(refusal),
+        _ => {
+            let balance = balance(entitlement, usage, now);
+            Decision::Admit(admit(entitlement, usage, &balance, 0))
+        }
+    }
+}
+
 /// Which counter a charge was put on; a refund goes back to the same one, and nowhere when its period is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Charge {
-    /// How many calls.
+    /// How many calls; 0 for a call on the way of a tool call.
     pub cost: u32,
     /// Who made them.
     pub channel: Channel,

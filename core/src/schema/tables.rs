@@ -4,7 +4,7 @@ use super::{Field, Node, Presence, Schema, Unknown};
 use crate::payload::format::Format;
 
 /// The fingerprint of catalog, rules and schemas.
-pub const FINGERPRINT: &str = "ab93b7cb072572bd";
+pub const FINGERPRINT: &str = "ab3cb8ba8f43f4bd";
 
 /// Every schema.
 pub static SCHEMAS: &[Schema] = &[
@@ -398,6 +398,140 @@ pub static SCHEMAS: &[Schema] = &[
             "auth0_scope",
             "config_name",
             "is_active",
+        ],
+    },
+    Schema {
+        name: "callRequest",
+        root: &Node::Object {
+            fields: &[
+                Field {
+                    name: "cost",
+                    index: 0,
+                    presence: Presence::Optional,
+                    node: &Node::Integer {
+                        min: 1,
+                        max: 1000000,
+                    },
+                },
+                Field {
+                    name: "endpoint",
+                    index: 1,
+                    presence: Presence::Optional,
+                    node: &Node::Text {
+                        min: 1,
+                        max: 2048,
+                        format: Format::Path,
+                    },
+                },
+                Field {
+                    name: "idempotencyKey",
+                    index: 2,
+                    presence: Presence::Optional,
+                    node: &Node::Text {
+                        min: 1,
+                        max: 255,
+                        format: Format::Token,
+                    },
+                },
+                Field {
+                    name: "method",
+                    index: 3,
+                    presence: Presence::Optional,
+                    node: &Node::Text {
+                        min: 1,
+                        max: 20,
+                        format: Format::Method,
+                    },
+                },
+                Field {
+                    name: "tool",
+                    index: 4,
+                    presence: Presence::Optional,
+                    node: &Node::Text {
+                        min: 1,
+                        max: 128,
+                        format: Format::ToolName,
+                    },
+                },
+            ],
+            unknown: Unknown::Refused,
+        },
+        names: &["cost", "endpoint", "idempotencyKey", "method", "tool"],
+    },
+    Schema {
+        name: "callSettlement",
+        root: &Node::Object {
+            fields: &[
+                Field {
+                    name: "errorMessage",
+                    index: 0,
+                    presence: Presence::Optional,
+                    node: &Node::Text {
+                        min: 0,
+                        max: 2000,
+                        format: Format::Any,
+                    },
+                },
+                Field {
+                    name: "fault",
+                    index: 1,
+                    presence: Presence::Optional,
+                    node: &Node::Choice(&["caller", "service"]),
+                },
+                Field {
+                    name: "requestData",
+                    index: 2,
+                    presence: Presence::Optional,
+                    node: &Node::AnyObject,
+                },
+                Field {
+                    name: "responseData",
+                    index: 3,
+                    presence: Presence::Optional,
+                    node: &Node::Any,
+                },
+                Field {
+                    name: "responseTimeMs",
+                    index: 4,
+                    presence: Presence::Optional,
+                    node: &Node::Integer {
+                        min: 0,
+                        max: 86400000,
+                    },
+                },
+                Field {
+                    name: "status",
+                    index: 5,
+                    presence: Presence::Required,
+                    node: &Node::Choice(&["success", "error", "timeout"]),
+                },
+                Field {
+                    name: "statusCode",
+                    index: 6,
+                    presence: Presence::Optional,
+                    node: &Node::Integer { min: 100, max: 599 },
+                },
+                Field {
+                    name: "tokensUsed",
+                    index: 7,
+                    presence: Presence::Optional,
+                    node: &Node::Integer {
+                        min: 0,
+                        max: 1000000000,
+                    },
+                },
+            ],
+            unknown: Unknown::Refused,
+        },
+        names: &[
+            "errorMessage",
+            "fault",
+            "requestData",
+            "responseData",
+            "responseTimeMs",
+            "status",
+            "statusCode",
+            "tokensUsed",
         ],
     },
     Schema {

@@ -1,39 +1,47 @@
 //! Asking a user's meter.
 
-use super::message::{Admission, Decided, Knowledge, Message, Reply, Settlement};
+use super::message::{Decided, Knowledge, Known, Message, Reply};
 use crate::database::within;
 use crate::failure::{Failure, Outcome};
-use legis_core::account::{Account, Identity};
-use legis_core::history::{CallEnd, CallStart};
-use legis_core::idempotency::KeyedCall;
+use legis_core::account::Identity;
+use legis_core::call::{CallEnd, Settler};
+use legis_core::ledger::{Candidate, Outcome as CallOutcome};
+use legis_core::payload::Registration;
 use legis_core::problem::{Dependency, Problem};
-use legis_core::quota::{Channel, Cost};
 use std::time::Duration;
 use wasm_bindgen::JsValue;
-use worker::{Env, Method, Request, RequestInit};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen_futures::JsFuture;
+use worker::Env;
 
 /// How long a meter may take: longer than the two questions it may have to ask the database, so that its own answer
 /// about them comes first.
 const TIME_LIMIT: Duration = Duration::from_secs(12);
 
+#[wasm_bindgen]
+extern "C" {
+    /// A meter's stub: its methods are calls to the object.
+    type MeterStub;
+
+    #[wasm_bindgen(method, catch)]
+    fn ask(this: &MeterStub, message: &str) -> Result<js_sys::Promise, JsValue>;
+}
+
 async fn ask(env: &Env, sub: &str, message: &Message) -> Outcome<Reply> {
-    let unavailable = |error: String| Failure::unavailable(Dependency::Meter, error);
     let namespace = env
         .durable_object("METER")
         .map_err(|error| Failure::new(Problem::Misconfigured, format!("binding METER: {error}")))?;
-    let body = legis_core::evaluate::json(message);
+    let message = legis_core::evaluate::json(message);
     let answer = async {
-        let stub = namespace.get_by_name(sub)?;
-        let mut init = RequestInit::new();
-        init.with_method(Method::Post)
-            .with_body(Some(JsValue::from_str(&String::from_utf8_lossy(&body))));
-        let request = Request::new_with_init("https://meter/", &init)?;
-        stub.fetch_with_request(request).await?.bytes().await
+        let stub: MeterStub = namespace.get_by_name(sub)?.into_rpc();
+        let asked = stub.ask(&String::from_utf8_lossy(&message))?;
+        Ok::<_, worker::Error>(JsFuture::from(asked).await?)
     };
-    let bytes = within(TIME_LIMIT, Dependency::Meter, answer)
+    let reply = within(TIME_LIMIT, Dependency::Meter, answer)
         .await?
-        .map_err(|error| unavailable(error.to_string()))?;
-    match serde_json::from_slice(&bytes) {
+        .map_err(|error| Failure::unavailable(Dependency::Meter, error))?;
+    let reply = reply.as_string().unwrap_or_default();
+    match serde_json::from_str(&reply) {
         Ok(Reply::Failed { fault, reason }) => Err(Failure::new(fault.problem(), reason)),
         Ok(reply) => Ok(reply),
         Err(error) => Err(Failure::corrupt("answer of a meter", error)),
@@ -48,45 +56,96 @@ fn unexpected() -> Failure {
 pub(crate) async fn admit(
     env: &Env,
     identity: &Identity,
-    call: &str,
-    start: CallStart,
-    keyed: Option<KeyedCall>,
+    candidate: Candidate,
 ) -> Outcome<Decided> {
-    let message = Message::Admit(Admission {
-        call: call.to_owned(),
+    let message = Message::Admit {
         identity: identity.clone(),
-        cost: Cost::ONE.get(),
-        channel: Channel::Rest,
-        start,
-        keyed,
-    });
-    match ask(env, &identity.sub, &message).await? {
-        Reply::Decided(decided) => Ok(decided),
+        candidate,
+    };
+    decided(ask(env, &identity.sub, &message).await?)
+}
+
+/// This call was made already.
+pub(crate) async fn report(
+    env: &Env,
+    identity: &Identity,
+    candidate: Candidate,
+    end: CallEnd,
+) -> Outcome<Decided> {
+    let message = Message::Report {
+        identity: identity.clone(),
+        candidate,
+        end,
+    };
+    decided(ask(env, &identity.sub, &message).await?)
+}
+
+fn decided(reply: Reply) -> Outcome<Decided> {
+    match reply {
+        Reply::Decided(decided) => Ok(*decided),
         _ => Err(unexpected()),
     }
+}
+
+/// How settling a call went.
+#[derive(Debug)]
+pub(crate) enum Settlement {
+    /// It was open and is closed now.
+    Closed(CallOutcome),
+    /// It was closed before, and its row is still on its way to the database.
+    ClosedBefore(CallOutcome),
+    /// The meter does not have it.
+    Unknown,
 }
 
 /// This call is over.
-pub(crate) async fn settle(env: &Env, sub: &str, call: String, end: CallEnd) -> Outcome<()> {
-    let message = Message::Settle(Settlement { call, end });
-    match ask(env, sub, &message).await? {
-        Reply::Settled => Ok(()),
+pub(crate) async fn settle(
+    env: &Env,
+    sub: &str,
+    call: String,
+    by: Settler,
+    end: CallEnd,
+) -> Outcome<Settlement> {
+    match ask(env, sub, &Message::Settle { call, by, end }).await? {
+        Reply::Settled { outcome } => Ok(Settlement::Closed(outcome)),
+        Reply::NotOpen {
+            outcome: Some(outcome),
+        } => Ok(Settlement::ClosedBefore(outcome)),
+        Reply::NotOpen { outcome: None } => Ok(Settlement::Unknown),
         _ => Err(unexpected()),
     }
 }
 
-/// Where does the user stand? Registers whoever is new.
+/// Nobody waits for this call: whether it was admitted or will be, nobody pays for it.
+pub(crate) async fn give_up(env: &Env, sub: &str, call: String, end: CallEnd) -> Outcome<()> {
+    match ask(env, sub, &Message::GiveUp { call, end }).await? {
+        Reply::GivenUp => Ok(()),
+        _ => Err(unexpected()),
+    }
+}
+
+/// Where does the user stand? Registers whoever is new, with what they say of themselves.
 pub(crate) async fn account(
     env: &Env,
     identity: &Identity,
     knowledge: Knowledge,
-) -> Outcome<Account> {
+    said: Option<Registration>,
+) -> Outcome<Known> {
     let message = Message::Account {
         identity: identity.clone(),
         knowledge,
+        said,
     };
     match ask(env, &identity.sub, &message).await? {
-        Reply::Account { account } => Ok(account),
+        Reply::Account(known) => Ok(*known),
+        _ => Err(unexpected()),
+    }
+}
+
+/// Brings a user's history to the database, so that a report about it is complete.
+pub(crate) async fn flush(env: &Env, sub: &str) -> Outcome<()> {
+    match ask(env, sub, &Message::Flush).await? {
+        Reply::Flushed => Ok(()),
         _ => Err(unexpected()),
     }
 }

@@ -1,11 +1,12 @@
 //! What is said to a meter and what it answers.
 
 use crate::failure::Failure;
-use legis_core::account::{Account, Identity};
-use legis_core::history::{CallEnd, CallStart};
-use legis_core::idempotency::KeyedCall;
+use legis_core::account::{Account, Identity, ProfileColumns};
+use legis_core::call::{CallEnd, Settler};
+use legis_core::ledger::{Candidate, Outcome};
+use legis_core::payload::Registration;
 use legis_core::problem::{Dependency, Problem};
-use legis_core::quota::{Channel, Decision};
+use legis_core::quota::Decision;
 use legis_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -14,14 +15,32 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(crate) enum Message {
     /// May this call be made?
-    Admit(Admission),
+    Admit {
+        identity: Identity,
+        candidate: Candidate,
+    },
+    /// This call was made already, and ended so.
+    Report {
+        identity: Identity,
+        candidate: Candidate,
+        end: CallEnd,
+    },
     /// This call is over.
-    Settle(Settlement),
+    Settle {
+        call: String,
+        by: Settler,
+        end: CallEnd,
+    },
+    /// Nobody waits for this call any more.
+    GiveUp { call: String, end: CallEnd },
     /// Where does the user stand? Costs nothing.
     Account {
         identity: Identity,
         knowledge: Knowledge,
+        said: Option<Registration>,
     },
+    /// Bring the history to the database now.
+    Flush,
 }
 
 /// How new what is known of a user must be.
@@ -34,31 +53,25 @@ pub(crate) enum Knowledge {
     Fresh,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Admission {
-    pub(crate) call: String,
-    pub(crate) identity: Identity,
-    pub(crate) cost: u32,
-    pub(crate) channel: Channel,
-    pub(crate) start: CallStart,
-    /// The caller's name for the call, where it may be sent twice.
-    pub(crate) keyed: Option<KeyedCall>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Settlement {
-    pub(crate) call: String,
-    pub(crate) end: CallEnd,
-}
-
 /// What a meter answers.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(crate) enum Reply {
-    Decided(Decided),
-    Settled,
-    Account { account: Account },
-    Failed { fault: Fault, reason: String },
+    Decided(Box<Decided>),
+    Settled {
+        outcome: Outcome,
+    },
+    /// No such call is open; if it waits in the outbox, so it ended.
+    NotOpen {
+        outcome: Option<Outcome>,
+    },
+    GivenUp,
+    Account(Box<Known>),
+    Flushed,
+    Failed {
+        fault: Fault,
+        reason: String,
+    },
 }
 
 /// A decision about a call.
@@ -69,7 +82,13 @@ pub(crate) struct Decided {
     pub(crate) now: Timestamp,
     /// The call's id: the first one's, where the call was sent before.
     pub(crate) call: String,
-    pub(crate) charge: Charging,
+    /// When it was decided on: the first time, where the call was sent before.
+    pub(crate) at: Timestamp,
+    pub(crate) charging: Charging,
+    /// The version of the entitlement that was decided on.
+    pub(crate) version: u64,
+    /// When the database was last asked about it.
+    pub(crate) asked_at: Timestamp,
 }
 
 /// Whether a decided call is charged now.
@@ -80,6 +99,16 @@ pub(crate) enum Charging {
     Now,
     /// It was, when it was sent first.
     Before,
+}
+
+/// What a meter knows of its user.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Known {
+    pub(crate) account: Account,
+    /// What only a profile shows.
+    pub(crate) columns: ProfileColumns,
+    /// When the database was last asked.
+    pub(crate) asked_at: Timestamp,
 }
 
 /// The failures of a meter that its asker must tell apart.

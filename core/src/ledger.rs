@@ -1,0 +1,301 @@
+//! What a meter does with a call, step by step. Each step takes what was found and yields what is to be stored and
+//! answered; whoever keeps the ledger stores all of it or none, and waits for nothing in between.
+//!
+//! A call is admitted, which opens it and charges it; it is settled, which closes it and may take the charge back; its
+//! row then waits in the outbox until the database has it. So a call is in one place at a time, and its charge is taken
+//! back at most once: when it is closed.
+
+use crate::account::Account;
+use crate::call::{CallEnd, CallStart, CallStatus, Settled, Settler, Toll};
+use crate::history::{HistoryRow, Paid, row};
+use crate::idempotency::KeyedCall;
+use crate::quota::{Charge, Decision, ToolCall, Usage, charge, decide_within, refund};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// How long a call may stay open before it is closed with its outcome unknown.
+pub const UNSETTLED_AFTER_MILLIS: i64 = 10 * 60 * 1000;
+
+/// How long a key is remembered: longer than any monthly period.
+pub const KEYS_KEPT_MILLIS: i64 = 62 * 24 * 60 * 60 * 1000;
+
+/// A call that asks to be admitted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Candidate {
+    /// The id it will have.
+    pub id: String,
+    /// What it takes.
+    pub toll: Toll,
+    /// What is known of it.
+    pub start: CallStart,
+    /// Who will say how it ended.
+    pub settler: Settler,
+    /// The caller's name for it, where it may be sent twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyed: Option<KeyedCall>,
+}
+
+/// A call that was admitted and has no outcome yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenCall {
+    /// Its id.
+    pub id: String,
+    /// What was charged.
+    pub charge: Charge,
+    /// What is known of it.
+    pub start: CallStart,
+    /// Who may settle it.
+    pub settler: Settler,
+    /// When it was admitted.
+    pub admitted_at: Timestamp,
+}
+
+/// A key that names a call, and what was decided about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredKey {
+    /// The caller's name and what identifies the call.
+    pub keyed: KeyedCall,
+    /// The call it names.
+    pub call: String,
+    /// What was decided.
+    pub decision: Decision,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What was found of a key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KnownKey {
+    /// As it was stored.
+    pub stored: StoredKey,
+    /// Its call, while that is open.
+    pub open: Option<OpenCall>,
+}
+
+/// A call that is admitted now: all of it is to be stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Opening {
+    /// What to answer.
+    pub decision: Decision,
+    /// The usage with the charge.
+    pub usage: Usage,
+    /// The call.
+    pub open: OpenCall,
+    /// Its key.
+    pub key: Option<StoredKey>,
+}
+
+/// What becomes of a candidate.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// It is admitted.
+    Open(Box<Opening>),
+    /// It was admitted before, under its key: nothing is charged.
+    Repeat {
+        /// The first decision.
+        decision: Decision,
+        /// The first call.
+        call: String,
+        /// When it was decided.
+        at: Timestamp,
+    },
+    /// It is refused for lack of quota.
+    Refuse(Decision),
+    /// Its key names another call.
+    KeyReused,
+    /// The call of its key has no outcome yet.
+    InProgress,
+}
+
+/// Decides on a candidate. `known` is what was found of its key; `tool_call` whether one is under way.
+#[must_use]
+pub fn admit(
+    account: &Account,
+    candidate: Candidate,
+    known: Option<KnownKey>,
+    tool_call: ToolCall,
+    now: Timestamp,
+) -> Step {
+    if let (Some(keyed), Some(known)) = (&candidate.keyed, known) {
+        return repeat(keyed, &candidate.settler, known);
+    }
+    let (entitlement, usage) = (&account.entitlement, &account.usage);
+    let (decision, charged) = match candidate.toll {
+        Toll::Charged { cost, channel } => charge(entitlement, usage, cost, channel, now),
+        Toll::WithinToolCall => within(account, tool_call, now),
+    };
+    let Some((usage, charge)) = charged else {
+        return Step::Refuse(decision);
+    };
+    let key = candidate.keyed.map(|keyed| StoredKey {
+        keyed,
+        call: candidate.id.clone(),
+        decision: decision.clone(),
+        at: now,
+    });
+    Step::Open(Box::new(Opening {
+        decision,
+        usage,
+        open: OpenCall {
+            id: candidate.id,
+            charge,
+            start: candidate.start,
+            settler: candidate.settler,
+            admitted_at: now,
+        },
+        key,
+    }))
+}
+
+/// A call under a key that was seen before.
+fn repeat(keyed: &KeyedCall, settler: &Settler, known: KnownKey) -> Step {
+    let KnownKey { stored, open } = known;
+    if stored.keyed.fingerprint != keyed.fingerprint {
+        return Step::KeyReused;
+    }
+    // A reservation has its answer as soon as it is made; a call that is passed on has it when it is over.
+    match (settler, open) {
+        (Settler::Gateway, Some(_)) => Step::InProgress,
+        _ => Step::Repeat {
+            decision: stored.decision,
+            call: stored.call,
+            at: stored.at,
+        },
+    }
+}
+
+fn within(
+    account: &Account,
+    tool_call: ToolCall,
+    now: Timestamp,
+) -> (Decision, Option<(Usage, Charge)>) {
+    let decision = decide_within(&account.entitlement, &account.usage, tool_call, now);
+    let charged = match &decision {
+        Decision::Admit(admission) => {
+            let charge = Charge {
+                cost: 0,
+                channel: Toll::WithinToolCall.channel(),
+                period: admission.period_end.map(|_| admission.period_start),
+            };
+            Some((account.usage.clone(), charge))
+        }
+        Decision::Refuse(_) => None,
+    };
+    (decision, charged)
+}
+
+/// A call that ended: all of it is to be stored, and the call is open no more.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Closing {
+    /// What the history says.
+    pub row: HistoryRow,
+    /// The usage with the charge taken back, where it was; the call's key is then free again, because a call that was
+    /// taken back never was.
+    pub refunded: Option<Usage>,
+}
+
+/// Closes an open call.
+#[must_use]
+pub fn close(account: &Account, open: OpenCall, end: CallEnd) -> Closing {
+    let refunded = (end.settled == Settled::Refunded).then(|| refund(&account.usage, open.charge));
+    Closing {
+        row: row(
+            &open.id,
+            account.user.id,
+            open.start,
+            end,
+            Paid::From(open.charge),
+            open.admitted_at,
+        ),
+        refunded,
+    }
+}
+
+/// A call that was reported with nothing left: all of it is to be stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OverLimit {
+    /// What the history says.
+    pub row: HistoryRow,
+    /// Its key.
+    pub key: Option<StoredKey>,
+    /// When it was reported.
+    pub at: Timestamp,
+}
+
+/// Keeps a call that was reported with nothing left: data is never lost.
+#[must_use]
+pub fn over_limit(
+    account: &Account,
+    candidate: Candidate,
+    end: CallEnd,
+    decision: Decision,
+    at: Timestamp,
+) -> OverLimit {
+    let paid = Paid::OverLimit(candidate.toll.channel());
+    OverLimit {
+        key: candidate.keyed.map(|keyed| StoredKey {
+            keyed,
+            call: candidate.id.clone(),
+            decision,
+            at,
+        }),
+        row: row(
+            &candidate.id,
+            account.user.id,
+            candidate.start,
+            end,
+            paid,
+            at,
+        ),
+        at,
+    }
+}
+
+/// How a call that is not open ended, as its row says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// In one word.
+    pub status: CallStatus,
+    /// What it cost in the end.
+    pub cost: u32,
+}
+
+impl From<&HistoryRow> for Outcome {
+    fn from(row: &HistoryRow) -> Self {
+        Self {
+            status: row.status,
+            cost: row.cost,
+        }
+    }
+}
+
+impl Outcome {
+    /// Whether a settlement says again what was settled. Then it is answered as the first one was.
+    #[must_use]
+    pub fn repeats(self, end: &CallEnd) -> bool {
+        let charged = match end.settled {
+            Settled::Charged => self.cost > 0,
+            Settled::Refunded => self.cost == 0,
+        };
+        self.status == end.status && charged
+    }
+}
+
+/// The account after the database was asked: what it says of the user holds; of two entitlements the newer one, because
+/// answers may overtake each other; and usage is the meter's own. A meter that is new begins with what the
+/// database has of it.
+#[must_use]
+pub fn learn(known: Option<Account>, said: Account) -> Account {
+    match known {
+        None => said,
+        Some(known) if known.entitlement.version > said.entitlement.version => Account {
+            user: said.user,
+            ..known
+        },
+        Some(known) => Account {
+            usage: known.usage,
+            ..said
+        },
+    }
+}

@@ -1,0 +1,216 @@
+//! What is done by the clock: nothing that a decision needs, so a run that is missed or doubled costs nobody a call.
+//! Each run and its outcome is a row of `cron_runs`, because the platform is not told when a cron fails.
+
+use crate::clock;
+use crate::configuration;
+use crate::database::{Database, Value, rows};
+use crate::failure::Outcome;
+use crate::log;
+use crate::registration::SELECT;
+use crate::rows::UserRow;
+use legis_core::counters::Counters;
+use legis_core::history::first_id;
+use legis_core::quota::Usage;
+use legis_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use worker::Env;
+
+/// What a cron does.
+#[derive(Debug, Clone, Copy)]
+enum Task {
+    /// The reported columns of users who made no call since their period ended.
+    ClosePeriods,
+    /// Rows that are older than they are kept.
+    PruneHistory,
+}
+
+impl Task {
+    const ALL: [Self; 2] = [Self::ClosePeriods, Self::PruneHistory];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::ClosePeriods => "close_periods",
+            Self::PruneHistory => "prune_history",
+        }
+    }
+
+    async fn run(self, env: &Env, database: &Database) -> Outcome<u64> {
+        match self {
+            Self::ClosePeriods => close_periods(env, database, clock::now()).await,
+            Self::PruneHistory => prune(env, database, clock::now()).await,
+        }
+    }
+}
+
+/// Runs every task. One that fails does not keep the others from running.
+pub(crate) async fn run(env: &Env, scheduled: f64) {
+    let scheduled = Timestamp::from_js(scheduled).unwrap_or_else(clock::now);
+    for task in Task::ALL {
+        if let Err(failure) = recorded(env, task, scheduled).await {
+            log::event(task.name(), &failure);
+        }
+    }
+}
+
+async fn recorded(env: &Env, task: Task, scheduled: Timestamp) -> Outcome<()> {
+    let database = Database::open(env)?;
+    let id = Uuid::now_v7().to_string();
+    let begin = database.statement(
+        "INSERT INTO cron_runs (id, task, scheduled_at, started_at, outcome) VALUES (?1, ?2, ?3, ?4, 'running')",
+        &[
+            Value::Text(&id),
+            Value::Text(task.name()),
+            Value::Moment(scheduled),
+            Value::Moment(clock::now()),
+        ],
+    )?;
+    database.batch(vec![begin]).await?;
+    let done = task.run(env, &database).await;
+    let (outcome, changed, error) = match &done {
+        Ok(changed) => ("succeeded", *changed, None),
+        Err(failure) => ("failed", 0, Some(failure.reason.as_str())),
+    };
+    let end = database.statement(
+        "UPDATE cron_runs SET finished_at = ?2, outcome = ?3, changed = ?4, error_message = ?5 WHERE id = ?1",
+        &[
+            Value::Text(&id),
+            Value::Moment(clock::now()),
+            Value::Text(outcome),
+            Value::Count(changed),
+            Value::OptionalText(error),
+        ],
+    )?;
+    database.batch(vec![end]).await?;
+    done.map(drop)
+}
+
+/// The last run of a task.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct LatestRun {
+    task: String,
+    outcome: String,
+    #[serde(rename(serialize = "startedAt"), deserialize_with = "moment")]
+    started_at: Timestamp,
+    #[serde(rename(serialize = "finishedAt"), deserialize_with = "optional_moment")]
+    finished_at: Option<Timestamp>,
+}
+
+fn moment<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    optional_moment(deserializer)?.ok_or_else(|| serde::de::Error::custom("not a moment"))
+}
+
+fn optional_moment<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Timestamp>, D::Error> {
+    let millis = Option::<f64>::deserialize(deserializer)?;
+    Ok(millis.and_then(Timestamp::from_js))
+}
+
+/// The last run of each task; none before the first.
+pub(crate) async fn latest(env: &Env) -> Outcome<Vec<LatestRun>> {
+    let database = Database::open(env)?;
+    let results = database
+        .batch(vec![database.statement(
+            "SELECT task, outcome, max(started_at) AS started_at, finished_at FROM cron_runs GROUP BY task ORDER BY task",
+            &[],
+        )?])
+        .await?;
+    rows("rows of cron_runs", results.first())
+}
+
+// Periods that are over.
+
+/// How many users at once.
+const USERS_AT_ONCE: u32 = 200;
+/// How many times in one run; who is left is the next run's.
+const ROUNDS: u32 = 400;
+
+/// A user's columns as they were and as they shall be.
+#[derive(Serialize)]
+struct Closed {
+    id: u64,
+    was: Option<i64>,
+    used: u64,
+    mcp: u64,
+    resets_at: Option<i64>,
+}
+
+/// Brings the columns of users to the period that runs now. The guard leaves alone whoever's meter has reported since.
+async fn close_periods(env: &Env, database: &Database, now: Timestamp) -> Outcome<u64> {
+    let grace = configuration::grace(env)?;
+    let mut after = 0;
+    let mut changed: u64 = 0;
+    for _ in 0..ROUNDS {
+        let sql = format!(
+            "{SELECT} WHERE users.api_calls_reset_at <= ?1 AND users.id > ?2 ORDER BY users.id LIMIT {USERS_AT_ONCE}"
+        );
+        let values = [Value::Moment(now), Value::Count(after)];
+        let results = database
+            .batch(vec![database.statement(&sql, &values)?])
+            .await?;
+        let page: Vec<UserRow> = rows("rows of users", results.first())?;
+        let Some(last) = page.last() else { break };
+        after = last.id();
+        let mut closed = Vec::new();
+        for row in page {
+            match row.decode(grace) {
+                Ok(stored) => {
+                    let usage = Usage {
+                        period: None,
+                        ..stored.account().usage
+                    };
+                    let counters = Counters::new(&stored.entitlement, &usage, now);
+                    closed.push(Closed {
+                        id: stored.user.id,
+                        was: stored.counters.resets_at.map(Timestamp::millis),
+                        used: counters.used,
+                        mcp: counters.mcp,
+                        resets_at: counters.resets_at.map(Timestamp::millis),
+                    });
+                }
+                // One corrupt row does not hold up the others.
+                Err(failure) => log::event("close_periods_row", &failure),
+            }
+        }
+        let json = legis_core::evaluate::json(&closed);
+        let update = database.statement(
+            "UPDATE users SET api_calls_count = closed.used, mcp_calls_count = closed.mcp, api_calls_reset_at = closed.resets_at \
+             FROM (SELECT value ->> 'id' AS id, value ->> 'was' AS was, value ->> 'used' AS used, value ->> 'mcp' AS mcp, \
+             value ->> 'resets_at' AS resets_at FROM json_each(?1)) AS closed \
+             WHERE users.id = closed.id AND users.api_calls_reset_at = closed.was",
+            &[Value::Text(&String::from_utf8_lossy(&json))],
+        )?;
+        changed = changed.saturating_add(database.changes(vec![update]).await?);
+    }
+    Ok(changed)
+}
+
+// Rows that are older than they are kept.
+
+/// Deletes the old end of the tables that grow, some thousand rows at a time, so that no statement runs long.
+async fn prune(env: &Env, database: &Database, now: Timestamp) -> Outcome<u64> {
+    let since = configuration::retention(env)?.since(now);
+    let id = first_id(since);
+    let mut changed: u64 = 0;
+    for (table, moment) in [
+        ("api_usage", "timestamp"),
+        ("mcp_logs", "timestamp"),
+        ("cron_runs", "started_at"),
+    ] {
+        let sql = format!(
+            "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE id < ?1 AND {moment} < ?2 ORDER BY id LIMIT 5000)"
+        );
+        for _ in 0..ROUNDS {
+            let values = [Value::Text(&id), Value::Moment(since)];
+            let deleted = database
+                .changes(vec![database.statement(&sql, &values)?])
+                .await?;
+            changed = changed.saturating_add(deleted);
+            if deleted == 0 {
+                break;
+            }
+        }
+    }
+    Ok(changed)
+}

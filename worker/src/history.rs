@@ -1,0 +1,209 @@
+//! The history in D1: what a meter reports, and what its user can read of it.
+
+use crate::database::{Database, Value, row, rows};
+use crate::failure::{Failure, Outcome};
+use legis_core::call::CallStatus;
+use legis_core::counters::Counters;
+use legis_core::ledger::Outcome as CallOutcome;
+use legis_core::report::{Counted, EndpointUsage, ReportPeriod, ReportRequest};
+use legis_core::report::{ToolCallLog, ToolCalls, ToolUsage};
+use legis_core::time::Timestamp;
+use serde::Deserialize;
+
+/// Rows of tools are the ones with a tool; the rest are the REST API's.
+const API_USAGE: &str = "INSERT INTO api_usage (id, user_id, endpoint, method, channel, status, cost, status_code, response_time_ms, \
+     error_message, ip_address, user_agent, timestamp) \
+     SELECT value ->> 'id', value ->> 'user_id', value ->> 'endpoint', value ->> 'method', value ->> 'channel', \
+     value ->> 'status', value ->> 'cost', value ->> 'status_code', value ->> 'response_time_ms', \
+     value ->> 'error_message', value ->> 'ip_address', value ->> 'user_agent', value ->> 'timestamp' \
+     FROM json_each(?1) WHERE value ->> 'tool_name' IS NULL ON CONFLICT (id) DO NOTHING";
+
+const MCP_LOGS: &str = "INSERT INTO mcp_logs (id, user_id, tool_name, request_data, response_data, status, cost, over_limit, status_code, \
+     error_message, response_time_ms, tokens_used, ip_address, user_agent, timestamp) \
+     SELECT value ->> 'id', value ->> 'user_id', value ->> 'tool_name', value -> 'request_data', value -> 'response_data', \
+     value ->> 'status', value ->> 'cost', value ->> 'over_limit', value ->> 'status_code', value ->> 'error_message', \
+     value ->> 'response_time_ms', value ->> 'tokens_used', value ->> 'ip_address', value ->> 'user_agent', \
+     value ->> 'timestamp' \
+     FROM json_each(?1) WHERE value ->> 'tool_name' IS NOT NULL ON CONFLICT (id) DO NOTHING";
+
+const COUNTERS: &str = "UPDATE users SET api_calls_count = ?2, mcp_calls_count = ?3, api_calls_reset_at = ?4, \
+     lifetime_calls_count = ?5, lifetime_mcp_count = ?6 WHERE auth0_user_id = ?1";
+
+/// Writes `json_rows`, a JSON array, and the counters in one transaction. Rows that are there already stay as they are, so
+/// it may be repeated when its answer got lost.
+pub(crate) async fn write(
+    database: &Database,
+    json_rows: &str,
+    sub: &str,
+    counters: Counters,
+) -> Outcome<()> {
+    database
+        .batch(vec![
+            database.statement(API_USAGE, &[Value::Text(json_rows)])?,
+            database.statement(MCP_LOGS, &[Value::Text(json_rows)])?,
+            database.statement(
+                COUNTERS,
+                &[
+                    Value::Text(sub),
+                    Value::Count(counters.used),
+                    Value::Count(counters.mcp),
+                    Value::OptionalMoment(counters.resets_at),
+                    Value::Count(counters.lifetime_used),
+                    Value::Count(counters.lifetime_mcp),
+                ],
+            )?,
+        ])
+        .await?;
+    Ok(())
+}
+
+/// How a call of `sub` ended, if its row is there.
+pub(crate) async fn outcome(
+    database: &Database,
+    sub: &str,
+    call: &str,
+) -> Outcome<Option<CallOutcome>> {
+    let of = |table| {
+        format!(
+            "SELECT {table}.status, {table}.cost FROM {table} JOIN users ON users.id = user_id \
+             WHERE {table}.id = ?2 AND auth0_user_id = ?1"
+        )
+    };
+    let sql = format!("{} UNION ALL {}", of("api_usage"), of("mcp_logs"));
+    let results = database
+        .batch(vec![
+            database.statement(&sql, &[Value::Text(sub), Value::Text(call)])?,
+        ])
+        .await?;
+    row("row of a call", results.first())
+}
+
+/// What `sub` called since a moment, by endpoint and method, the most called first.
+pub(crate) async fn usage(
+    database: &Database,
+    sub: &str,
+    period: ReportPeriod,
+) -> Outcome<Vec<EndpointUsage>> {
+    let results = database
+        .batch(vec![database.statement(
+            "SELECT endpoint, method, count(*) AS total_calls, avg(response_time_ms) AS avg_response_time \
+             FROM api_usage JOIN users ON users.id = user_id \
+             WHERE auth0_user_id = ?1 AND timestamp >= ?2 GROUP BY endpoint, method ORDER BY total_calls DESC, endpoint, method",
+            &[Value::Text(sub), Value::Moment(period.start)],
+        )?])
+        .await?;
+    rows("rows of api_usage", results.first())
+}
+
+/// The tool calls of `sub`: a page of them, and figures over all of the period.
+pub(crate) async fn tool_calls(
+    database: &Database,
+    sub: &str,
+    asked: ReportRequest,
+    period: ReportPeriod,
+) -> Outcome<ToolCalls> {
+    const FROM: &str = "FROM mcp_logs JOIN users ON users.id = user_id WHERE auth0_user_id = ?1 AND timestamp >= ?2";
+    let values = [Value::Text(sub), Value::Moment(period.start)];
+    let results = database
+        .batch(vec![
+            database.statement(
+                &format!(
+                    "SELECT count(*) AS total, coalesce(sum(status = 'success'), 0) AS successful, \
+                     coalesce(sum(status IN ('error', 'timeout')), 0) AS failed, avg(response_time_ms) AS average_millis, \
+                     coalesce(sum(tokens_used), 0) AS tokens, min(timestamp) AS first, max(timestamp) AS last {FROM}"
+                ),
+                &values,
+            )?,
+            database.statement(
+                &format!(
+                    "SELECT mcp_logs.id, tool_name, status, response_time_ms, error_message, timestamp, tokens_used, over_limit \
+                     {FROM} ORDER BY timestamp DESC, mcp_logs.id DESC LIMIT ?3 OFFSET ?4"
+                ),
+                &[
+                    Value::Text(sub),
+                    Value::Moment(period.start),
+                    Value::Id(asked.limit),
+                    Value::Id(asked.offset),
+                ],
+            )?,
+            database.statement(
+                &format!(
+                    "SELECT tool_name, count(*) AS usage_count, avg(response_time_ms) AS avg_response_time, \
+                     sum(status IN ('error', 'timeout')) AS error_count {FROM} \
+                     GROUP BY tool_name ORDER BY usage_count DESC, tool_name LIMIT 10"
+                ),
+                &values,
+            )?,
+        ])
+        .await?;
+    let counted: Option<CountedRow> = row("figures of mcp_logs", results.first())?;
+    let counted = counted.map_or_else(|| Ok(Counted::default()), CountedRow::decode)?;
+    let logs: Vec<LogRow> = rows("rows of mcp_logs", results.get(1))?;
+    let top_tools: Vec<ToolUsage> = rows("figures of mcp_logs", results.get(2))?;
+    Ok(ToolCalls {
+        logs: logs
+            .into_iter()
+            .map(LogRow::decode)
+            .collect::<Outcome<_>>()?,
+        pagination: asked.pagination(counted.total),
+        stats: counted.into(),
+        top_tools,
+        period,
+    })
+}
+
+#[derive(Deserialize)]
+struct CountedRow {
+    total: u64,
+    successful: u64,
+    failed: u64,
+    average_millis: Option<f64>,
+    tokens: u64,
+    first: Option<f64>,
+    last: Option<f64>,
+}
+
+fn moment(millis: f64) -> Outcome<Timestamp> {
+    Timestamp::from_js(millis).ok_or_else(|| Failure::corrupt("row of mcp_logs", "timestamp"))
+}
+
+impl CountedRow {
+    fn decode(self) -> Outcome<Counted> {
+        Ok(Counted {
+            total: self.total,
+            successful: self.successful,
+            failed: self.failed,
+            average_millis: self.average_millis,
+            tokens: self.tokens,
+            first: self.first.map(moment).transpose()?,
+            last: self.last.map(moment).transpose()?,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct LogRow {
+    id: String,
+    tool_name: String,
+    status: CallStatus,
+    response_time_ms: Option<u32>,
+    error_message: Option<String>,
+    timestamp: f64,
+    tokens_used: Option<u32>,
+    over_limit: u8,
+}
+
+impl LogRow {
+    fn decode(self) -> Outcome<ToolCallLog> {
+        Ok(ToolCallLog {
+            id: self.id,
+            tool_name: self.tool_name,
+            status: self.status,
+            response_time_ms: self.response_time_ms,
+            error_message: self.error_message,
+            timestamp: moment(self.timestamp)?,
+            tokens_used: self.tokens_used,
+            over_limit: self.over_limit == 1,
+        })
+    }
+}

@@ -1,0 +1,170 @@
+//! What a meter knows of its user, and when it asks the database.
+
+use super::Meter;
+use super::ledger::Ledger;
+use super::message::{Knowledge, Known};
+use crate::clock;
+use crate::configuration;
+use crate::database::Database;
+use crate::failure::{Failure, Outcome};
+use crate::registration;
+use futures_util::lock::Mutex;
+use legis_core::account::{Account, Identity};
+use legis_core::ledger::learn;
+use legis_core::payload::Registration;
+use legis_core::problem::{Dependency, Problem};
+use legis_core::time::Timestamp;
+use std::cell::{Cell, RefCell};
+
+/// How long an entitlement is believed without asking the database, should nobody tell the meter of a change.
+const MAX_AGE_MILLIS: i64 = 10 * 60 * 1000;
+/// How long it is believed while the database does not answer: who paid is not locked out by an outage.
+const OUTAGE_MILLIS: i64 = 24 * 60 * 60 * 1000;
+/// How long a database that did not answer is left alone.
+const PAUSE_MILLIS: i64 = 5_000;
+
+/// Questions to the database: one at a time, and those who wait share the next answer.
+#[derive(Default)]
+pub(super) struct Questions {
+    turn: Mutex<()>,
+    /// How many were begun.
+    begun: Cell<u64>,
+    /// The last one that got an answer: its number.
+    answered: Cell<u64>,
+    /// The last one that got none.
+    failed: RefCell<Option<Failed>>,
+}
+
+struct Failed {
+    number: u64,
+    at: Timestamp,
+    problem: Problem,
+    reason: String,
+}
+
+impl Questions {
+    /// The failure that answers whoever came when `arrived` questions were begun.
+    fn failure(&self, arrived: u64, now: Timestamp) -> Option<Failure> {
+        let failed = self.failed.borrow();
+        let failed = failed.as_ref()?;
+        let paused = (0..PAUSE_MILLIS).contains(&now.since(failed.at));
+        (failed.number > arrived || paused)
+            .then(|| Failure::new(failed.problem.clone(), failed.reason.clone()))
+    }
+}
+
+impl Meter {
+    /// Sees to it that the ledger knows the user: from before, or as the database has it when that is old, when the token says other
+    /// things about the user, or when it must be fresh.
+    pub(super) async fn know(
+        &self,
+        ledger: &Ledger,
+        identity: &Identity,
+        knowledge: Knowledge,
+        said: Option<&Registration>,
+    ) -> Outcome<()> {
+        if knowledge == Knowledge::Recent && is_recent(ledger, identity) {
+            return Ok(());
+        }
+        match (
+            self.question(ledger, identity, knowledge, said).await,
+            knowledge,
+        ) {
+            (Err(failure), Knowledge::Recent) if is_outage(&failure) && outlives(ledger) => {
+                worker::console_warn!("an older entitlement is used: {}", failure.reason);
+                Ok(())
+            }
+            (answer, _) => answer,
+        }
+    }
+
+    async fn question(
+        &self,
+        ledger: &Ledger,
+        identity: &Identity,
+        knowledge: Knowledge,
+        said: Option<&Registration>,
+    ) -> Outcome<()> {
+        let questions = &self.questions;
+        let arrived = questions.begun.get();
+        let _turn = questions.turn.lock().await;
+        // Others may have asked while we waited. Only a question that was begun after we came has a fresh answer.
+        let answered = match knowledge {
+            Knowledge::Fresh => questions.answered.get() > arrived && said.is_none(),
+            Knowledge::Recent => is_recent(ledger, identity),
+        };
+        if answered && !says_otherwise(ledger, identity) {
+            return Ok(());
+        }
+        if let Some(failure) = questions.failure(arrived, clock::now()) {
+            return Err(failure);
+        }
+        let number = questions.begun.get().saturating_add(1);
+        questions.begun.set(number);
+        let answer = self.learn(ledger, identity, said).await;
+        match &answer {
+            Ok(()) => questions.answered.set(number),
+            Err(failure) if is_outage(failure) => {
+                questions.failed.replace(Some(Failed {
+                    number,
+                    at: clock::now(),
+                    problem: failure.problem.clone(),
+                    reason: failure.reason.clone(),
+                }));
+            }
+            Err(_) => {}
+        }
+        answer
+    }
+
+    async fn learn(
+        &self,
+        ledger: &Ledger,
+        identity: &Identity,
+        said: Option<&Registration>,
+    ) -> Outcome<()> {
+        let database = Database::open(&self.env)?;
+        let grace = configuration::grace(&self.env)?;
+        let now = clock::now();
+        let stored = registration::ensure(&database, identity, said, grace, now).await?;
+        // What is used may have changed during the wait; from here on nothing is awaited.
+        let known = ledger.with_known(|known| known.map(|known| known.account.clone()));
+        ledger.learn(Known {
+            account: learn(known, stored.account()),
+            columns: stored.columns,
+            asked_at: now,
+        })
+    }
+}
+
+fn is_recent(ledger: &Ledger, identity: &Identity) -> bool {
+    let now = clock::now();
+    ledger.with_known(|known| {
+        known.is_some_and(|known| (0..MAX_AGE_MILLIS).contains(&now.since(known.asked_at)))
+    }) && !says_otherwise(ledger, identity)
+}
+
+/// Whether what is known may be used though the database does not answer. A clock that was set back is no reason not to.
+fn outlives(ledger: &Ledger) -> bool {
+    let now = clock::now();
+    ledger.with_known(|known| known.is_some_and(|known| now.since(known.asked_at) < OUTAGE_MILLIS))
+}
+
+/// Whether the database does not answer.
+pub(super) fn is_outage(failure: &Failure) -> bool {
+    matches!(
+        failure.problem,
+        Problem::Unavailable(Dependency::Database) | Problem::TimedOut(Dependency::Database)
+    )
+}
+
+/// Whether a token says other things about the user than is known.
+fn says_otherwise(ledger: &Ledger, identity: &Identity) -> bool {
+    let differs = |said: &Option<String>, known: &Option<String>| said.is_some() && said != known;
+    ledger.with_known(|known| {
+        known.is_some_and(|Known { account, .. }: &Known| {
+            let Account { user, .. } = account;
+            differs(&identity.email, &user.email) || differs(&identity.name, &user.name)
+        })
+    })
+}

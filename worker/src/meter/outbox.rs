@@ -1,0 +1,81 @@
+//! From the ledger to the history in the database, and what else is done when nobody waits.
+
+use super::Meter;
+use super::ledger::Ledger;
+use crate::clock;
+use crate::database::Database;
+use crate::failure::Outcome;
+use crate::history;
+use legis_core::call::CallEnd;
+use legis_core::counters::Counters;
+use legis_core::ledger::{KEYS_KEPT_MILLIS, UNSETTLED_AFTER_MILLIS, close};
+
+/// How often the outbox is emptied in one go, before others get their turn.
+const ROUNDS: usize = 20;
+
+/// What a meter still has to do.
+pub(super) enum Pending {
+    /// Rows to send.
+    Rows,
+    /// Calls to wait for.
+    Calls,
+    Nothing,
+}
+
+impl Meter {
+    /// Closes what nobody settled, forgets what need not be known any more, and brings the history to the database.
+    pub(super) async fn tidy(&self) -> Outcome<Pending> {
+        let ledger = self.ledger()?;
+        let now = clock::now();
+        let overdue = now.plus_millis(UNSETTLED_AFTER_MILLIS.saturating_neg());
+        for open in ledger.open_since(overdue) {
+            self.close(&ledger, open, CallEnd::unknown())?;
+        }
+        ledger.forget_given_up(overdue)?;
+        // A one-time allowance has one period without end; its keys are as few as its calls, and are kept.
+        let renews = ledger.with_known(|known| {
+            known.is_some_and(|known| known.account.balance(now).period.end.is_some())
+        });
+        if renews {
+            ledger.forget_keys(now.plus_millis(KEYS_KEPT_MILLIS.saturating_neg()))?;
+        }
+        self.flush(&ledger).await
+    }
+
+    /// Brings the history to the database.
+    pub(super) async fn flush(&self, ledger: &Ledger) -> Outcome<Pending> {
+        // One at a time, or counters that were read earlier could be written later.
+        let _turn = self.flushing.lock().await;
+        for _ in 0..ROUNDS {
+            let Some(rows) = ledger.outbox()? else {
+                return Ok(match ledger.has_open_calls() {
+                    true => Pending::Calls,
+                    false => Pending::Nothing,
+                });
+            };
+            let Some(known) = ledger.known() else {
+                return Ok(Pending::Nothing);
+            };
+            let account = known.account;
+            let counters = Counters::new(&account.entitlement, &account.usage, clock::now());
+            let database = Database::open(&self.env)?;
+            history::write(&database, &rows, &account.user.sub, counters).await?;
+            // Only now, when the database has answered: rows that were sent twice are there once.
+            ledger.sent(&rows)?;
+        }
+        Ok(Pending::Rows)
+    }
+
+    /// Closes an open call.
+    pub(super) fn close(
+        &self,
+        ledger: &Ledger,
+        open: legis_core::ledger::OpenCall,
+        end: CallEnd,
+    ) -> Outcome<legis_core::ledger::Outcome> {
+        let known = ledger.known().ok_or_else(super::unregistered)?;
+        let closing = close(&known.account, open, end);
+        ledger.close(&closing)?;
+        Ok((&closing.row).into())
+    }
+}
