@@ -23,8 +23,8 @@ Object.defineProperty(globalThis.__worker_init_state, "criticalError", {
 	},
 });
 
-/** What the module answers, or a rejection when it stops first. */
-function guarded(work) {
+/** What was promised, or a rejection when the module stops first. */
+function guarded(promise) {
 	return new Promise((resolve, reject) => {
 		const stopped = () => reject(new Error("the module stopped"));
 		waiting.add(stopped);
@@ -32,11 +32,7 @@ function guarded(work) {
 			waiting.delete(stopped);
 			settle(value);
 		};
-		try {
-			work().then(done(resolve), done(reject));
-		} catch (error) {
-			done(reject)(error);
-		}
+		promise.then(done(resolve), done(reject));
 	});
 }
 
@@ -55,21 +51,26 @@ export class Meter extends DurableObject {
 	}
 
 	ask(message) {
-		return guarded(() => this.#now().ask(message));
+		const answer = this.#now().ask(message);
+		return typeof answer === "string" ? answer : guarded(answer);
 	}
 
 	alarm() {
-		return guarded(() => this.#now().alarm());
+		return guarded(this.#now().alarm());
 	}
 }
 
 export default {
 	fetch(request, env, context) {
-		return guarded(() => module.fetch(request, env, context)).catch(fault);
+		try {
+			return guarded(module.fetch(request, env, context)).catch(fault);
+		} catch (error) {
+			return fault(error);
+		}
 	},
 
 	scheduled(controller, env, context) {
-		return guarded(() => module.scheduled(controller, env, context));
+		return guarded(module.scheduled(controller, env, context));
 	},
 };
 

@@ -37,7 +37,8 @@ pub struct Candidate {
 }
 
 /// A call that was admitted and has no outcome yet.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct OpenCall {
     /// Its id.
     pub id: String,
@@ -219,8 +220,6 @@ pub struct OverLimit {
     pub row: HistoryRow,
     /// Its key.
     pub key: Option<StoredKey>,
-    /// When it was reported.
-    pub at: Timestamp,
 }
 
 /// Keeps a call that was reported with nothing left: data is never lost.
@@ -248,7 +247,6 @@ pub fn over_limit(
             paid,
             at,
         ),
-        at,
     }
 }
 

@@ -1,70 +1,74 @@
 //! Calls that other services meter: reserved before they are made, settled when they are over.
 
-use crate::body;
+use crate::answer::{Answer, decoded};
 use crate::database::Database;
 use crate::failure::Outcome;
 use crate::history;
 use crate::log::Line;
 use crate::meter::client::{self, Settlement};
 use crate::metered;
-use crate::respond;
+use crate::platform::Deadline;
+use crate::request::Request;
 use legis_core::auth::claims::Caller;
 use legis_core::call::{CallEnd, CallStatus};
 use legis_core::evaluate;
 use legis_core::ledger::Outcome as CallOutcome;
+use legis_core::payload::text::IdempotencyKey;
 use legis_core::payload::{CallRequest, CallSettlement};
 use legis_core::problem::Problem;
 use legis_core::quota::Decision;
 use legis_core::schema::Origin;
 use serde::Serialize;
 use serde_json::json;
-use worker::{Context, Env, Request, Response};
+use worker::Env;
+use worker::worker_sys::Context;
 
 /// `POST /api/calls`: may this call be made? Charges it, until it is settled otherwise.
 pub(crate) async fn reserve(
-    request: &mut Request,
+    request: &Request,
     env: &Env,
     context: &Context,
     caller: &Caller,
     line: &mut Line,
-) -> Outcome<Response> {
-    let body = body::json(request).await?;
+) -> Outcome<Answer> {
+    let body = request.json().await?;
     let asked: CallRequest = match body.is_empty() {
         true => CallRequest::default(),
-        false => respond::decoded(evaluate::decode("callRequest", &body, Origin::Text))?,
+        false => decoded(evaluate::decode("callRequest", &body, Origin::Text))?,
     };
-    let key = match (metered::key(request)?, &asked.idempotency_key) {
+    let key = match (metered::key(request), &asked.idempotency_key) {
         (Some(header), Some(member)) if header != member.as_str() => {
             return Err(Problem::InvalidParameter(
                 "Idempotency-Key and idempotencyKey must be the same, or one of them absent.",
             )
             .into());
         }
-        (header, member) => header.or_else(|| member.as_ref().map(|key| key.as_str().to_owned())),
+        (header, member) => header.or(member.as_ref().map(IdempotencyKey::as_str)),
     };
     let named = CallRequest {
         idempotency_key: None,
         ..asked.clone()
     };
     let keyed = key
-        .map(|key| metered::keyed(&key, "POST", "calls", &evaluate::json(&named)))
+        .map(|key| metered::keyed(key, "POST", "calls", &evaluate::json(&named)))
         .transpose()?;
     let candidate = metered::candidate(
         request,
+        line,
         asked.called(),
         asked.toll(),
         caller.settler(),
         keyed,
-    )?;
-    let decided = metered::admit(env, context, &caller.identity, candidate, line).await?;
+    );
+    let deadline = Deadline::new(client::TIME_LIMIT_MILLIS);
+    let identity = &caller.identity;
+    let decided = metered::admit(env, context, identity, candidate, &deadline, line).await?;
     match decided.decision {
         Decision::Refuse(refusal) => Err(metered::refused(refusal, decided.now)),
         decision @ Decision::Admit(_) => {
             let headers = metered::headers(&decision, decided.call.clone(), decided.now);
             let answer = json!({ "id": decided.call, "decision": decision });
-            let response = respond::json(201, &answer)?;
-            metered::set(response.headers(), &headers)?;
-            Ok(response)
+            Ok(Answer::json(201, &answer).with(headers))
         }
     }
 }
@@ -80,14 +84,13 @@ struct SettledCall<'c> {
 
 /// `PATCH /api/calls/{id}`: how a reserved call ended. The same again is answered the same; another outcome is refused.
 pub(crate) async fn settle(
-    request: &mut Request,
+    request: &Request,
     env: &Env,
     caller: &Caller,
     call: &str,
-) -> Outcome<Response> {
-    let body = body::json(request).await?;
-    let said: CallSettlement =
-        respond::decoded(evaluate::decode("callSettlement", &body, Origin::Text))?;
+) -> Outcome<Answer> {
+    let body = request.json().await?;
+    let said: CallSettlement = decoded(evaluate::decode("callSettlement", &body, Origin::Text))?;
     let end = CallEnd::reported(said);
     let sub = &caller.identity.sub;
     let settled = client::settle(env, sub, call.to_owned(), caller.settler(), end.clone()).await?;
@@ -104,7 +107,7 @@ pub(crate) async fn settle(
         status: outcome.status,
         cost: outcome.cost,
     };
-    Ok(respond::json(200, &answer)?)
+    Ok(Answer::json(200, &answer))
 }
 
 fn repeated(outcome: CallOutcome, end: &CallEnd) -> Outcome<CallOutcome> {

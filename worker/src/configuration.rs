@@ -28,10 +28,20 @@ const OUTAGE_MILLIS: i64 = 60 * 60 * 1000;
 #[derive(Debug)]
 pub(crate) struct Configuration {
     pub(crate) issuers: Vec<AuthConfig>,
-    read_at: Timestamp,
+    /// Where the data service is; a text that says what is wrong when that is not known.
+    upstream: Result<String, String>,
+    /// When the database said so.
+    pub(crate) read_at: Timestamp,
 }
 
 impl Configuration {
+    /// Where the data service is.
+    pub(crate) fn upstream(&self) -> Outcome<&str> {
+        self.upstream
+            .as_deref()
+            .map_err(|reason| Failure::new(Problem::Misconfigured, reason.clone()))
+    }
+
     pub(crate) fn client(&self, client: AuthClient) -> Option<&AuthConfig> {
         self.issuers
             .iter()
@@ -124,6 +134,7 @@ pub(crate) async fn read(env: &Env, now: Timestamp) -> Outcome<Configuration> {
         .collect::<Outcome<_>>()?;
     Ok(Configuration {
         issuers,
+        upstream: upstream(env),
         read_at: now,
     })
 }
@@ -146,28 +157,16 @@ pub(crate) fn known() -> Option<Rc<Configuration>> {
     KNOWN.with_borrow(Clone::clone)
 }
 
-/// A variable that must be there.
-fn variable(env: &Env, name: &str) -> Outcome<String> {
-    env.var(name)
+fn upstream(env: &Env) -> Result<String, String> {
+    let url = env
+        .var("UPSTREAM_URL")
         .map(|value| value.to_string())
-        .ok()
-        .filter(|value| !value.is_empty())
-        .ok_or_else(|| {
-            Failure::new(
-                Problem::Misconfigured,
-                format!("variable {name} is missing"),
-            )
-        })
-}
-
-/// Where the data service is.
-pub(crate) fn upstream(env: &Env) -> Outcome<String> {
-    let url = variable(env, "UPSTREAM_URL")?;
-    if url.starts_with("https://") || url.starts_with("http://") {
-        return Ok(url);
+        .unwrap_or_default();
+    match url.as_str() {
+        "" => Err("variable UPSTREAM_URL is missing".to_owned()),
+        url if url.starts_with("https://") || url.starts_with("http://") => Ok(url.to_owned()),
+        _ => Err("UPSTREAM_URL must begin with https:// or http://".to_owned()),
     }
-    let reason = "UPSTREAM_URL must begin with https:// or http://";
-    Err(Failure::new(Problem::Misconfigured, reason))
 }
 
 /// The configured grace; fourteen days when nothing is said.

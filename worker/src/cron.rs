@@ -13,7 +13,6 @@ use legis_core::history::first_id;
 use legis_core::quota::Usage;
 use legis_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 use worker::Env;
 
 /// What a cron does.
@@ -55,7 +54,7 @@ pub(crate) async fn run(env: &Env, scheduled: f64) {
 
 async fn recorded(env: &Env, task: Task, scheduled: Timestamp) -> Outcome<()> {
     let database = Database::open(env)?;
-    let id = Uuid::now_v7().to_string();
+    let id = clock::id();
     let begin = database.statement(
         "INSERT INTO cron_runs (id, task, scheduled_at, started_at, outcome) VALUES (?1, ?2, ?3, ?4, 'running')",
         &[

@@ -1,15 +1,14 @@
 //! D1 with a time limit, typed values in and typed rows out. The only way to the database.
 
 use crate::failure::{Failure, Outcome};
-use futures_util::future::{Either, select};
+use crate::platform;
 use legis_core::problem::{Dependency, Problem};
 use legis_core::time::Timestamp;
 use serde::de::DeserializeOwned;
 use std::future::Future;
-use std::pin::pin;
 use std::time::Duration;
 use wasm_bindgen::JsValue;
-use worker::{D1Database, D1PreparedStatement, D1Result, Delay, Env};
+use worker::{D1Database, D1PreparedStatement, D1Result, Env};
 
 /// How long the database may take.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
@@ -20,13 +19,12 @@ pub(crate) async fn within<T>(
     dependency: Dependency,
     future: impl Future<Output = T>,
 ) -> Outcome<T> {
-    match select(pin!(future), pin!(Delay::from(limit))).await {
-        Either::Left((value, _)) => Ok(value),
-        Either::Right(_) => Err(Failure::new(
+    platform::within(limit, future).await.ok_or_else(|| {
+        Failure::new(
             Problem::TimedOut(dependency),
             format!("no answer within {limit:?}"),
-        )),
-    }
+        )
+    })
 }
 
 /// A value of a statement. D1 takes no BigInt, so whole numbers go as doubles, which hold them exactly up to 2^53.

@@ -1,5 +1,6 @@
 //! What goes wrong: what the caller hears of it, and what the operator reads.
 
+use crate::answer::Headers;
 use legis_core::problem::{Dependency, Problem};
 
 /// A problem, and the reason that only the log has.
@@ -9,7 +10,7 @@ pub(crate) struct Failure {
     /// Why, in words that may name what is inside. Never a secret, a token or an e-mail address.
     pub(crate) reason: String,
     /// Headers that belong to the answer beside the problem's own.
-    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) headers: Headers,
 }
 
 impl Failure {

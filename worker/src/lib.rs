@@ -1,7 +1,7 @@
 //! `legis-core` on the edge. The worker waits, core thinks: each handler parses, authorises, loads, lets core decide,
 //! stores and answers.
 
-mod body;
+mod answer;
 mod calls;
 mod clock;
 mod configuration;
@@ -14,18 +14,29 @@ mod identity;
 mod log;
 mod meter;
 mod metered;
+mod platform;
 mod registration;
 mod reports;
-mod respond;
+mod request;
 mod rows;
 mod signature;
 mod upstream;
 
-use worker::{Context, Env, Request, Response, Result, ScheduleContext, ScheduledEvent, event};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::worker_sys::Context;
+use worker::{Env, ScheduleContext, ScheduledEvent, event};
 
-/// Every request.
-#[event(fetch)]
-async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
+/// Every request. The types are the browser's own: the crate's would read more of them than is needed.
+///
+/// # Errors
+/// None that a caller can cause; `entry.js` turns it into a problem document.
+#[wasm_bindgen]
+pub async fn fetch(
+    request: web_sys::Request,
+    env: Env,
+    context: Context,
+) -> Result<web_sys::Response, JsValue> {
     handlers::answer(request, env, context).await
 }
 

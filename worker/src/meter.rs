@@ -6,36 +6,94 @@ mod knowledge;
 mod ledger;
 pub(crate) mod message;
 mod outbox;
+mod storage;
 
 use crate::clock;
 use crate::failure::{Failure, Outcome};
 use crate::log;
 use futures_util::lock::Mutex;
+use js_sys::Promise;
 use knowledge::{Questions, is_outage};
 use ledger::Ledger;
 use legis_core::account::Identity;
 use legis_core::call::{CallEnd, Settled, Settler};
 use legis_core::evaluate::json;
-use legis_core::ledger::{Candidate, Step, admit, over_limit};
+use legis_core::ledger::{Candidate, Step, UNSETTLED_AFTER_MILLIS, admit, over_limit};
 use legis_core::problem::Problem;
 use legis_core::quota::{Decision, returned};
 use legis_core::time::Timestamp;
 use message::{Charging, Decided, Knowledge, Message, Reply};
 use outbox::Pending;
 use std::cell::{Cell, RefCell};
+use std::future::Future;
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen_futures::future_to_promise;
 use worker::worker_sys::DurableObjectState;
 use worker::{Env, State};
 
 /// How long rows wait in the outbox, so that several go together.
-const FLUSH_AFTER_MILLIS: i64 = 5_000;
+const FLUSH_AFTER_MILLIS: i64 = 10_000;
 /// How long after a failure the history is tried again.
 const RETRY_AFTER_MILLIS: i64 = 30_000;
 
 /// The object, as `entry.js` holds it.
-#[wasm_bindgen]
-pub struct Meter {
+#[wasm_bindgen(js_name = Meter)]
+pub struct Object(Rc<Meter>);
+
+impl std::fmt::Debug for Object {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Meter")
+    }
+}
+
+#[wasm_bindgen(js_class = Meter)]
+impl Object {
+    /// A meter on the storage of an object.
+    #[wasm_bindgen(constructor)]
+    #[must_use]
+    pub fn new(state: DurableObjectState, env: Env) -> Self {
+        Self(Rc::new(Meter {
+            state: State::from(state),
+            env,
+            ledger: RefCell::default(),
+            questions: Questions::default(),
+            flushing: Mutex::default(),
+            alarm: Cell::default(),
+        }))
+    }
+
+    /// Answers a message; both are JSON. Every failure is an answer too. Where nothing has to be waited for, which is
+    /// nearly always, the answer is the text itself; otherwise a promise of it.
+    #[must_use]
+    pub fn ask(&self, message: String) -> JsValue {
+        let meter = Rc::clone(&self.0);
+        let mut answer = Box::pin(async move { meter.answer(&message).await });
+        match answer
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+        {
+            Poll::Ready(reply) => JsValue::from_str(&reply),
+            Poll::Pending => {
+                future_to_promise(async move { Ok(JsValue::from_str(&answer.await)) }).into()
+            }
+        }
+    }
+
+    /// Does what is due. A failure is tried again later; it is never the platform's to count, because after a few it
+    /// would give up.
+    pub fn alarm(&self) -> Promise {
+        let meter = Rc::clone(&self.0);
+        future_to_promise(async move {
+            meter.due().await;
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+}
+
+struct Meter {
     state: State,
     env: Env,
     ledger: RefCell<Option<Rc<Ledger>>>,
@@ -45,50 +103,27 @@ pub struct Meter {
     alarm: Cell<Option<i64>>,
 }
 
-impl std::fmt::Debug for Meter {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("Meter")
-    }
-}
-
-#[wasm_bindgen]
 impl Meter {
-    /// A meter on the storage of an object.
-    #[wasm_bindgen(constructor)]
-    #[must_use]
-    pub fn new(state: DurableObjectState, env: Env) -> Self {
-        Self {
-            state: State::from(state),
-            env,
-            ledger: RefCell::default(),
-            questions: Questions::default(),
-            flushing: Mutex::default(),
-            alarm: Cell::default(),
-        }
-    }
-
-    /// Answers a message; both are JSON. Every failure is an answer too.
-    pub async fn ask(&self, message: String) -> String {
+    async fn answer(&self, message: &str) -> String {
         let answer = async {
-            let message = serde_json::from_str(&message)
+            let message = serde_json::from_str(message)
                 .map_err(|error| Failure::corrupt("message to the meter", error))?;
             self.handle(message).await
         };
         // The asking worker has the log line of the call; the reason goes there.
-        let reply = answer
-            .await
-            .unwrap_or_else(|failure| Reply::failed(&failure));
-        String::from_utf8(json(&reply)).unwrap_or_default()
+        match answer.await {
+            Ok(Reply::Told) => String::new(),
+            Ok(reply) => text(&reply),
+            Err(failure) => text(&Reply::failed(&failure)),
+        }
     }
 
-    /// Does what is due. A failure is tried again later; it is never the platform's to count, because after a few it
-    /// would give up.
-    pub async fn alarm(&self) {
+    async fn due(&self) {
         self.alarm.set(None);
         let again = match self.tidy().await {
             Ok(Pending::Nothing) => return,
             Ok(Pending::Rows) => FLUSH_AFTER_MILLIS,
-            Ok(Pending::Calls) => legis_core::ledger::UNSETTLED_AFTER_MILLIS,
+            Ok(Pending::Calls) => UNSETTLED_AFTER_MILLIS,
             Err(failure) => {
                 log::event("history_not_written", &failure);
                 RETRY_AFTER_MILLIS
@@ -96,9 +131,7 @@ impl Meter {
         };
         self.wake_after(again).await;
     }
-}
 
-impl Meter {
     async fn handle(&self, message: Message) -> Outcome<Reply> {
         let ledger = self.ledger()?;
         match message {
@@ -112,6 +145,10 @@ impl Meter {
                 end,
             } => self.report(&ledger, &identity, candidate, end).await,
             Message::Settle { call, by, end } => self.settle(&ledger, &call, &by, end).await,
+            Message::End { call, end } => {
+                self.settle(&ledger, &call, &Settler::Gateway, end).await?;
+                Ok(Reply::Told)
+            }
             Message::GiveUp { call, end } => self.give_up(&ledger, &call, end).await,
             Message::Account {
                 identity,
@@ -135,7 +172,7 @@ impl Meter {
         if let Some(ledger) = self.ledger.borrow().as_ref() {
             return Ok(Rc::clone(ledger));
         }
-        let ledger = Rc::new(Ledger::open(self.state.storage())?);
+        let ledger = Rc::new(Ledger::open(self.state.storage().as_raw().into())?);
         self.ledger.replace(Some(Rc::clone(&ledger)));
         Ok(ledger)
     }
@@ -147,15 +184,14 @@ impl Meter {
         identity: &Identity,
         candidate: Candidate,
     ) -> Outcome<Reply> {
-        self.learn_before(ledger, identity, &candidate).await?;
+        // From the decision to the last write nothing is awaited.
+        let (step, reply) = self.decide(ledger, identity, &candidate).await?;
         if ledger.is_given_up(&candidate.id) {
             return Err(Failure::new(
                 Problem::Internal,
                 "the caller gave the call up",
             ));
         }
-        // From here to the last write nothing is awaited. What was read before an await may be old by now.
-        let (step, reply) = decide(ledger, &candidate)?;
         match step {
             Step::Open(opening) => {
                 ledger.store(&opening)?;
@@ -177,12 +213,13 @@ impl Meter {
         candidate: Candidate,
         end: CallEnd,
     ) -> Outcome<Reply> {
-        match self.learn_before(ledger, identity, &candidate).await {
+        let (step, reply) = match self.decide(ledger, identity, &candidate).await {
             // Nothing is left, and nobody can say whether more was paid for. The call was made; its log is not lost.
-            Err(failure) if is_outage(&failure) && ledger.known().is_some() => {}
-            learnt => learnt?,
-        }
-        let (step, reply) = decide(ledger, &candidate)?;
+            Err(failure) if is_outage(&failure) && ledger.with_known(|known| known.is_some()) => {
+                decide(ledger, &candidate)?
+            }
+            decided => decided?,
+        };
         let reply = match step {
             Step::Open(opening) => {
                 let decision = settled(opening.decision.clone(), end.settled);
@@ -210,17 +247,20 @@ impl Meter {
         Ok(reply)
     }
 
-    /// Learns what a decision needs. A paid upgrade must work on the very next call: nobody is refused on old knowledge.
-    async fn learn_before(
+    /// What becomes of a candidate. A paid upgrade must work on the very next call: nobody is refused on old knowledge.
+    async fn decide(
         &self,
         ledger: &Ledger,
         identity: &Identity,
         candidate: &Candidate,
-    ) -> Outcome<()> {
+    ) -> Outcome<(Step, Grounds)> {
         self.know(ledger, identity, Knowledge::Recent, None).await?;
-        match decide(ledger, candidate)?.0 {
-            Step::Refuse(_) => self.know(ledger, identity, Knowledge::Fresh, None).await,
-            _ => Ok(()),
+        match decide(ledger, candidate)? {
+            (Step::Refuse(_), _) => {
+                self.know(ledger, identity, Knowledge::Fresh, None).await?;
+                decide(ledger, candidate)
+            }
+            decided => Ok(decided),
         }
     }
 
@@ -253,7 +293,7 @@ impl Meter {
             None => ledger.give_up(call, clock::now())?,
         }
         self.wake_after(FLUSH_AFTER_MILLIS).await;
-        Ok(Reply::GivenUp)
+        Ok(Reply::Told)
     }
 
     /// Sees to it that the alarm goes off in `millis` at the latest. What was done stands, with or without: an alarm
@@ -268,6 +308,10 @@ impl Meter {
             Err(error) => worker::console_error!("the alarm could not be set: {error}"),
         }
     }
+}
+
+fn text(reply: &Reply) -> String {
+    String::from_utf8(json(reply)).unwrap_or_default()
 }
 
 /// What becomes of a candidate as things are now, and what a reply about it says beside.

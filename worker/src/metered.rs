@@ -1,49 +1,53 @@
 //! What every metered request has in common: the candidate it becomes, and the answer to a decision.
 
+use crate::answer::Headers;
 use crate::clock;
 use crate::failure::{Failure, Outcome};
 use crate::log::{CallLine, Line};
 use crate::meter::client;
 use crate::meter::message::Decided;
+use crate::platform::Deadline;
+use crate::request::{Header, Request};
 use legis_core::account::Identity;
 use legis_core::call::{CallEnd, CallStart, Called, Settler, Toll};
-use legis_core::idempotency::{self, KeyedCall};
+use legis_core::idempotency::KeyedCall;
 use legis_core::ledger::Candidate;
 use legis_core::problem::{Dependency, Problem};
 use legis_core::quota::{Decision, Refusal};
 use legis_core::refusal;
 use legis_core::time::Timestamp;
-use uuid::Uuid;
-use worker::{Context, Env, Headers, Request};
+use worker::Env;
+use worker::worker_sys::Context;
 
 /// The header with the call's id.
 pub(crate) const CALL: &str = "Legis-Call";
 
-/// A call that asks to be admitted, with what the request tells of it.
+/// A call that asks to be admitted, with what the request tells of it. A request makes one call at most, so the call
+/// has its id.
 pub(crate) fn candidate(
     request: &Request,
+    line: &Line,
     called: Called,
     toll: Toll,
     settler: Settler,
     keyed: Option<KeyedCall>,
-) -> Outcome<Candidate> {
-    let header = |name| request.headers().get(name);
-    Ok(Candidate {
-        id: Uuid::now_v7().to_string(),
+) -> Candidate {
+    Candidate {
+        id: line.request.clone(),
         toll,
         start: CallStart::new(
             called,
-            header("CF-Connecting-IP")?.as_deref(),
-            header("User-Agent")?.as_deref(),
+            request.header(Header::ConnectingIp),
+            request.header(Header::UserAgent),
         ),
         settler,
         keyed,
-    })
+    }
 }
 
 /// The caller's name for the call.
-pub(crate) fn key(request: &Request) -> Outcome<Option<String>> {
-    Ok(request.headers().get(idempotency::HEADER)?)
+pub(crate) fn key(request: &Request) -> Option<&str> {
+    request.header(Header::IdempotencyKey)
 }
 
 /// The call that a key names: what is asked for in full.
@@ -60,41 +64,29 @@ pub(crate) async fn admit(
     context: &Context,
     identity: &Identity,
     candidate: Candidate,
+    deadline: &Deadline,
     line: &mut Line,
 ) -> Outcome<Decided> {
     let begun = clock::now();
     let call = candidate.id.clone();
-    let decided = client::admit(env, identity, candidate)
+    let decided = client::admit(env, identity, candidate, deadline)
         .await
         .inspect_err(|failure| {
             if let Problem::Unavailable(Dependency::Meter)
             | Problem::TimedOut(Dependency::Meter)
             | Problem::Internal = failure.problem
             {
-                give_up(env, context, identity, call, &failure.problem);
+                // Without an answer it may have admitted the call: nobody pays for that.
+                let end = CallEnd::failed(failure.problem.status(), 0, failure.problem.code());
+                client::give_up(env, context, &identity.sub, call, end);
             }
         })?;
     line.call = Some(CallLine::new(&decided, clock::now().since(begun)));
     Ok(decided)
 }
 
-/// Without an answer of the meter, it may have admitted the call: nobody pays for that.
-fn give_up(env: &Env, context: &Context, identity: &Identity, call: String, problem: &Problem) {
-    let (env, sub) = (env.clone(), identity.sub.clone());
-    let end = CallEnd::failed(problem.status(), 0, problem.code());
-    context.wait_until(async move {
-        if let Err(failure) = client::give_up(&env, &sub, call, end).await {
-            crate::log::event("give_up_failed", &failure);
-        }
-    });
-}
-
 /// The headers of a metered answer.
-pub(crate) fn headers(
-    decision: &Decision,
-    call: String,
-    now: Timestamp,
-) -> Vec<(&'static str, String)> {
+pub(crate) fn headers(decision: &Decision, call: String, now: Timestamp) -> Headers {
     let mut headers = refusal::headers(decision, now);
     headers.push((CALL, call));
     headers
@@ -114,12 +106,4 @@ pub(crate) fn refused(refusal: Refusal, now: Timestamp) -> Failure {
         headers,
         ..Failure::new(Problem::QuotaExceeded(Box::new(refusal)), reason)
     }
-}
-
-/// Sets headers on an answer.
-pub(crate) fn set(headers: &Headers, values: &[(&str, String)]) -> worker::Result<()> {
-    for (name, value) in values {
-        headers.set(name, value)?;
-    }
-    Ok(())
 }

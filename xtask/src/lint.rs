@@ -14,7 +14,7 @@ pub fn format() -> Result<()> {
 
 /// Checks everything; how many checks passed.
 pub fn run() -> Result<usize> {
-    let checks: [(&str, Command); 7] = [
+    let checks: [(&str, Command); 8] = [
         (
             "cargo fmt",
             arguments("cargo", &["fmt", "--all", "--check"]),
@@ -53,6 +53,7 @@ pub fn run() -> Result<usize> {
         ),
         ("tsc web", arguments("tsc", &["--project", "web"])),
         ("tsc tests", arguments("tsc", &["--project", "tests"])),
+        ("tsc bench", arguments("tsc", &["--project", "bench"])),
         (
             "rustdoc",
             arguments(

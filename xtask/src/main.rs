@@ -1,5 +1,6 @@
 //! Every command a person types: `cargo xtask --help`.
 
+mod bench;
 mod build;
 mod dev;
 mod generate;
@@ -68,6 +69,14 @@ enum Task {
         /// lint, generated, core, package, schema, trap, gateway, calls, crash, readme, agreement, page
         names: Vec<String>,
     },
+    /// Measure us beside the peers, in one run: meter
+    Bench {
+        /// Which; all when none is named
+        names: Vec<String>,
+        /// For the program that measures, after `--`: --rounds N, --calls N, --disk, --logs
+        #[arg(last = true)]
+        options: Vec<String>,
+    },
     /// Build pkg/dist, the worker's bundle and the page
     Build,
     /// Write what is derived from core: the reader's tables, the TypeScript types, the plan rows
@@ -113,6 +122,7 @@ fn run(task: Task) -> anyhow::Result<()> {
             },
             &state,
         ),
+        Task::Bench { names, options } => bench::run(&names, &options),
         Task::Build => build::all(),
         Task::Generate => generate::write(),
         Task::Test { names } => test::run(&names),

@@ -51,6 +51,7 @@ pub struct Caller {
     /// Whether a person or a program.
     pub kind: CallerKind,
     scopes: Vec<String>,
+    times: Times,
     /// The claims as they came, for `GET /api/me`.
     pub claims: serde_json::Map<String, Value>,
 }
@@ -69,6 +70,14 @@ impl Caller {
     #[must_use]
     pub fn may(&self, scope: Scope) -> bool {
         self.scopes.iter().any(|held| held == scope.as_str())
+    }
+
+    /// Whether the token is valid at `now`: neither over nor to come.
+    ///
+    /// # Errors
+    /// Which of them it is.
+    pub fn check_times(&self, now: Timestamp) -> Result<(), Unauthenticated> {
+        self.times.check(now)
     }
 
     /// What a call to a data route takes. The MCP server makes such calls with the user's token on the way of a tool
@@ -117,7 +126,11 @@ pub fn verify(
     let through = self::trusting(configs, issuer)
         .find(|config| client.as_deref() == Some(config.auth0_client_id.as_str()))
         .map(|config| config.config_name);
-    check_times(&raw, now)?;
+    let times = Times {
+        expires: raw.exp.ok_or(Unauthenticated::Malformed)?,
+        from: [raw.nbf, raw.iat],
+    };
+    times.check(now)?;
     let sub = raw
         .sub
         .filter(|sub| !sub.is_empty() && sub.len() <= MAX_SUBJECT)
@@ -147,28 +160,38 @@ pub fn verify(
         through,
         kind,
         scopes,
+        times,
         claims,
     })
 }
 
-fn check_times(raw: &Raw, now: Timestamp) -> Result<(), Unauthenticated> {
-    // Seconds since the epoch fit a double exactly for millions of years.
-    #[allow(
-        clippy::cast_precision_loss,
-        reason = "seconds up to the year 9999 are exact"
-    )]
-    let (now, leeway) = (now.seconds() as f64, LEEWAY_SECONDS as f64);
-    match raw.exp {
-        Some(exp) if exp + leeway > now => {}
-        Some(_) => return Err(Unauthenticated::Expired),
-        None => return Err(Unauthenticated::Malformed),
+/// When a token is valid, in seconds since 1970.
+#[derive(Debug, Clone, PartialEq)]
+struct Times {
+    expires: f64,
+    from: [Option<f64>; 2],
+}
+
+impl Times {
+    fn check(&self, now: Timestamp) -> Result<(), Unauthenticated> {
+        // Seconds since the epoch fit a double exactly for millions of years.
+        #[allow(
+            clippy::cast_precision_loss,
+            reason = "seconds up to the year 9999 are exact"
+        )]
+        let (now, leeway) = (now.seconds() as f64, LEEWAY_SECONDS as f64);
+        let alive = self.expires + leeway > now;
+        if !alive {
+            return Err(Unauthenticated::Expired);
+        }
+        if self
+            .from
+            .into_iter()
+            .flatten()
+            .any(|from| from - leeway > now)
+        {
+            return Err(Unauthenticated::NotYet);
+        }
+        Ok(())
     }
-    if [raw.nbf, raw.iat]
-        .into_iter()
-        .flatten()
-        .any(|from| from - leeway > now)
-    {
-        return Err(Unauthenticated::NotYet);
-    }
-    Ok(())
 }

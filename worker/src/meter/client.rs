@@ -1,50 +1,47 @@
 //! Asking a user's meter.
 
 use super::message::{Decided, Knowledge, Known, Message, Reply};
-use crate::database::within;
 use crate::failure::{Failure, Outcome};
+use crate::log;
+use crate::platform::{self, Deadline};
 use legis_core::account::Identity;
 use legis_core::call::{CallEnd, Settler};
+use legis_core::evaluate::json;
 use legis_core::ledger::{Candidate, Outcome as CallOutcome};
 use legis_core::payload::Registration;
-use legis_core::problem::{Dependency, Problem};
-use std::time::Duration;
-use wasm_bindgen::JsValue;
-use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen_futures::JsFuture;
+use legis_core::problem::Dependency;
 use worker::Env;
+use worker::worker_sys::Context;
 
-/// How long a meter may take: longer than the two questions it may have to ask the database, so that its own answer
+/// How long a meter may take where nothing else is waited for: longer than the two questions it may have to ask the database, so that its own answer
 /// about them comes first.
-const TIME_LIMIT: Duration = Duration::from_secs(12);
+pub(crate) const TIME_LIMIT_MILLIS: u32 = 12_000;
 
-#[wasm_bindgen]
-extern "C" {
-    /// A meter's stub: its methods are calls to the object.
-    type MeterStub;
-
-    #[wasm_bindgen(method, catch)]
-    fn ask(this: &MeterStub, message: &str) -> Result<js_sys::Promise, JsValue>;
-}
-
-async fn ask(env: &Env, sub: &str, message: &Message) -> Outcome<Reply> {
-    let namespace = env
-        .durable_object("METER")
-        .map_err(|error| Failure::new(Problem::Misconfigured, format!("binding METER: {error}")))?;
-    let message = legis_core::evaluate::json(message);
-    let answer = async {
-        let stub: MeterStub = namespace.get_by_name(sub)?.into_rpc();
-        let asked = stub.ask(&String::from_utf8_lossy(&message))?;
-        Ok::<_, worker::Error>(JsFuture::from(asked).await?)
-    };
-    let reply = within(TIME_LIMIT, Dependency::Meter, answer)
-        .await?
-        .map_err(|error| Failure::unavailable(Dependency::Meter, error))?;
-    let reply = reply.as_string().unwrap_or_default();
+async fn ask(env: &Env, sub: &str, message: &Message, deadline: &Deadline) -> Outcome<Reply> {
+    let reply = platform::ask_meter(env, sub, &text(message), deadline)
+        .await
+        .map_err(|error| platform::failed(&error, Dependency::Meter))?;
     match serde_json::from_str(&reply) {
         Ok(Reply::Failed { fault, reason }) => Err(Failure::new(fault.problem(), reason)),
         Ok(reply) => Ok(reply),
         Err(error) => Err(Failure::corrupt("answer of a meter", error)),
+    }
+}
+
+fn text(message: &Message) -> String {
+    String::from_utf8(json(message)).unwrap_or_default()
+}
+
+async fn ask_within_limit(env: &Env, sub: &str, message: &Message) -> Outcome<Reply> {
+    ask(env, sub, message, &Deadline::new(TIME_LIMIT_MILLIS)).await
+}
+
+/// Tells a meter something that nobody waits for. What it cannot be told it finds out for itself: it closes the call
+/// later, with its outcome unknown.
+fn tell(env: &Env, context: &Context, sub: &str, message: &Message) {
+    if let Err(error) = platform::tell_meter(env, context, sub, &text(message)) {
+        let failure = platform::failed(&error, Dependency::Meter);
+        log::event("meter_not_told", &failure);
     }
 }
 
@@ -57,12 +54,13 @@ pub(crate) async fn admit(
     env: &Env,
     identity: &Identity,
     candidate: Candidate,
+    deadline: &Deadline,
 ) -> Outcome<Decided> {
     let message = Message::Admit {
         identity: identity.clone(),
         candidate,
     };
-    decided(ask(env, &identity.sub, &message).await?)
+    decided(ask(env, &identity.sub, &message, deadline).await?)
 }
 
 /// This call was made already.
@@ -77,7 +75,7 @@ pub(crate) async fn report(
         candidate,
         end,
     };
-    decided(ask(env, &identity.sub, &message).await?)
+    decided(ask_within_limit(env, &identity.sub, &message).await?)
 }
 
 fn decided(reply: Reply) -> Outcome<Decided> {
@@ -98,7 +96,7 @@ pub(crate) enum Settlement {
     Unknown,
 }
 
-/// This call is over.
+/// This call is over, as the service says that reserved it.
 pub(crate) async fn settle(
     env: &Env,
     sub: &str,
@@ -106,7 +104,7 @@ pub(crate) async fn settle(
     by: Settler,
     end: CallEnd,
 ) -> Outcome<Settlement> {
-    match ask(env, sub, &Message::Settle { call, by, end }).await? {
+    match ask_within_limit(env, sub, &Message::Settle { call, by, end }).await? {
         Reply::Settled { outcome } => Ok(Settlement::Closed(outcome)),
         Reply::NotOpen {
             outcome: Some(outcome),
@@ -116,12 +114,14 @@ pub(crate) async fn settle(
     }
 }
 
+/// This call is over, as we saw ourselves.
+pub(crate) fn end(env: &Env, context: &Context, sub: &str, call: String, end: CallEnd) {
+    tell(env, context, sub, &Message::End { call, end });
+}
+
 /// Nobody waits for this call: whether it was admitted or will be, nobody pays for it.
-pub(crate) async fn give_up(env: &Env, sub: &str, call: String, end: CallEnd) -> Outcome<()> {
-    match ask(env, sub, &Message::GiveUp { call, end }).await? {
-        Reply::GivenUp => Ok(()),
-        _ => Err(unexpected()),
-    }
+pub(crate) fn give_up(env: &Env, context: &Context, sub: &str, call: String, end: CallEnd) {
+    tell(env, context, sub, &Message::GiveUp { call, end });
 }
 
 /// Where does the user stand? Registers whoever is new, with what they say of themselves.
@@ -136,7 +136,7 @@ pub(crate) async fn account(
         knowledge,
         said,
     };
-    match ask(env, &identity.sub, &message).await? {
+    match ask_within_limit(env, &identity.sub, &message).await? {
         Reply::Account(known) => Ok(*known),
         _ => Err(unexpected()),
     }
@@ -144,7 +144,7 @@ pub(crate) async fn account(
 
 /// Brings a user's history to the database, so that a report about it is complete.
 pub(crate) async fn flush(env: &Env, sub: &str) -> Outcome<()> {
-    match ask(env, sub, &Message::Flush).await? {
+    match ask_within_limit(env, sub, &Message::Flush).await? {
         Reply::Flushed => Ok(()),
         _ => Err(unexpected()),
     }

@@ -2,32 +2,30 @@
 //! last is what it would read. Memory changes only after the write succeeded.
 
 use super::message::Known;
+use super::storage::Statements;
 use crate::failure::{Failure, Outcome};
-use js_sys::{Function, Reflect};
 use legis_core::call::Called;
 use legis_core::evaluate::json;
 use legis_core::history::HistoryRow;
 use legis_core::ledger::{Closing, KnownKey, OpenCall, Opening, OverLimit, StoredKey};
-use legis_core::problem::Dependency;
 use legis_core::quota::{ToolCall, Usage};
 use legis_core::time::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
-use wasm_bindgen::closure::Closure;
-use wasm_bindgen::{JsCast, JsValue};
-use worker::{SqlStorage, SqlStorageValue, Storage};
+use wasm_bindgen::JsValue;
 
 /// The schema, version by version. What was applied is never edited.
 ///
-/// A call is a row of `calls` from its admission until the database has it: open while `row` is empty, in the outbox
-/// from then on.
+/// A call is a row of `calls` from its admission until the database has it: first `open`, then as the `row` that the
+/// outbox brings there. Admitting writes one row, because it is what a caller waits for: the call, and with it the
+/// usage after it. So the usage that holds is the one with the highest `step`, in `known` or in `calls`.
 const VERSIONS: [&[&str]; 1] = [&[
-    "CREATE TABLE known (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL, usage TEXT NOT NULL) STRICT",
-    "CREATE TABLE calls (id TEXT PRIMARY KEY, admitted_at INTEGER NOT NULL, charge TEXT NOT NULL, start TEXT NOT NULL, \
-     settler TEXT NOT NULL, row TEXT) STRICT, WITHOUT ROWID",
+    "CREATE TABLE known (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL, usage TEXT NOT NULL, \
+     step INTEGER NOT NULL) STRICT",
+    "CREATE TABLE calls (id TEXT PRIMARY KEY, open TEXT, row TEXT, usage TEXT, step INTEGER, \
+     CHECK ((open IS NULL) <> (row IS NULL)), CHECK ((usage IS NULL) = (step IS NULL))) STRICT, WITHOUT ROWID",
     "CREATE TABLE keys (key TEXT PRIMARY KEY, stored TEXT NOT NULL, call TEXT NOT NULL, admitted_at INTEGER NOT NULL) \
      STRICT, WITHOUT ROWID",
     "CREATE INDEX keys_by_call ON keys (call)",
@@ -40,21 +38,18 @@ const BYTES_AT_ONCE: i64 = 500_000;
 const ROWS_AT_ONCE: i64 = 500;
 
 pub(super) struct Ledger {
-    storage: Storage,
-    sql: SqlStorage,
+    storage: JsValue,
     memory: RefCell<Memory>,
 }
 
 #[derive(Default)]
 struct Memory {
     known: Option<Known>,
+    /// How often what is used has changed.
+    step: u64,
     open: BTreeMap<String, OpenCall>,
     /// Calls that nobody waits for any more, should their admission still come.
     given_up: BTreeSet<String>,
-}
-
-fn fault(error: worker::Error) -> Failure {
-    Failure::unavailable(Dependency::Meter, error)
 }
 
 fn decode<T: DeserializeOwned>(text: &str) -> Outcome<T> {
@@ -63,9 +58,8 @@ fn decode<T: DeserializeOwned>(text: &str) -> Outcome<T> {
 
 impl Ledger {
     /// Brings the schema up to date and loads what is held in memory.
-    pub(super) fn open(storage: Storage) -> Outcome<Self> {
+    pub(super) fn open(storage: JsValue) -> Outcome<Self> {
         let ledger = Self {
-            sql: storage.sql(),
             storage,
             memory: RefCell::default(),
         };
@@ -76,26 +70,24 @@ impl Ledger {
 
     fn migrate(&self) -> Outcome<()> {
         #[derive(Deserialize)]
-        struct Version {
-            version: f64,
+        struct Applied {
+            version: usize,
         }
-        let applied = "CREATE TABLE IF NOT EXISTS applied (version INTEGER PRIMARY KEY) STRICT";
-        self.write(applied, Vec::new())?;
-        let rows: Vec<Version> = self.read("SELECT version FROM applied", Vec::new())?;
-        for (version, statements) in (1_i32..).zip(VERSIONS) {
-            if rows.iter().any(|row| row.version == f64::from(version)) {
+        let table = "CREATE TABLE IF NOT EXISTS applied (version INTEGER PRIMARY KEY) STRICT";
+        self.write(table, &[])?;
+        let applied: Vec<Applied> = self.read("SELECT version FROM applied", &[])?;
+        for (version, statements) in (1..).zip(VERSIONS) {
+            if applied.iter().any(|applied| applied.version == version) {
                 continue;
             }
-            let sql = self.sql.clone();
-            self.atomically(move || {
-                for statement in statements {
-                    sql.exec(statement, None).map_err(fault)?;
-                }
-                let version = vec![SqlStorageValue::Integer(version.into())];
-                sql.exec("INSERT INTO applied (version) VALUES (?)", version)
-                    .map_err(fault)?;
-                Ok(())
-            })?;
+            let note = "INSERT INTO applied (version) VALUES (?)";
+            statements
+                .iter()
+                .fold(
+                    Statements::new(note, &[&version.to_string()]),
+                    |all, statement| all.and(statement, &[]),
+                )
+                .write(&self.storage)?;
         }
         Ok(())
     }
@@ -105,47 +97,46 @@ impl Ledger {
         struct KnownRow {
             json: String,
             usage: String,
+            step: u64,
+        }
+        #[derive(Deserialize)]
+        struct UsageRow {
+            usage: String,
+            step: u64,
         }
         #[derive(Deserialize)]
         struct CallRow {
-            id: String,
-            admitted_at: f64,
-            charge: String,
-            start: String,
-            settler: String,
+            open: String,
         }
         #[derive(Deserialize)]
         struct GivenUp {
             id: String,
         }
-        let known: Vec<KnownRow> = self.read("SELECT json, usage FROM known", Vec::new())?;
-        let known = match known.first() {
-            None => None,
-            Some(row) => {
+        let known: Vec<KnownRow> = self.read("SELECT json, usage, step FROM known", &[])?;
+        let latest: Vec<UsageRow> = self.read(
+            "SELECT usage, step FROM calls WHERE step IS NOT NULL ORDER BY step DESC LIMIT 1",
+            &[],
+        )?;
+        let (known, step) = match (known.first(), latest.first()) {
+            (None, _) => (None, 0),
+            (Some(row), latest) => {
                 let mut known: Known = decode(&row.json)?;
-                known.account.usage = decode(&row.usage)?;
-                Some(known)
+                let latest = latest.filter(|latest| latest.step > row.step);
+                known.account.usage = decode(latest.map_or(&row.usage, |latest| &latest.usage))?;
+                (Some(known), latest.map_or(row.step, |latest| latest.step))
             }
         };
-        let calls: Vec<CallRow> = self.read(
-            "SELECT id, admitted_at, charge, start, settler FROM calls WHERE row IS NULL",
-            Vec::new(),
-        )?;
+        let calls: Vec<CallRow> =
+            self.read("SELECT open FROM calls WHERE open IS NOT NULL", &[])?;
         let mut open = BTreeMap::new();
         for row in calls {
-            let call = OpenCall {
-                charge: decode(&row.charge)?,
-                start: decode(&row.start)?,
-                settler: decode(&row.settler)?,
-                admitted_at: Timestamp::from_js(row.admitted_at)
-                    .ok_or_else(|| Failure::corrupt("row of a meter", "admitted_at"))?,
-                id: row.id.clone(),
-            };
-            open.insert(row.id, call);
+            let call: OpenCall = decode(&row.open)?;
+            open.insert(call.id.clone(), call);
         }
-        let given_up: Vec<GivenUp> = self.read("SELECT id FROM given_up", Vec::new())?;
+        let given_up: Vec<GivenUp> = self.read("SELECT id FROM given_up", &[])?;
         Ok(Memory {
             known,
+            step,
             open,
             given_up: given_up.into_iter().map(|row| row.id).collect(),
         })
@@ -165,9 +156,13 @@ impl Ledger {
     /// Stores what the database said.
     pub(super) fn learn(&self, known: Known) -> Outcome<()> {
         self.write(
-            "INSERT INTO known (id, json, usage) VALUES (1, ?, ?) \
-             ON CONFLICT (id) DO UPDATE SET json = excluded.json, usage = excluded.usage",
-            vec![text(&known), text(&known.account.usage)],
+            "INSERT INTO known (id, json, usage, step) VALUES (1, ?, ?, ?) ON CONFLICT (id) \
+             DO UPDATE SET json = excluded.json, usage = excluded.usage, step = excluded.step",
+            &[
+                &text(&known),
+                &text(&known.account.usage),
+                &self.memory.borrow().step.to_string(),
+            ],
         )?;
         self.memory.borrow_mut().known = Some(known);
         Ok(())
@@ -180,25 +175,15 @@ impl Ledger {
         let Opening {
             usage, open, key, ..
         } = opening;
-        let mut statements = vec![
-            (
-                "INSERT INTO calls (id, admitted_at, charge, start, settler) VALUES (?, ?, ?, ?, ?)",
-                vec![
-                    id(&open.id),
-                    moment(open.admitted_at)?,
-                    text(&open.charge),
-                    text(&open.start),
-                    text(&open.settler),
-                ],
-            ),
-            (USE, vec![text(usage)]),
-        ];
-        let remember = |key| remember(key, open.admitted_at);
-        statements.extend(key.as_ref().map(remember).transpose()?);
-        self.write_all(statements)?;
+        let step = self.next_step();
+        let statements = Statements::new(
+            "INSERT INTO calls (id, open, usage, step) VALUES (?, ?, ?, ?)",
+            &[&open.id, &text(open), &text(usage), &step.to_string()],
+        );
+        remember(statements, key.as_ref()).write(&self.storage)?;
         let mut memory = self.memory.borrow_mut();
         memory.open.insert(open.id.clone(), open.clone());
-        memory.use_up(usage);
+        memory.use_up(usage, step);
         Ok(())
     }
 
@@ -227,32 +212,33 @@ impl Ledger {
     /// Closes a call: its row goes to the outbox, and its charge is taken back where it was.
     pub(super) fn close(&self, closing: &Closing) -> Outcome<()> {
         let Closing { row, refunded } = closing;
-        let mut statements = vec![(
-            "UPDATE calls SET row = ?2, start = '', settler = '' WHERE id = ?1",
-            vec![id(&row.id), text(row)],
-        )];
+        let step = self.next_step();
+        let mut statements = Statements::new(
+            "UPDATE calls SET open = NULL, row = ? WHERE id = ?",
+            &[&text(row), &row.id],
+        );
         if let Some(usage) = refunded {
-            statements.push((USE, vec![text(usage)]));
-            statements.push(("DELETE FROM keys WHERE call = ?", vec![id(&row.id)]));
+            statements = statements
+                .and(USE, &[&text(usage), &step.to_string()])
+                .and("DELETE FROM keys WHERE call = ?", &[&row.id]);
         }
-        self.write_all(statements)?;
+        statements.write(&self.storage)?;
         let mut memory = self.memory.borrow_mut();
         memory.open.remove(&row.id);
         if let Some(usage) = refunded {
-            memory.use_up(usage);
+            memory.use_up(usage, step);
         }
         Ok(())
     }
 
     /// Puts the row of a call that was never open into the outbox.
     pub(super) fn keep(&self, kept: &OverLimit) -> Outcome<()> {
-        let OverLimit { row, key, at } = kept;
-        let mut statements = vec![(
-            "INSERT INTO calls (id, admitted_at, charge, start, settler, row) VALUES (?, ?, '', '', '', ?)",
-            vec![id(&row.id), moment(*at)?, text(row)],
-        )];
-        statements.extend(key.as_ref().map(|key| remember(key, *at)).transpose()?);
-        self.write_all(statements)
+        let OverLimit { row, key } = kept;
+        let statements = Statements::new(
+            "INSERT INTO calls (id, row) VALUES (?, ?)",
+            &[&row.id, &text(row)],
+        );
+        remember(statements, key.as_ref()).write(&self.storage)
     }
 
     // Calls that nobody waits for.
@@ -261,7 +247,7 @@ impl Ledger {
     pub(super) fn give_up(&self, call: &str, now: Timestamp) -> Outcome<()> {
         self.write(
             "INSERT INTO given_up (id, at) VALUES (?, ?) ON CONFLICT DO NOTHING",
-            vec![id(call), moment(now)?],
+            &[call, &moment(now)],
         )?;
         self.memory.borrow_mut().given_up.insert(call.to_owned());
         Ok(())
@@ -276,7 +262,7 @@ impl Ledger {
         if self.memory.borrow().given_up.is_empty() {
             return Ok(());
         }
-        self.write("DELETE FROM given_up WHERE at < ?", vec![moment(before)?])?;
+        self.write("DELETE FROM given_up WHERE at < ?", &[&moment(before)])?;
         let left = self.load()?.given_up;
         self.memory.borrow_mut().given_up = left;
         Ok(())
@@ -290,7 +276,7 @@ impl Ledger {
         struct Row {
             stored: String,
         }
-        let rows: Vec<Row> = self.read("SELECT stored FROM keys WHERE key = ?", vec![id(key)])?;
+        let rows: Vec<Row> = self.read("SELECT stored FROM keys WHERE key = ?", &[key])?;
         let Some(row) = rows.first() else {
             return Ok(None);
         };
@@ -303,10 +289,7 @@ impl Ledger {
 
     /// Forgets the keys of calls that were admitted before a moment.
     pub(super) fn forget_keys(&self, before: Timestamp) -> Outcome<()> {
-        self.write(
-            "DELETE FROM keys WHERE admitted_at < ?",
-            vec![moment(before)?],
-        )
+        self.write("DELETE FROM keys WHERE admitted_at < ?", &[&moment(before)])
     }
 
     // The outbox.
@@ -320,10 +303,7 @@ impl Ledger {
         let rows: Vec<Row> = self.read(
             "SELECT row FROM (SELECT row, row_number() OVER w AS number, sum(length(row)) OVER w AS bytes \
              FROM calls WHERE row IS NOT NULL WINDOW w AS (ORDER BY id)) WHERE number = 1 OR (number <= ? AND bytes <= ?)",
-            vec![
-                SqlStorageValue::Integer(ROWS_AT_ONCE),
-                SqlStorageValue::Integer(BYTES_AT_ONCE),
-            ],
+            &[&ROWS_AT_ONCE.to_string(), &BYTES_AT_ONCE.to_string()],
         )?;
         if rows.is_empty() {
             return Ok(None);
@@ -340,17 +320,25 @@ impl Ledger {
         }
         let rows: Vec<Row> = self.read(
             "SELECT row FROM calls WHERE id = ? AND row IS NOT NULL",
-            vec![id(call)],
+            &[call],
         )?;
         rows.first().map(|row| decode(&row.row)).transpose()
     }
 
-    /// Removes rows that the database has; `sent` is the JSON array that was sent.
+    /// Removes rows that the database has; `sent` is the JSON array that was sent. What is used stays, in `known`.
     pub(super) fn sent(&self, sent: &str) -> Outcome<()> {
-        self.write(
-            "DELETE FROM calls WHERE row IS NOT NULL AND id IN (SELECT value ->> 'id' FROM json_each(?))",
-            vec![SqlStorageValue::String(sent.to_owned())],
-        )
+        let usage = self.with_known(|known| known.map(|known| text(&known.account.usage)));
+        let step = self.memory.borrow().step.to_string();
+        Statements::new(USE, &[&usage.unwrap_or_default(), &step])
+            .and(
+                "DELETE FROM calls WHERE row IS NOT NULL AND id IN (SELECT value ->> 'id' FROM json_each(?))",
+                &[sent],
+            )
+            .write(&self.storage)
+    }
+
+    fn next_step(&self) -> u64 {
+        self.memory.borrow().step.saturating_add(1)
     }
 
     pub(super) fn has_open_calls(&self) -> bool {
@@ -359,91 +347,38 @@ impl Ledger {
 
     // SQL.
 
-    fn read<T: DeserializeOwned>(
-        &self,
-        sql: &str,
-        values: Vec<SqlStorageValue>,
-    ) -> Outcome<Vec<T>> {
-        self.sql
-            .exec(sql, values)
-            .and_then(|cursor| cursor.to_array())
-            .map_err(fault)
+    fn read<T: DeserializeOwned>(&self, sql: &str, values: &[&str]) -> Outcome<Vec<T>> {
+        Statements::new(sql, values).read(&self.storage)
     }
 
-    fn write(&self, sql: &str, values: Vec<SqlStorageValue>) -> Outcome<()> {
-        self.sql.exec(sql, values).map_err(fault)?;
-        Ok(())
-    }
-
-    /// All of the statements, or none.
-    fn write_all(&self, statements: Vec<Statement>) -> Outcome<()> {
-        let sql = self.sql.clone();
-        self.atomically(move || {
-            for (statement, values) in statements {
-                sql.exec(statement, values).map_err(fault)?;
-            }
-            Ok(())
-        })
-    }
-
-    /// All writes of `step`, or none.
-    fn atomically(&self, step: impl FnOnce() -> Outcome<()> + 'static) -> Outcome<()> {
-        let refused = Rc::new(RefCell::new(None));
-        let told = Rc::clone(&refused);
-        let closure = Closure::once(move || {
-            step().map_err(|failure| {
-                let reason = JsValue::from_str(&failure.reason);
-                told.replace(Some(failure));
-                reason
-            })
-        });
-        // workers-rs has no transactionSync; without it, an exception after a write would leave that write standing.
-        let storage = self.storage.as_raw();
-        let thrown = Reflect::get(storage, &JsValue::from_str("transactionSync"))
-            .and_then(|transact| {
-                transact
-                    .unchecked_into::<Function>()
-                    .call1(storage, closure.as_ref())
-            })
-            .err();
-        match (refused.take(), thrown) {
-            (Some(failure), _) => Err(failure),
-            (None, Some(error)) => Err(Failure::unavailable(
-                Dependency::Meter,
-                format!("{error:?}"),
-            )),
-            (None, None) => Ok(()),
-        }
+    fn write(&self, sql: &str, values: &[&str]) -> Outcome<()> {
+        Statements::new(sql, values).write(&self.storage)
     }
 }
 
-type Statement = (&'static str, Vec<SqlStorageValue>);
+const USE: &str = "UPDATE known SET usage = ?, step = ?";
 
-const USE: &str = "UPDATE known SET usage = ?";
-
-fn remember(key: &StoredKey, at: Timestamp) -> Outcome<Statement> {
-    Ok((
+fn remember(statements: Statements, key: Option<&StoredKey>) -> Statements {
+    let Some(key) = key else { return statements };
+    statements.and(
         "INSERT INTO keys (key, stored, call, admitted_at) VALUES (?, ?, ?, ?)",
-        vec![id(&key.keyed.key), text(key), id(&key.call), moment(at)?],
-    ))
+        &[&key.keyed.key, &text(key), &key.call, &moment(key.at)],
+    )
 }
 
 impl Memory {
-    fn use_up(&mut self, usage: &Usage) {
+    fn use_up(&mut self, usage: &Usage, step: u64) {
+        self.step = step;
         if let Some(known) = &mut self.known {
             known.account.usage = usage.clone();
         }
     }
 }
 
-fn id(text: &str) -> SqlStorageValue {
-    SqlStorageValue::String(text.to_owned())
+fn moment(at: Timestamp) -> String {
+    at.millis().to_string()
 }
 
-fn moment(at: Timestamp) -> Outcome<SqlStorageValue> {
-    SqlStorageValue::try_from_i64(at.millis()).map_err(fault)
-}
-
-fn text<T: serde::Serialize>(value: &T) -> SqlStorageValue {
-    SqlStorageValue::String(String::from_utf8_lossy(&json(value)).into_owned())
+fn text<T: serde::Serialize>(value: &T) -> String {
+    String::from_utf8(json(value)).unwrap_or_default()
 }

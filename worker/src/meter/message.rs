@@ -25,12 +25,14 @@ pub(crate) enum Message {
         candidate: Candidate,
         end: CallEnd,
     },
-    /// This call is over.
+    /// This call is over, as the service says that reserved it.
     Settle {
         call: String,
         by: Settler,
         end: CallEnd,
     },
+    /// This call is over, as the gateway saw.
+    End { call: String, end: CallEnd },
     /// Nobody waits for this call any more.
     GiveUp { call: String, end: CallEnd },
     /// Where does the user stand? Costs nothing.
@@ -65,7 +67,8 @@ pub(crate) enum Reply {
     NotOpen {
         outcome: Option<Outcome>,
     },
-    GivenUp,
+    /// It was told; there is nothing to answer.
+    Told,
     Account(Box<Known>),
     Flushed,
     Failed {
@@ -79,16 +82,33 @@ pub(crate) enum Reply {
 pub(crate) struct Decided {
     pub(crate) decision: Decision,
     /// The meter's time, from which waiting is counted.
+    #[serde(with = "millis")]
     pub(crate) now: Timestamp,
     /// The call's id: the first one's, where the call was sent before.
     pub(crate) call: String,
     /// When it was decided on: the first time, where the call was sent before.
+    #[serde(with = "millis")]
     pub(crate) at: Timestamp,
     pub(crate) charging: Charging,
     /// The version of the entitlement that was decided on.
     pub(crate) version: u64,
     /// When the database was last asked about it.
+    #[serde(with = "millis")]
     pub(crate) asked_at: Timestamp,
+}
+
+/// Moments as numbers: both ends are ours, and texts cost.
+mod millis {
+    use legis_core::time::Timestamp;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(at: &Timestamp, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_i64(at.millis())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Timestamp, D::Error> {
+        Timestamp::from_millis(i64::deserialize(input)?).ok_or_else(|| D::Error::custom("moment"))
+    }
 }
 
 /// Whether a decided call is charged now.

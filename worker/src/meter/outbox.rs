@@ -4,7 +4,7 @@ use super::Meter;
 use super::ledger::Ledger;
 use crate::clock;
 use crate::database::Database;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::history;
 use legis_core::call::CallEnd;
 use legis_core::counters::Counters;
@@ -73,8 +73,10 @@ impl Meter {
         open: legis_core::ledger::OpenCall,
         end: CallEnd,
     ) -> Outcome<legis_core::ledger::Outcome> {
-        let known = ledger.known().ok_or_else(super::unregistered)?;
-        let closing = close(&known.account, open, end);
+        let closing = ledger.with_known(|known| {
+            let known = known.ok_or_else(super::unregistered)?;
+            Ok::<_, Failure>(close(&known.account, open, end))
+        })?;
         ledger.close(&closing)?;
         Ok((&closing.row).into())
     }

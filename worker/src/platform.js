@@ -1,0 +1,97 @@
+// The platform as the metered path uses it. Every call from WASM into JavaScript and back costs, so what belongs
+// together is one call here: a request's head, an answer, a message with its time limit. Nothing is decided here.
+
+/** What stands for a header that is not there; no header can hold it. */
+const ABSENT = "\0";
+
+/** Method, address and the named headers of a request, a line each. */
+export function head(request, names) {
+	let text = `${request.method}\n${request.url}`;
+	const { headers } = request;
+	for (const name of names) {
+		text += `\n${headers.get(name) ?? ABSENT}`;
+	}
+	return text;
+}
+
+/** Status and the named headers of a response, a line each. */
+export function responseHead(response, names) {
+	let text = String(response.status);
+	const { headers } = response;
+	for (const name of names) {
+		text += `\n${headers.get(name) ?? ABSENT}`;
+	}
+	return text;
+}
+
+/** Headers from lines, name and value in turn. */
+function headers(lines) {
+	const parts = lines.split("\n");
+	const headers = {};
+	for (let index = 0; index + 1 < parts.length; index += 2) {
+		headers[parts[index]] = parts[index + 1];
+	}
+	return headers;
+}
+
+export function respond(status, lines, body) {
+	return new Response(body, { status, headers: headers(lines) });
+}
+
+/** One wait for all of a request: whatever is waited for when it is over is rejected with its milliseconds. */
+export class Deadline {
+	#reject = () => {};
+	#timer;
+
+	constructor(milliseconds) {
+		this.#timer = setTimeout(() => this.#reject(milliseconds), milliseconds);
+	}
+
+	/** What was promised, or a rejection when it is too late. What is not waited for any more ends with the request. */
+	limit(promise) {
+		return new Promise((resolve, reject) => {
+			this.#reject = reject;
+			promise.then(resolve, reject);
+		});
+	}
+
+	end() {
+		clearTimeout(this.#timer);
+	}
+}
+
+/** Asks a user's meter. */
+export function ask(env, sub, message, deadline) {
+	return deadline.limit(env.METER.getByName(sub).ask(message));
+}
+
+/** Tells a user's meter something that nobody waits for; what it answers is what went wrong, or nothing. */
+export function tell(env, context, sub, message) {
+	const report = (problem) => {
+		if (problem !== "") {
+			console.error(JSON.stringify({ event: "meter_not_told", reason: String(problem?.message ?? problem) }));
+		}
+	};
+	context.waitUntil(env.METER.getByName(sub).ask(message).then(report, report));
+}
+
+/** Passes a request on, whether or not its caller still waits: a caller who hangs up has been served. */
+export function forward(url, method, lines, body, deadline, context) {
+	const init = { method, headers: headers(lines), redirect: "manual" };
+	if (body !== undefined) {
+		init.body = body;
+	}
+	const sent = deadline.limit(fetch(url, init));
+	context.waitUntil(sent.catch(() => {}));
+	return sent;
+}
+
+/** A wait of so many milliseconds, and the handle that ends it early. */
+export function timer(milliseconds) {
+	const { promise, resolve } = Promise.withResolvers();
+	return { handle: setTimeout(resolve, milliseconds), promise };
+}
+
+export function cancel({ handle }) {
+	clearTimeout(handle);
+}

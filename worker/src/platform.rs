@@ -1,0 +1,243 @@
+//! The platform as the metered path uses it: few crossings, plain values (`platform.js`).
+
+use crate::failure::Failure;
+use futures_util::future::{Either, select};
+use js_sys::{Array, Promise};
+use legis_core::problem::{Dependency, Problem};
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Request, Response};
+use worker::worker_sys::Context as JsContext;
+
+#[wasm_bindgen(module = "/src/platform.js")]
+extern "C" {
+    fn head(request: &Request, names: &Array) -> String;
+    #[wasm_bindgen(js_name = responseHead)]
+    fn response_head(response: &Response, names: &Array) -> String;
+    #[wasm_bindgen(catch)]
+    fn respond(status: u16, lines: &str, body: &JsValue) -> Result<Response, JsValue>;
+    #[wasm_bindgen(catch)]
+    fn ask(
+        env: &JsValue,
+        sub: &str,
+        message: &str,
+        deadline: &JsDeadline,
+    ) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(catch)]
+    fn tell(env: &JsValue, context: &JsContext, sub: &str, message: &str) -> Result<(), JsValue>;
+    #[wasm_bindgen(catch)]
+    fn forward(
+        url: &str,
+        method: &str,
+        lines: &str,
+        body: &JsValue,
+        deadline: &JsDeadline,
+        context: &JsContext,
+    ) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(js_name = Deadline)]
+    type JsDeadline;
+    #[wasm_bindgen(constructor, js_class = Deadline)]
+    fn new(milliseconds: u32) -> JsDeadline;
+    #[wasm_bindgen(method, js_class = Deadline)]
+    fn end(this: &JsDeadline);
+
+    type Wait;
+    fn timer(milliseconds: u32) -> Wait;
+    fn cancel(wait: &Wait);
+    #[wasm_bindgen(method, getter)]
+    fn promise(this: &Wait) -> Promise;
+}
+
+/// One limit for all that a request waits for.
+pub(crate) struct Deadline(JsDeadline);
+
+impl Deadline {
+    pub(crate) fn new(milliseconds: u32) -> Self {
+        Self(JsDeadline::new(milliseconds))
+    }
+}
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// What a user's meter answers to a message.
+pub(crate) async fn ask_meter(
+    env: &JsValue,
+    sub: &str,
+    message: &str,
+    deadline: &Deadline,
+) -> Result<String, JsValue> {
+    let answer = ask(env, sub, message, &deadline.0)?;
+    Ok(JsFuture::from(answer)
+        .await?
+        .as_string()
+        .unwrap_or_default())
+}
+
+/// Tells a user's meter something that nobody waits for. The platform ends it after half a minute at the latest.
+pub(crate) fn tell_meter(
+    env: &JsValue,
+    context: &JsContext,
+    sub: &str,
+    message: &str,
+) -> Result<(), JsValue> {
+    tell(env, context, sub, message)
+}
+
+/// A request to somebody else, its headers as lines.
+pub(crate) struct Outbound {
+    pub(crate) url: String,
+    pub(crate) method: String,
+    pub(crate) headers: String,
+    pub(crate) body: JsValue,
+}
+
+impl Outbound {
+    pub(crate) async fn send(
+        &self,
+        deadline: &Deadline,
+        context: &JsContext,
+    ) -> Result<Response, JsValue> {
+        let sent = forward(
+            &self.url,
+            &self.method,
+            &self.headers,
+            &self.body,
+            &deadline.0,
+            context,
+        )?;
+        Ok(JsFuture::from(sent).await?.unchecked_into())
+    }
+}
+
+/// A wait that ends when it is dropped. (The crate's own remembers only who polled it first.)
+struct Timer {
+    wait: Wait,
+    over: JsFuture,
+}
+
+impl Timer {
+    fn new(limit: Duration) -> Self {
+        let wait = timer(u32::try_from(limit.as_millis()).unwrap_or(u32::MAX));
+        Self {
+            over: JsFuture::from(wait.promise()),
+            wait,
+        }
+    }
+}
+
+impl Future for Timer {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.over).poll(context).map(drop)
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        cancel(&self.wait);
+    }
+}
+
+/// `future`, or nothing when it takes longer than `limit`.
+pub(crate) async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    match select(pin!(future), Timer::new(limit)).await {
+        Either::Left((value, _)) => Some(value),
+        Either::Right(_) => None,
+    }
+}
+
+/// Names of headers, as JavaScript has them; made once.
+pub(crate) fn names(names: &[&str]) -> Array {
+    names.iter().map(|name| JsValue::from_str(name)).collect()
+}
+
+/// A line of `platform.js`: a header's value, or nothing.
+fn value(line: &str) -> Option<String> {
+    (line != "\0").then(|| line.to_owned())
+}
+
+/// Method, address and headers of a request.
+pub(crate) struct RequestHead {
+    pub(crate) method: String,
+    pub(crate) url: String,
+    /// In the order of the names.
+    pub(crate) headers: Vec<Option<String>>,
+}
+
+pub(crate) fn read(request: &Request, names: &Array) -> RequestHead {
+    let head = head(request, names);
+    let mut lines = head.split('\n');
+    RequestHead {
+        method: lines.next().unwrap_or_default().to_owned(),
+        url: lines.next().unwrap_or_default().to_owned(),
+        headers: lines.map(value).collect(),
+    }
+}
+
+/// Status and headers of a response.
+pub(crate) struct ResponseHead {
+    pub(crate) status: u16,
+    /// In the order of the names.
+    pub(crate) headers: Vec<Option<String>>,
+}
+
+pub(crate) fn read_response(response: &Response, names: &Array) -> ResponseHead {
+    let head = response_head(response, names);
+    let mut lines = head.split('\n');
+    ResponseHead {
+        status: lines
+            .next()
+            .and_then(|status| status.parse().ok())
+            .unwrap_or(0),
+        headers: lines.map(value).collect(),
+    }
+}
+
+/// Headers as lines, name and value in turn. A value that is more than a line would be two.
+pub(crate) fn lines<'h>(headers: impl Iterator<Item = (&'h str, &'h str)>) -> String {
+    let mut lines = String::new();
+    for (name, value) in headers {
+        if value.contains('\n') {
+            continue;
+        }
+        if !lines.is_empty() {
+            lines.push('\n');
+        }
+        lines.push_str(name);
+        lines.push('\n');
+        lines.push_str(value);
+    }
+    lines
+}
+
+pub(crate) fn response(status: u16, lines: &str, body: &JsValue) -> Result<Response, JsValue> {
+    respond(status, lines, body)
+}
+
+/// Why a wait ended without an answer: it took too long, or what was waited for failed.
+pub(crate) fn failed(error: &JsValue, dependency: Dependency) -> Failure {
+    if let Some(milliseconds) = error.as_f64() {
+        let reason = format!("no answer within {milliseconds} ms");
+        return Failure::new(Problem::TimedOut(dependency), reason);
+    }
+    Failure::unavailable(dependency, message(error))
+}
+
+/// What an exception of JavaScript says.
+pub(crate) fn message(error: &JsValue) -> String {
+    error.dyn_ref::<js_sys::Error>().map_or_else(
+        || format!("{error:?}"),
+        |error| String::from(error.message()),
+    )
+}

@@ -1,0 +1,136 @@
+//! A request as it came: its head is read once, its body when somebody needs it.
+
+use crate::failure::Outcome;
+use crate::platform;
+use futures_util::StreamExt;
+use js_sys::Array;
+use legis_core::problem::Problem;
+use std::time::Duration;
+
+/// The longest body that is read.
+const MAX_BODY: usize = 1 << 20;
+/// How long a body may take to come.
+const TIME_LIMIT: Duration = Duration::from_secs(15);
+
+macro_rules! headers {
+    ($($variant:ident = $name:literal,)+) => {
+        /// A header that somebody here reads. Others are not looked at.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Header { $($variant,)+ }
+
+        impl Header {
+            const NAMES: &'static [&'static str] = &[$($name),+];
+
+            /// Its name.
+            pub(crate) const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+        }
+    };
+}
+
+headers! {
+    Authorization = "Authorization",
+    Origin = "Origin",
+    IdempotencyKey = "Idempotency-Key",
+    ConnectingIp = "CF-Connecting-IP",
+    ContentLength = "Content-Length",
+    ContentType = "Content-Type",
+    UserAgent = "User-Agent",
+    Accept = "Accept",
+    AcceptLanguage = "Accept-Language",
+    IfModifiedSince = "If-Modified-Since",
+    IfNoneMatch = "If-None-Match",
+    Range = "Range",
+    Traceparent = "Traceparent",
+    Tracestate = "Tracestate",
+}
+
+thread_local! {
+    static NAMES: Array = platform::names(Header::NAMES);
+}
+
+/// A request.
+pub(crate) struct Request {
+    /// As it came; the platform's own type takes every method it does not know for GET.
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) query: String,
+    headers: Vec<Option<String>>,
+    inner: web_sys::Request,
+}
+
+impl Request {
+    pub(crate) fn new(inner: web_sys::Request) -> Self {
+        let head = NAMES.with(|names| platform::read(&inner, names));
+        let (path, query) = target(&head.url);
+        Self {
+            method: head.method,
+            path,
+            query,
+            headers: head.headers,
+            inner,
+        }
+    }
+
+    pub(crate) fn header(&self, header: Header) -> Option<&str> {
+        self.headers.get(header as usize)?.as_deref()
+    }
+
+    /// The body that nobody has read, to be passed on.
+    pub(crate) fn stream(&self) -> Option<web_sys::ReadableStream> {
+        self.inner.body()
+    }
+
+    /// The body, if it is JSON of a decent length. Empty when there is none.
+    pub(crate) async fn json(&self) -> Outcome<Vec<u8>> {
+        let declared = self.header(Header::ContentLength);
+        if declared
+            .and_then(|length| length.parse::<usize>().ok())
+            .is_some_and(|length| length > MAX_BODY)
+        {
+            return Err(Problem::PayloadTooLarge(MAX_BODY).into());
+        }
+        let body = self.bytes().await?;
+        let is_json = self.header(Header::ContentType).is_none_or(|media_type| {
+            let essence = media_type.split(';').next().unwrap_or_default().trim();
+            essence.eq_ignore_ascii_case("application/json") || essence.ends_with("+json")
+        });
+        if !body.is_empty() && !is_json {
+            return Err(Problem::UnsupportedMediaType.into());
+        }
+        Ok(body)
+    }
+
+    /// Reads the body chunk by chunk, so that one of unknown length cannot fill the memory.
+    pub(crate) async fn bytes(&self) -> Outcome<Vec<u8>> {
+        if self.inner.body().is_none() {
+            return Ok(Vec::new());
+        }
+        let mut request = worker::Request::from(Clone::clone(&self.inner));
+        let mut stream = request.stream()?;
+        let read = async {
+            let mut body = Vec::new();
+            while let Some(chunk) = stream.next().await {
+                body.extend_from_slice(&chunk?);
+                if body.len() > MAX_BODY {
+                    return Err(Problem::PayloadTooLarge(MAX_BODY).into());
+                }
+            }
+            Ok(body)
+        };
+        platform::within(TIME_LIMIT, read)
+            .await
+            .unwrap_or_else(|| Err(Problem::BodyTimedOut.into()))
+    }
+}
+
+/// Path and query as they came. The platform has parsed the address; parsing it again would cost as much as the rest.
+fn target(url: &str) -> (String, String) {
+    let path = url
+        .split_once("://")
+        .and_then(|(_, rest)| rest.find('/').and_then(|start| rest.get(start..)))
+        .unwrap_or("/");
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    (path.to_owned(), query.to_owned())
+}
