@@ -549,7 +549,26 @@ test("the log names no one and holds no secret", () => {
 	expect(lines.length).toBeGreaterThan(100);
 	expect(log).not.toMatch(/@example\.com|eyJ[A-Za-z0-9_-]{10}|test\|/);
 	const refusal = lines.map((line) => JSON.parse(line)).find((line) => line.problem === "quota_exceeded");
-	expect(refusal).toMatchObject({ status: 429, route: "data", reason: "allowance_exhausted: 100 of 100 used on free" });
+	// Why was this call refused?
+	expect(refusal).toMatchObject({
+		status: 429,
+		route: "data",
+		reason: "allowance_exhausted: 100 of 100 used on free",
+		user: expect.stringMatching(/^[0-9a-f]{16}$/),
+		client: "frontend",
+		call: {
+			decision: "refuse",
+			plan: "free",
+			cost: 1,
+			used: 100,
+			limit: 100,
+			entitlement_version: 0,
+			entitlement_asked: expect.any(String),
+			meter_ms: expect.any(Number),
+		},
+	});
+	const admitted = lines.map((line) => JSON.parse(line)).find((line) => line.call?.decision === "admit");
+	expect(admitted.call).toMatchObject({ id: admitted.request, upstream_status: 200, upstream_ms: expect.any(Number) });
 });
 
 test("health and ready", async () => {

@@ -66,7 +66,7 @@ enum Task {
     },
     /// Prove it: every suite, or the named ones
     Test {
-        /// lint, generated, core, package, schema, trap, gateway, calls, crash, readme, agreement, page
+        /// lint, generated, core, package, schema, trap, gateway, calls, faults, histories, crash, readme, agreement, page
         names: Vec<String>,
     },
     /// Measure us beside the peers, in one run: meter

@@ -15,7 +15,7 @@ struct Suite {
     run: fn() -> Result<Count>,
 }
 
-const SUITES: [Suite; 12] = [
+const SUITES: [Suite; 14] = [
     Suite {
         name: "lint",
         shows: "formatting, clippy and the TypeScript checks",
@@ -55,6 +55,16 @@ const SUITES: [Suite; 12] = [
         name: "calls",
         shows: "calls that other services meter, and the old MCP server",
         run: || vitest("calls"),
+    },
+    Suite {
+        name: "faults",
+        shows: "a database that fails, a meter evicted, an alarm twice, a clock that is set",
+        run: || vitest("faults"),
+    },
+    Suite {
+        name: "histories",
+        shows: "random histories beside a model, and many callers at once",
+        run: || vitest("histories"),
     },
     Suite {
         name: "crash",

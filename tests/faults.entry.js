@@ -1,0 +1,90 @@
+// The worker as it is, in a world that can be made to fail: a clock that is set, and a database that is slow, away, or
+// loses its answers. `POST /test/world` sets it, `POST /test/alarm?sub=` rings a meter's alarm.
+
+import worker, { Meter as Unharmed } from "../worker/entry.js";
+
+/** Milliseconds the clock is off; what befalls the next batches of the database. */
+const world = { clock: 0, database: "well", times: 0 };
+
+const TrueDate = Date;
+globalThis.Date = class extends TrueDate {
+	constructor(...parts) {
+		if (parts.length === 0) {
+			super(TrueDate.now() + world.clock);
+		} else {
+			super(...parts);
+		}
+	}
+	static now() {
+		return TrueDate.now() + world.clock;
+	}
+};
+
+/** How many batches reached the database. */
+let batches = 0;
+
+// The name is what the worker crate knows a database by.
+class D1Database {
+	constructor(inner) {
+		this.inner = inner;
+	}
+
+	prepare(sql) {
+		return this.inner.prepare(sql);
+	}
+
+	async batch(statements) {
+		batches += 1;
+		if (world.times === 0) {
+			return this.inner.batch(statements);
+		}
+		world.times -= 1;
+		switch (world.database) {
+			case "fails before it commits":
+				throw new Error("D1_ERROR: Network connection lost.");
+			case "loses its answer":
+				await this.inner.batch(statements);
+				throw new Error("D1_ERROR: Network connection lost.");
+			case "is slow":
+				await new Promise((resolve) => setTimeout(resolve, 6_000));
+				return this.inner.batch(statements);
+			default:
+				return this.inner.batch(statements);
+		}
+	}
+}
+
+const harmed = (env) => ({ ...env, DB: new D1Database(env.DB) });
+
+export class Meter extends Unharmed {
+	constructor(state, env) {
+		super(state, harmed(env));
+	}
+
+	ring() {
+		return this.alarm();
+	}
+}
+
+export default {
+	async fetch(request, env, context) {
+		const url = new URL(request.url);
+		switch (url.pathname) {
+			case "/test/world":
+				Object.assign(world, await request.json());
+				return Response.json({ ...world, batches });
+			case "/test/alarm":
+				await Promise.all([
+					env.METER.getByName(url.searchParams.get("sub")).ring(),
+					env.METER.getByName(url.searchParams.get("sub")).ring(),
+				]);
+				return new Response();
+			default:
+				return worker.fetch(request, harmed(env), context);
+		}
+	},
+
+	scheduled(controller, env, context) {
+		return worker.scheduled(controller, harmed(env), context);
+	},
+};

@@ -1,0 +1,135 @@
+// The worker in a world that can be made to fail (faults.entry.js), with a data service and an issuer of its own.
+
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from "jose";
+import { createTestHarness } from "wrangler";
+
+export interface World {
+	clock?: number;
+	database?: "well" | "fails before it commits" | "loses its answer" | "is slow";
+	times?: number;
+}
+
+/** With which status the data service answers to a path; 0 hangs up. */
+export type Answers = (path: string) => number | Promise<number>;
+
+export async function world() {
+	let answers: Answers = () => 200;
+	let served = 0;
+	const { privateKey, publicKey } = await generateKeyPair("RS256", { extractable: true });
+	const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid: "k", alg: "RS256", use: "sig" }] };
+	const servers: Server[] = [];
+	const serve = async (handle: (url: string) => Promise<[number, unknown]>) => {
+		const server = createServer(async (request, response) => {
+			const [status, body] = await handle(request.url ?? "/");
+			if (status === 0) {
+				request.socket.destroy();
+				return;
+			}
+			response.writeHead(status, { "Content-Type": "application/json" });
+			response.end(JSON.stringify(body));
+		});
+		servers.push(server);
+		await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+		return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+	};
+	const domain = await serve(async () => [200, jwks]);
+	const upstream = await serve(async (url) => {
+		served += 1;
+		return [await answers(url), { url }];
+	});
+	const harness = createTestHarness({
+		workers: [
+			{
+				configPath: join(import.meta.dirname, "faults.wrangler.jsonc"),
+				vars: { UPSTREAM_URL: `http://${upstream}` },
+			},
+		],
+	});
+	await harness.listen();
+	const worker = harness.getWorker();
+	await worker.applyD1Migrations("DB");
+	const database = ((await worker.getEnv()) as { DB: D1 }).DB;
+	const row =
+		"INSERT INTO auth_config (config_name, auth0_domain, auth0_client_id, auth0_audience, auth0_scope) VALUES (?, ?, ?, 'urn:legis-api', 'openid')";
+	await database.prepare(row).bind("frontend", domain, "page").run();
+	await database.prepare(row).bind("mcp_server", domain, "mcp").run();
+
+	/** A token for a lifetime, so that the clock can be set. */
+	const token = (sub: string, client = "page") =>
+		new SignJWT({ scope: "read:bills read:votes", azp: client })
+			.setProtectedHeader({ alg: "RS256", kid: "k", typ: "at+jwt" })
+			.setIssuer(`http://${domain}/`)
+			.setAudience("urn:legis-api")
+			.setSubject(sub)
+			.setIssuedAt(0)
+			.setExpirationTime("20 years")
+			.sign(privateKey as CryptoKey);
+
+	return {
+		harness,
+		worker,
+		database,
+		token,
+		served: () => served,
+		answer(said: Answers) {
+			answers = said;
+		},
+		/** Sets what is named of the world, and says how many batches the database has seen. */
+		async set(said: World): Promise<{ batches: number }> {
+			const response = await harness.fetch("/test/world", { method: "POST", body: JSON.stringify(said) });
+			return (await response.json()) as { batches: number };
+		},
+		/** Rings a meter's alarm, twice at once. */
+		ring: (sub: string) => harness.fetch(`/test/alarm?sub=${encodeURIComponent(sub)}`, { method: "POST" }),
+		evict: (sub: string) => worker.evictDurableObject("METER" as never, { name: sub } as never),
+		call: (bearer: string, path: string, init: Init = {}) =>
+			harness.fetch(path, {
+				...init,
+				headers: { Authorization: `Bearer ${bearer}`, "Content-Type": "application/json", ...init.headers },
+			} as never) as unknown as Promise<Response>,
+		rows: async <T>(sql: string, ...values: unknown[]): Promise<T[]> =>
+			(
+				await database
+					.prepare(sql)
+					.bind(...values)
+					.all<T>()
+			).results,
+		async close() {
+			await harness.close();
+			for (const server of servers) {
+				server.closeAllConnections();
+				server.close();
+			}
+		},
+	};
+}
+
+interface Init {
+	method?: string;
+	body?: string;
+	headers?: Record<string, string>;
+}
+
+interface Statement {
+	bind(...values: unknown[]): Statement;
+	run(): Promise<unknown>;
+	all<T>(): Promise<{ results: T[] }>;
+}
+
+interface D1 {
+	prepare(sql: string): Statement;
+}
+
+/** Numbers that repeat with their seed. */
+export function random(seed: number): () => number {
+	let state = seed >>> 0 || 1;
+	return () => {
+		state ^= state << 13;
+		state ^= state >>> 17;
+		state ^= state << 5;
+		return (state >>> 0) / 2 ** 32;
+	};
+}
