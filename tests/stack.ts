@@ -63,10 +63,10 @@ export function stop(child: ChildProcess): Promise<void> {
 	});
 }
 
-/** A port with the next two free as well. */
+/** A port with the next two free as well, below those the system hands out for connections. */
 export async function freePorts(): Promise<number> {
 	for (let attempt = 0; attempt < 50; attempt++) {
-		const port = 20_000 + Math.floor(Math.random() * 20_000);
+		const port = 10_000 + Math.floor(Math.random() * 20_000);
 		const free = await Promise.all([port, port + 1, port + 2].map(isFree));
 		if (free.every(Boolean)) {
 			return port;

@@ -20,12 +20,13 @@ use wasm_bindgen::JsValue;
 ///
 /// A call is a row of `calls` from its admission until the database has it: first `open`, then as the `row` that the
 /// outbox brings there. Admitting writes one row, because it is what a caller waits for: the call, and with it the
-/// usage after it. So the usage that holds is the one with the highest `step`, in `known` or in `calls`.
+/// usage after it. So the usage that holds is the one with the highest `step`, in `known` or in `calls`. Calls have no
+/// index of their ids: those that are open are held in memory, and the others are few and soon gone.
 const VERSIONS: [&[&str]; 1] = [&[
     "CREATE TABLE known (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL, usage TEXT NOT NULL, \
      step INTEGER NOT NULL) STRICT",
-    "CREATE TABLE calls (id TEXT PRIMARY KEY, open TEXT, row TEXT, usage TEXT, step INTEGER, \
-     CHECK ((open IS NULL) <> (row IS NULL)), CHECK ((usage IS NULL) = (step IS NULL))) STRICT, WITHOUT ROWID",
+    "CREATE TABLE calls (step INTEGER PRIMARY KEY, id TEXT NOT NULL, open TEXT, row TEXT, usage TEXT NOT NULL, \
+     CHECK ((open IS NULL) <> (row IS NULL))) STRICT",
     "CREATE TABLE keys (key TEXT PRIMARY KEY, stored TEXT NOT NULL, call TEXT NOT NULL, admitted_at INTEGER NOT NULL) \
      STRICT, WITHOUT ROWID",
     "CREATE INDEX keys_by_call ON keys (call)",
@@ -42,12 +43,20 @@ pub(super) struct Ledger {
     memory: RefCell<Memory>,
 }
 
+/// Rows on their way to the database.
+pub(super) struct Batch {
+    /// A JSON array.
+    pub(super) rows: String,
+    steps: String,
+}
+
 #[derive(Default)]
 struct Memory {
     known: Option<Known>,
     /// How often what is used has changed.
     step: u64,
-    open: BTreeMap<String, OpenCall>,
+    /// With the step that admitted each.
+    open: BTreeMap<String, (u64, OpenCall)>,
     /// Calls that nobody waits for any more, should their admission still come.
     given_up: BTreeSet<String>,
 }
@@ -106,6 +115,7 @@ impl Ledger {
         }
         #[derive(Deserialize)]
         struct CallRow {
+            step: u64,
             open: String,
         }
         #[derive(Deserialize)]
@@ -114,7 +124,7 @@ impl Ledger {
         }
         let known: Vec<KnownRow> = self.read("SELECT json, usage, step FROM known", &[])?;
         let latest: Vec<UsageRow> = self.read(
-            "SELECT usage, step FROM calls WHERE step IS NOT NULL ORDER BY step DESC LIMIT 1",
+            "SELECT usage, step FROM calls ORDER BY step DESC LIMIT 1",
             &[],
         )?;
         let (known, step) = match (known.first(), latest.first()) {
@@ -127,11 +137,11 @@ impl Ledger {
             }
         };
         let calls: Vec<CallRow> =
-            self.read("SELECT open FROM calls WHERE open IS NOT NULL", &[])?;
+            self.read("SELECT step, open FROM calls WHERE open IS NOT NULL", &[])?;
         let mut open = BTreeMap::new();
         for row in calls {
             let call: OpenCall = decode(&row.open)?;
-            open.insert(call.id.clone(), call);
+            open.insert(call.id.clone(), (row.step, call));
         }
         let given_up: Vec<GivenUp> = self.read("SELECT id FROM given_up", &[])?;
         Ok(Memory {
@@ -177,32 +187,36 @@ impl Ledger {
         } = opening;
         let step = self.next_step();
         let statements = Statements::new(
-            "INSERT INTO calls (id, open, usage, step) VALUES (?, ?, ?, ?)",
-            &[&open.id, &text(open), &text(usage), &step.to_string()],
+            "INSERT INTO calls (step, id, open, usage) VALUES (?, ?, ?, ?)",
+            &[&step.to_string(), &open.id, &text(open), &text(usage)],
         );
         remember(statements, key.as_ref()).write(&self.storage)?;
         let mut memory = self.memory.borrow_mut();
-        memory.open.insert(open.id.clone(), open.clone());
+        memory.open.insert(open.id.clone(), (step, open.clone()));
         memory.use_up(usage, step);
         Ok(())
     }
 
     pub(super) fn open_call(&self, call: &str) -> Option<OpenCall> {
-        self.memory.borrow().open.get(call).cloned()
+        let memory = self.memory.borrow();
+        memory.open.get(call).map(|(_, call)| call.clone())
     }
 
     /// The calls that were admitted before a moment and that nobody settled.
     pub(super) fn open_since(&self, before: Timestamp) -> Vec<OpenCall> {
         let memory = self.memory.borrow();
-        let overdue = |call: &&OpenCall| call.admitted_at < before;
-        memory.open.values().filter(overdue).cloned().collect()
+        let calls = memory.open.values().map(|(_, call)| call);
+        calls
+            .filter(|call| call.admitted_at < before)
+            .cloned()
+            .collect()
     }
 
     /// Whether a call to a tool is open.
     pub(super) fn tool_call(&self) -> ToolCall {
         let memory = self.memory.borrow();
-        let is_tool = |call: &OpenCall| matches!(call.start.called, Called::Tool(_));
-        if memory.open.values().any(is_tool) {
+        let mut calls = memory.open.values().map(|(_, call)| call);
+        if calls.any(|call| matches!(call.start.called, Called::Tool(_))) {
             ToolCall::UnderWay
         } else {
             ToolCall::None
@@ -213,9 +227,16 @@ impl Ledger {
     pub(super) fn close(&self, closing: &Closing) -> Outcome<()> {
         let Closing { row, refunded } = closing;
         let step = self.next_step();
+        let admitted = self
+            .memory
+            .borrow()
+            .open
+            .get(&row.id)
+            .map(|(step, _)| step.to_string())
+            .ok_or_else(|| Failure::corrupt("meter", "a call that is not open"))?;
         let mut statements = Statements::new(
-            "UPDATE calls SET open = NULL, row = ? WHERE id = ?",
-            &[&text(row), &row.id],
+            "UPDATE calls SET open = NULL, row = ? WHERE step = ?",
+            &[&text(row), &admitted],
         );
         if let Some(usage) = refunded {
             statements = statements
@@ -234,11 +255,14 @@ impl Ledger {
     /// Puts the row of a call that was never open into the outbox.
     pub(super) fn keep(&self, kept: &OverLimit) -> Outcome<()> {
         let OverLimit { row, key } = kept;
+        let (step, usage) = (self.next_step(), self.usage());
         let statements = Statements::new(
-            "INSERT INTO calls (id, row) VALUES (?, ?)",
-            &[&row.id, &text(row)],
+            "INSERT INTO calls (step, id, row, usage) VALUES (?, ?, ?, ?)",
+            &[&step.to_string(), &row.id, &text(row), &usage],
         );
-        remember(statements, key.as_ref()).write(&self.storage)
+        remember(statements, key.as_ref()).write(&self.storage)?;
+        self.memory.borrow_mut().step = step;
+        Ok(())
     }
 
     // Calls that nobody waits for.
@@ -294,22 +318,27 @@ impl Ledger {
 
     // The outbox.
 
-    /// The oldest rows that the database does not have, as a JSON array; none when there are none.
-    pub(super) fn outbox(&self) -> Outcome<Option<String>> {
+    /// The oldest rows that the database does not have; none when there are none.
+    pub(super) fn outbox(&self) -> Outcome<Option<Batch>> {
         #[derive(Deserialize)]
         struct Row {
+            step: u64,
             row: String,
         }
         let rows: Vec<Row> = self.read(
-            "SELECT row FROM (SELECT row, row_number() OVER w AS number, sum(length(row)) OVER w AS bytes \
-             FROM calls WHERE row IS NOT NULL WINDOW w AS (ORDER BY id)) WHERE number = 1 OR (number <= ? AND bytes <= ?)",
+            "SELECT step, row FROM (SELECT step, row, row_number() OVER w AS number, sum(length(row)) OVER w AS bytes \
+             FROM calls WHERE row IS NOT NULL WINDOW w AS (ORDER BY step)) WHERE number = 1 OR (number <= ? AND bytes <= ?)",
             &[&ROWS_AT_ONCE.to_string(), &BYTES_AT_ONCE.to_string()],
         )?;
         if rows.is_empty() {
             return Ok(None);
         }
+        let steps: Vec<u64> = rows.iter().map(|row| row.step).collect();
         let rows: Vec<String> = rows.into_iter().map(|row| row.row).collect();
-        Ok(Some(format!("[{}]", rows.join(","))))
+        Ok(Some(Batch {
+            rows: format!("[{}]", rows.join(",")),
+            steps: text(&steps),
+        }))
     }
 
     /// How a call ended whose row waits in the outbox.
@@ -325,16 +354,21 @@ impl Ledger {
         rows.first().map(|row| decode(&row.row)).transpose()
     }
 
-    /// Removes rows that the database has; `sent` is the JSON array that was sent. What is used stays, in `known`.
-    pub(super) fn sent(&self, sent: &str) -> Outcome<()> {
-        let usage = self.with_known(|known| known.map(|known| text(&known.account.usage)));
+    /// Removes rows that the database has. What is used stays, in `known`.
+    pub(super) fn sent(&self, batch: &Batch) -> Outcome<()> {
         let step = self.memory.borrow().step.to_string();
-        Statements::new(USE, &[&usage.unwrap_or_default(), &step])
+        Statements::new(USE, &[&self.usage(), &step])
             .and(
-                "DELETE FROM calls WHERE row IS NOT NULL AND id IN (SELECT value ->> 'id' FROM json_each(?))",
-                &[sent],
+                "DELETE FROM calls WHERE row IS NOT NULL AND step IN (SELECT value FROM json_each(?))",
+                &[&batch.steps],
             )
             .write(&self.storage)
+    }
+
+    /// What is used, as it is stored.
+    fn usage(&self) -> String {
+        self.with_known(|known| known.map(|known| text(&known.account.usage)))
+            .unwrap_or_default()
     }
 
     fn next_step(&self) -> u64 {

@@ -47,7 +47,7 @@ impl Meter {
         // One at a time, or counters that were read earlier could be written later.
         let _turn = self.flushing.lock().await;
         for _ in 0..ROUNDS {
-            let Some(rows) = ledger.outbox()? else {
+            let Some(batch) = ledger.outbox()? else {
                 return Ok(match ledger.has_open_calls() {
                     true => Pending::Calls,
                     false => Pending::Nothing,
@@ -59,9 +59,9 @@ impl Meter {
             let account = known.account;
             let counters = Counters::new(&account.entitlement, &account.usage, clock::now());
             let database = Database::open(&self.env)?;
-            history::write(&database, &rows, &account.user.sub, counters).await?;
+            history::write(&database, &batch.rows, &account.user.sub, counters).await?;
             // Only now, when the database has answered: rows that were sent twice are there once.
-            ledger.sent(&rows)?;
+            ledger.sent(&batch)?;
         }
         Ok(Pending::Rows)
     }
