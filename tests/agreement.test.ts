@@ -107,6 +107,8 @@ const members: Record<string, string[]> = {
 		"response_time_ms",
 		"tokens_used",
 	],
+	callRequest: ["tool", "endpoint", "method", "cost", "idempotencyKey"],
+	callSettlement: ["status", "fault", "statusCode", "responseTimeMs", "requestData", "responseData", "tokensUsed"],
 	usageRecord: ["endpoint", "method", "status_code", "response_time_ms", "ip_address", "user_agent", "timestamp"],
 	authConfig: [
 		"config_name",
@@ -273,7 +275,7 @@ function overHttp(answer: string, index: number): string {
 }
 
 test("some questions of every kind are accepted and some refused", () => {
-	for (const about of ["decision", "registration", "toolCall", "account", "planFeatures"]) {
+	for (const about of ["decision", "registration", "toolCall", "callRequest", "account", "planFeatures"]) {
 		const answers = expected.filter((_, index) => questions[index]?.about === about);
 		expect(answers.some((answer) => answer.includes('"ok":false'))).toBe(true);
 		expect(answers.some((answer) => !answer.includes('"ok":false'))).toBe(true);

@@ -120,6 +120,35 @@ describe("the database", () => {
 		expect(counted).toEqual({ rows: 7, cost: 7, reported: 7 });
 	});
 
+	test("away while much is called: all of it arrives, in pieces that the database takes", async () => {
+		const [many, large] = [newSubject(), newSubject()];
+		const [one, two] = [await world.token(many), await world.token(large, "mcp")];
+		await account(one);
+		await account(two);
+		await subscribe(many, 30, Date.now() - DAY);
+		await world.set({ clock: 11 * 60_000 });
+		await account(one);
+		await account(two);
+		await world.set({ database: "fails before it commits", times: 1_000_000 });
+		for (let calls = 0; calls < 700; calls += 50) {
+			await Promise.all(Array.from({ length: 50 }, () => world.call(one, "/api/bills")));
+		}
+		const body = JSON.stringify({ tool_name: "get-bill", status: "success", response_data: "é".repeat(450_000) });
+		for (let calls = 0; calls < 5; calls++) {
+			expect((await world.call(two, "/api/mcp/logs", { method: "POST", body })).status).toBe(201);
+		}
+		await world.set({ times: 0 });
+		await world.ring(many);
+		await world.ring(large);
+		const rows = (table: string, sub: string) =>
+			world.rows<{ rows: number; cost: number }>(
+				`SELECT count(*) AS rows, sum(cost) AS cost FROM ${table} JOIN users ON users.id = user_id WHERE auth0_user_id = ?`,
+				sub,
+			);
+		expect(await rows("api_usage", many)).toEqual([{ rows: 700, cost: 700 }]);
+		expect(await rows("mcp_logs", large)).toEqual([{ rows: 5, cost: 5 }]);
+	});
+
 	test("a log of a tool call is kept even when nothing is left and nobody can say whether more was paid for", async () => {
 		const sub = newSubject();
 		const bearer = await world.token(sub, "mcp");

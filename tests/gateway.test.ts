@@ -263,6 +263,20 @@ describe("Idempotency-Key", () => {
 		expect((await keyed("/api/bills", bearer, "x".repeat(256))).status).toBe(400);
 	});
 
+	test("a key is for sending one call again, not for calling without end", async () => {
+		const bearer = await token(newSubject());
+		const statuses: number[] = [];
+		await keyed("/api/votes?limit=1", bearer, "k5");
+		await expect.poll(async () => (await keyed("/api/votes?limit=1", bearer, "k5")).status).toBe(200);
+		for (let again = 0; again < 10; again++) {
+			statuses.push((await keyed("/api/votes?limit=1", bearer, "k5")).status);
+		}
+		expect(statuses).toEqual([...Array(9).fill(200), 422]);
+		const refused = await keyed("/api/votes?limit=1", bearer, "k5");
+		expect(await problem(refused)).toMatchObject({ status: 422, code: "idempotency_key_worn_out" });
+		expect(await used(bearer)).toBe(1);
+	});
+
 	test("a call that was taken back never was: the next one under its key is charged", async () => {
 		const bearer = await token(newSubject());
 		expect((await keyed("/api/bills?simulate=500", bearer, "k4")).status).toBe(500);

@@ -8,28 +8,58 @@ const waiting = new Set();
 
 /** How often the module was started again; what belongs to an earlier life of it cannot be used. */
 let life = 0;
+let stopped = false;
 
-// The module's panic hook sets this before it stops; the glue starts a new instance for the next request.
+/** A trap leaves the module as it was in the middle of something: it is started again before it is used again. */
+function trapped(error) {
+	if (stopped) {
+		return;
+	}
+	stopped = true;
+	console.error(JSON.stringify({ event: "module_stopped", reason: String(error?.message ?? error) }));
+	for (const tell of waiting) {
+		tell();
+	}
+	waiting.clear();
+}
+
+// A step of a future that traps is nobody's exception: the glue hands it here (xtask/src/build.rs).
+globalThis.__legisTrapped = (error) => {
+	if (error instanceof WebAssembly.RuntimeError) {
+		trapped(error);
+	} else {
+		throw error;
+	}
+};
+
+// The module's panic hook sets this before it stops.
 Object.defineProperty(globalThis.__worker_init_state, "criticalError", {
 	get: () => false,
-	set(trapped) {
-		if (trapped) {
-			life += 1;
-			for (const tell of waiting) {
-				tell();
-			}
-			waiting.clear();
-		}
-	},
+	set: (panicked) => panicked && trapped(new Error("panic")),
 });
+
+/** Does `work` in the module, started again if it had stopped. */
+function entered(work) {
+	if (stopped) {
+		stopped = false;
+		life += 1;
+		module.__wbg_reset_state();
+	}
+	try {
+		return work();
+	} catch (error) {
+		globalThis.__legisTrapped(error);
+		throw error;
+	}
+}
 
 /** What was promised, or a rejection when the module stops first. */
 function guarded(promise) {
 	return new Promise((resolve, reject) => {
-		const stopped = () => reject(new Error("the module stopped"));
-		waiting.add(stopped);
+		const tell = () => reject(new Error("the module stopped"));
+		waiting.add(tell);
 		const done = (settle) => (value) => {
-			waiting.delete(stopped);
+			waiting.delete(tell);
 			settle(value);
 		};
 		promise.then(done(resolve), done(reject));
@@ -51,26 +81,26 @@ export class Meter extends DurableObject {
 	}
 
 	ask(message) {
-		const answer = this.#now().ask(message);
+		const answer = entered(() => this.#now().ask(message));
 		return typeof answer === "string" ? answer : guarded(answer);
 	}
 
 	alarm() {
-		return guarded(this.#now().alarm());
+		return guarded(entered(() => this.#now().alarm()));
 	}
 }
 
 export default {
 	fetch(request, env, context) {
 		try {
-			return guarded(module.fetch(request, env, context)).catch(fault);
+			return guarded(entered(() => module.fetch(request, env, context))).catch(fault);
 		} catch (error) {
 			return fault(error);
 		}
 	},
 
 	scheduled(controller, env, context) {
-		return guarded(module.scheduled(controller, env, context));
+		return guarded(entered(() => module.scheduled(controller, env, context)));
 	},
 };
 

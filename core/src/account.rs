@@ -22,6 +22,16 @@ pub struct Identity {
     pub name: Option<String>,
 }
 
+impl Identity {
+    /// Whether the token says other things about the user than is known.
+    #[must_use]
+    pub fn says_otherwise(&self, user: &User) -> bool {
+        let differs =
+            |said: &Option<String>, known: &Option<String>| said.is_some() && said != known;
+        differs(&self.email, &user.email) || differs(&self.name, &user.name)
+    }
+}
+
 /// A registered user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

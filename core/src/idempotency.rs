@@ -13,9 +13,6 @@ pub struct KeyedCall {
     pub fingerprint: String,
 }
 
-/// The header that carries the key.
-pub const HEADER: &str = "Idempotency-Key";
-
 /// The longest key, in characters.
 const MAX_KEY: usize = 255;
 

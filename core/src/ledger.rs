@@ -19,6 +19,10 @@ pub const UNSETTLED_AFTER_MILLIS: i64 = 10 * 60 * 1000;
 /// How long a key is remembered: longer than any monthly period.
 pub const KEYS_KEPT_MILLIS: i64 = 62 * 24 * 60 * 60 * 1000;
 
+/// How often a call may be sent again under its key. A retry needs a few; a caller who sends every call under one key
+/// would be served without end for the price of one.
+pub const MAX_REPEATS: u32 = 10;
+
 /// A call that asks to be admitted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -72,6 +76,8 @@ pub struct KnownKey {
     pub stored: StoredKey,
     /// Its call, while that is open.
     pub open: Option<OpenCall>,
+    /// How often it was sent again.
+    pub repeats: u32,
 }
 
 /// A call that is admitted now: all of it is to be stored.
@@ -105,6 +111,8 @@ pub enum Step {
     Refuse(Decision),
     /// Its key names another call.
     KeyReused,
+    /// Its key was sent too often.
+    KeyWornOut,
     /// The call of its key has no outcome yet.
     InProgress,
 }
@@ -151,13 +159,18 @@ pub fn admit(
 
 /// A call under a key that was seen before.
 fn repeat(keyed: &KeyedCall, settler: &Settler, known: KnownKey) -> Step {
-    let KnownKey { stored, open } = known;
+    let KnownKey {
+        stored,
+        open,
+        repeats,
+    } = known;
     if stored.keyed.fingerprint != keyed.fingerprint {
         return Step::KeyReused;
     }
     // A reservation has its answer as soon as it is made; a call that is passed on has it when it is over.
     match (settler, open) {
         (Settler::Gateway, Some(_)) => Step::InProgress,
+        (Settler::Gateway, None) if repeats >= MAX_REPEATS => Step::KeyWornOut,
         _ => Step::Repeat {
             decision: stored.decision,
             call: stored.call,
@@ -269,15 +282,38 @@ impl From<&HistoryRow> for Outcome {
 }
 
 impl Outcome {
-    /// Whether a settlement says again what was settled. Then it is answered as the first one was.
-    #[must_use]
-    pub fn repeats(self, end: &CallEnd) -> bool {
+    /// A settlement of a call that is settled: the same again is answered as the first one was.
+    ///
+    /// # Errors
+    /// What was settled, when it was something else.
+    pub fn again(self, end: &CallEnd) -> Result<Self, Self> {
+        if self.is_of(end) { Ok(self) } else { Err(self) }
+    }
+
+    fn is_of(self, end: &CallEnd) -> bool {
         let charged = match end.settled {
             Settled::Charged => self.cost > 0,
             Settled::Refunded => self.cost == 0,
         };
         self.status == end.status && charged
     }
+}
+
+/// How long an entitlement is believed without asking the database, should nobody tell the meter of a change.
+const BELIEVED_MILLIS: i64 = 10 * 60 * 1000;
+/// How long it is believed while the database does not answer: who paid is not locked out by an outage.
+const OUTAGE_MILLIS: i64 = 24 * 60 * 60 * 1000;
+
+/// Whether what the database said at `asked_at` is believed at `now`.
+#[must_use]
+pub fn is_believed(asked_at: Timestamp, now: Timestamp) -> bool {
+    (0..BELIEVED_MILLIS).contains(&now.since(asked_at))
+}
+
+/// Whether it is while the database does not answer. A clock that was set back is no reason not to.
+#[must_use]
+pub fn outlives_outage(asked_at: Timestamp, now: Timestamp) -> bool {
+    now.since(asked_at) < OUTAGE_MILLIS
 }
 
 /// The account after the database was asked: what it says of the user holds; of two entitlements the newer one, because

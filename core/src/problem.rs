@@ -25,6 +25,8 @@ pub enum Problem {
     InvalidParameter(&'static str),
     /// The key names another call.
     KeyReused,
+    /// The key was sent too often.
+    KeyWornOut,
     /// The call of that key is still running.
     CallInProgress,
     /// No open call of the caller has that id.
@@ -134,6 +136,11 @@ impl Problem {
             Self::UnsupportedMediaType => (415, "unsupported_media_type", "The body must be JSON"),
             Self::InvalidPayload(_) => (422, "invalid_payload", "The body breaks rules"),
             Self::KeyReused => (422, "idempotency_key_reused", "The key names another call"),
+            Self::KeyWornOut => (
+                422,
+                "idempotency_key_worn_out",
+                "The key was sent too often",
+            ),
             Self::QuotaExceeded(_) => (429, "quota_exceeded", "The allowance is used up"),
             Self::Internal => (500, "internal", "A fault of ours"),
             Self::BadGateway => (502, "bad_gateway", "The data service cannot be reached"),
@@ -172,6 +179,10 @@ impl Problem {
                 "This Idempotency-Key was sent with another method, address or body. Use a new key for a new call."
                     .to_owned()
             }
+            Self::KeyWornOut => format!(
+                "A call may be sent again {} times under its Idempotency-Key. Use a new key for a new call.",
+                crate::ledger::MAX_REPEATS
+            ),
             Self::CallInProgress => {
                 "The first call with this Idempotency-Key has no outcome yet. Try again in a moment.".to_owned()
             }
@@ -201,7 +212,7 @@ impl Problem {
             }
             Self::Misconfigured => "An operator must complete the configuration.".to_owned(),
             Self::Unavailable(dependency) => format!(
-                "The {} does not answer. Nothing is charged. Try again in a moment.",
+                "The {} does not answer. Try again in a moment; with an Idempotency-Key nothing is done twice.",
                 dependency.name()
             ),
             Self::TimedOut(dependency) => format!(
@@ -209,7 +220,7 @@ impl Problem {
                 dependency.name()
             ),
             Self::BadGateway => {
-                "The data service cannot be reached. The call was refunded. Try again in a moment."
+                "The data service cannot be reached. The call is not charged. Try again in a moment."
                     .to_owned()
             }
             Self::Internal => "Something went wrong on our side. Try again in a moment.".to_owned(),

@@ -8,7 +8,7 @@ use crate::plan::{self, Allowance, PlanId};
 use crate::time::{Period, Timestamp, month_containing};
 use serde::{Deserialize, Serialize};
 
-pub use charge::{Channel, Charge, ToolCall, charge, decide_within, refund, returned};
+pub use charge::{Channel, Charge, ToolCall, charge, decide_within, refund, settled};
 
 /// How many calls were used, in the only two places they are counted: for a lifetime, and by the month.
 ///

@@ -3,9 +3,9 @@
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
 
 /// The largest whole number that JavaScript holds exactly, 2^53 - 1.
-pub const MAX: u64 = 9_007_199_254_740_991;
+pub(crate) const MAX: u64 = 9_007_199_254_740_991;
 
-/// The whole number that `value` is, if it is one between 0 and [`MAX`].
+/// The whole number that `value` is, if it is one between 0 and 2^53 - 1.
 #[must_use]
 pub fn from_f64(value: f64) -> Option<u64> {
     // 2^53 - 1 is exact in f64, so the comparison is too; the cast below then loses nothing.

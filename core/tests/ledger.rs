@@ -15,8 +15,8 @@ use legis_core::entitlement::Entitlement;
 use legis_core::history::HistoryRow;
 use legis_core::idempotency::KeyedCall;
 use legis_core::ledger::{
-    Candidate, KnownKey, OpenCall, Step, StoredKey, UNSETTLED_AFTER_MILLIS, admit, close, learn,
-    over_limit,
+    Candidate, KnownKey, MAX_REPEATS, OpenCall, Step, StoredKey, UNSETTLED_AFTER_MILLIS, admit,
+    close, learn, over_limit,
 };
 use legis_core::plan::{Allowance, PlanId};
 use legis_core::quota::{Channel, Cost, Decision, ToolCall, Usage};
@@ -64,7 +64,7 @@ fn entitlement(plan: PlanId, version: u64) -> Entitlement {
 struct Meter {
     account: Account,
     open: BTreeMap<String, OpenCall>,
-    keys: BTreeMap<String, StoredKey>,
+    keys: BTreeMap<String, (StoredKey, u32)>,
     outbox: BTreeMap<String, HistoryRow>,
     /// The database: rows are written once, whatever is sent twice.
     history: BTreeMap<String, HistoryRow>,
@@ -78,6 +78,7 @@ enum Came {
     Repeated(String),
     Refused,
     KeyReused,
+    KeyWornOut,
     InProgress,
 }
 
@@ -124,10 +125,11 @@ impl Meter {
     }
 
     fn known_key(&self, candidate: &Candidate) -> Option<KnownKey> {
-        let stored = self.keys.get(&candidate.keyed.as_ref()?.key)?.clone();
+        let (stored, repeats) = self.keys.get(&candidate.keyed.as_ref()?.key)?.clone();
         Some(KnownKey {
             open: self.open.get(&stored.call).cloned(),
             stored,
+            repeats,
         })
     }
 
@@ -148,14 +150,20 @@ impl Meter {
                 self.account.usage = opening.usage;
                 self.open.insert(id.clone(), opening.open);
                 if let Some(key) = opening.key {
-                    self.keys.insert(key.keyed.key.clone(), key);
+                    self.keys.insert(key.keyed.key.clone(), (key, 0));
                 }
                 Came::Admitted(id)
             }
-            Step::Repeat { call, .. } => Came::Repeated(call),
+            Step::Repeat { call, .. } => {
+                if let Some(keyed) = &candidate.keyed {
+                    self.keys.get_mut(&keyed.key).unwrap().1 += 1;
+                }
+                Came::Repeated(call)
+            }
             Step::Refuse(Decision::Refuse(_)) => Came::Refused,
             Step::Refuse(Decision::Admit(_)) => panic!("a refusal that admits"),
             Step::KeyReused => Came::KeyReused,
+            Step::KeyWornOut => Came::KeyWornOut,
             Step::InProgress => Came::InProgress,
         }
     }
@@ -171,7 +179,7 @@ impl Meter {
                 let kept = over_limit(&self.account, candidate, end, decision, now);
                 self.outbox.insert(kept.row.id.clone(), kept.row);
                 if let Some(key) = kept.key {
-                    self.keys.insert(key.keyed.key.clone(), key);
+                    self.keys.insert(key.keyed.key.clone(), (key, 0));
                 }
             }
             _ => {}
@@ -187,7 +195,7 @@ impl Meter {
         let closing = close(&self.account, open, end);
         if let Some(usage) = closing.refunded {
             self.account.usage = usage;
-            self.keys.retain(|_, key| key.call != id);
+            self.keys.retain(|_, (key, _)| key.call != id);
         }
         self.outbox.insert(id.to_owned(), closing.row);
     }
@@ -244,7 +252,8 @@ struct ChargeNote {
 #[derive(Default)]
 struct Reference {
     charges: BTreeMap<String, ChargeNote>,
-    keys: BTreeMap<u8, (String, bool, bool)>,
+    /// Its call, whether its payload was the other one, and how often it was sent again.
+    keys: BTreeMap<u8, (String, bool, u32)>,
     month: Option<(Timestamp, Timestamp)>,
 }
 
@@ -322,7 +331,7 @@ fn plan() -> impl Strategy<Value = PlanId> {
 }
 
 fn act() -> impl Strategy<Value = Act> {
-    let key = || prop::option::weighted(0.3, (0_u8..6, prop::bool::weighted(0.1)));
+    let key = || prop::option::weighted(0.3, (0_u8..3, prop::bool::weighted(0.1)));
     let cost = prop_oneof![
         6 => 1_u32..4,
         2 => 20_u32..60,
@@ -389,7 +398,7 @@ impl Run {
                 let id = candidate.id.clone();
                 let expected = self.expect(&id, toll, gateway, key);
                 assert_eq!(self.meter.admit(candidate, self.now), expected);
-                self.note(&expected, toll, key, gateway);
+                self.note(&expected, toll, key);
             }
             Act::Report { key, timeout } => {
                 let settler = Settler::Client("svc".to_owned());
@@ -401,7 +410,7 @@ impl Run {
                     false => CallEnd::answered(200, 1),
                 };
                 assert_eq!(self.meter.report(candidate, end, self.now), expected);
-                self.note(&expected, Toll::TOOL, key, false);
+                self.note(&expected, Toll::TOOL, key);
                 match expected {
                     Came::Admitted(id) if timeout => self.refund(&id),
                     Came::Refused => {
@@ -416,7 +425,7 @@ impl Run {
                             },
                         );
                         if let Some((key, other)) = key {
-                            self.reference.keys.insert(key, (id, other, false));
+                            self.reference.keys.insert(key, (id, other, 0));
                         }
                     }
                     _ => {}
@@ -473,12 +482,13 @@ impl Run {
 
     fn expect(&self, id: &str, toll: Toll, gateway: bool, key: Option<(u8, bool)>) -> Came {
         if let Some((key, other)) = key
-            && let Some((call, first, _)) = self.reference.keys.get(&key)
+            && let Some((call, first, repeats)) = self.reference.keys.get(&key)
         {
             let open = self.meter.open.contains_key(call);
             return match (*first == other, gateway && open) {
                 (false, _) => Came::KeyReused,
                 (true, true) => Came::InProgress,
+                (true, false) if gateway && *repeats >= MAX_REPEATS => Came::KeyWornOut,
                 (true, false) => Came::Repeated(call.clone()),
             };
         }
@@ -501,7 +511,10 @@ impl Run {
         }
     }
 
-    fn note(&mut self, came: &Came, toll: Toll, key: Option<(u8, bool)>, gateway: bool) {
+    fn note(&mut self, came: &Came, toll: Toll, key: Option<(u8, bool)>) {
+        if let (Came::Repeated(_), Some((key, _))) = (came, key) {
+            self.reference.keys.get_mut(&key).unwrap().2 += 1;
+        }
         let Came::Admitted(id) = came else { return };
         let plan = self.meter.account.entitlement.plan;
         let (counter, limit) = self.reference.counter(plan, self.now);
@@ -530,9 +543,7 @@ impl Run {
             },
         );
         if let Some((key, other)) = key {
-            self.reference
-                .keys
-                .insert(key, (id.clone(), other, gateway));
+            self.reference.keys.insert(key, (id.clone(), other, 0));
         }
         // 1. Never more than the limit, at the moment of admission.
         if cost > 0 {

@@ -11,7 +11,9 @@
 
 use garde::Validate;
 use legis_core::evaluate::DecisionRequest;
-use legis_core::payload::{AuthConfig, PlanFeatures, Registration, ToolCall, UsageRecord};
+use legis_core::payload::{
+    AuthConfig, CallRequest, CallSettlement, PlanFeatures, Registration, ToolCall, UsageRecord,
+};
 use legis_core::schema::{Origin, SCHEMAS, by_name, write};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -29,6 +31,19 @@ fn code(message: &str) -> &str {
 }
 
 type Places = BTreeSet<(String, String)>;
+
+/// The name that a document has for a member: garde knows Rust's.
+fn on_the_wire(schema: &str, member: &str) -> String {
+    if by_name(schema).unwrap().names.contains(&member) {
+        return member.to_owned();
+    }
+    let mut words = member.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |name, word| {
+        let (initial, rest) = word.split_at(word.len().min(1));
+        name + &initial.to_uppercase() + rest
+    })
+}
 
 /// What garde says: one broken rule for each place. `None` when serde cannot read the document.
 fn oracle<T: for<'de> serde::Deserialize<'de> + Validate<Context = ()>>(
@@ -50,7 +65,7 @@ fn oracle<T: for<'de> serde::Deserialize<'de> + Validate<Context = ()>>(
             .to_string()
             .split(['.', '[', ']'])
             .filter(|part| !part.is_empty())
-            .map(|part| format!("/{part}"))
+            .map(|part| format!("/{}", on_the_wire(name, part)))
             .collect::<String>();
         // Of items beyond the most allowed, only that they are too many is said.
         let beyond = |part: &str| part.parse::<u32>().is_ok_and(|index| index >= 50);
@@ -284,6 +299,13 @@ agreement! {
         "auth0_audience": "urn:legis-api", "auth0_scope": "openid profile",
         "allowed_callback_urls": ["https://example.com/cb"], "allowed_logout_urls": [],
         "allowed_origins": ["https://example.com"], "is_active": true,
+    });
+    call_request: CallRequest = "callRequest" from json!({
+        "tool": "get-bill", "endpoint": "/api/bills", "method": "GET", "cost": 3, "idempotencyKey": "k-1",
+    });
+    call_settlement: CallSettlement = "callSettlement" from json!({
+        "status": "error", "fault": "caller", "statusCode": 404, "responseTimeMs": 12, "errorMessage": "none",
+        "requestData": {"q": "tax"}, "responseData": [1, null], "tokensUsed": 0,
     });
     plan_features: PlanFeatures = "planFeatures" from json!(["Email support"]);
 }

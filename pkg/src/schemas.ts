@@ -2,7 +2,17 @@ import { check, memberNames, Origin } from "./boundary.ts";
 import { encode } from "./encode.ts";
 import { LegisError } from "./error.ts";
 import { build } from "./tape.ts";
-import type { Account, AuthConfig, Issue, PlanFeatures, Registration, ToolCall, UsageRecord } from "./types.ts";
+import type {
+	Account,
+	AuthConfig,
+	CallRequest,
+	CallSettlement,
+	Issue,
+	PlanFeatures,
+	Registration,
+	ToolCall,
+	UsageRecord,
+} from "./types.ts";
 import { SCHEMA_NAMES } from "./types.ts";
 
 /** What holding a value to a schema yields. Bad data is a value, never an exception. */
@@ -46,6 +56,10 @@ export const schemas = {
 	registration: schema<Registration>("registration"),
 	/** The body of `POST /api/mcp/logs`. */
 	toolCall: schema<ToolCall>("toolCall"),
+	/** The body of `POST /api/calls`. */
+	callRequest: schema<CallRequest>("callRequest"),
+	/** The body of `PATCH /api/calls/{id}`. */
+	callSettlement: schema<CallSettlement>("callSettlement"),
 	/** A row of `api_usage`. */
 	usageRecord: schema<UsageRecord>("usageRecord"),
 	/** A row of `auth_config`. */

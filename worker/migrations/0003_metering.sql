@@ -4,6 +4,8 @@ ALTER TABLE users ADD COLUMN mcp_calls_count INTEGER NOT NULL DEFAULT 0 CHECK (m
 -- What was used of the one-time allowance; it shows again when the plan returns to it.
 ALTER TABLE users ADD COLUMN lifetime_calls_count INTEGER NOT NULL DEFAULT 0 CHECK (lifetime_calls_count >= 0);
 ALTER TABLE users ADD COLUMN lifetime_mcp_count INTEGER NOT NULL DEFAULT 0 CHECK (lifetime_mcp_count >= 0);
+-- Without a period to reset, what was counted is the one-time allowance's.
+UPDATE users SET lifetime_calls_count = api_calls_count WHERE api_calls_reset_at IS NULL;
 
 -- The cron looks for periods that are over.
 CREATE INDEX users_by_reset ON users (api_calls_reset_at) WHERE api_calls_reset_at IS NOT NULL;

@@ -12,7 +12,6 @@ use crate::request::Request;
 use legis_core::auth::claims::Caller;
 use legis_core::call::{CallEnd, CallStatus};
 use legis_core::evaluate;
-use legis_core::ledger::Outcome as CallOutcome;
 use legis_core::payload::text::IdempotencyKey;
 use legis_core::payload::{CallRequest, CallSettlement};
 use legis_core::problem::Problem;
@@ -96,10 +95,11 @@ pub(crate) async fn settle(
     let settled = client::settle(env, sub, call.to_owned(), caller.settler(), end.clone()).await?;
     let outcome = match settled {
         Settlement::Closed(outcome) => outcome,
-        Settlement::ClosedBefore(outcome) => repeated(outcome, &end)?,
+        Settlement::ClosedBefore(outcome) => outcome.again(&end).map_err(Problem::CallSettled)?,
         Settlement::Unknown => {
             let stored = history::outcome(&Database::open(env)?, sub, call).await?;
-            repeated(stored.ok_or(Problem::UnknownCall)?, &end)?
+            let outcome = stored.ok_or(Problem::UnknownCall)?;
+            outcome.again(&end).map_err(Problem::CallSettled)?
         }
     };
     let answer = SettledCall {
@@ -108,12 +108,4 @@ pub(crate) async fn settle(
         cost: outcome.cost,
     };
     Ok(Answer::json(200, &answer))
-}
-
-fn repeated(outcome: CallOutcome, end: &CallEnd) -> Outcome<CallOutcome> {
-    if outcome.repeats(end) {
-        Ok(outcome)
-    } else {
-        Err(Problem::CallSettled(outcome).into())
-    }
 }

@@ -91,14 +91,20 @@ impl Database {
 
     /// Runs the statements as one transaction; how many rows they changed.
     pub(crate) async fn changes(&self, statements: Vec<D1PreparedStatement>) -> Outcome<u64> {
-        let mut changes: u64 = 0;
-        for result in self.batch(statements).await? {
-            let meta = result.meta().map_err(failed)?;
-            let changed = meta.and_then(|meta| meta.changes).unwrap_or(0);
-            changes = changes.saturating_add(u64::try_from(changed).unwrap_or(0));
-        }
-        Ok(changes)
+        let results = self.batch(statements).await?;
+        results.iter().try_fold(0_u64, |sum, result| {
+            Ok(sum.saturating_add(changes(Some(result))?))
+        })
     }
+}
+
+/// How many rows a statement changed.
+pub(crate) fn changes(result: Option<&D1Result>) -> Outcome<u64> {
+    let meta = result.map(|result| result.meta().map_err(failed));
+    let changed = meta.transpose()?.flatten().and_then(|meta| meta.changes);
+    Ok(changed
+        .and_then(|changed| u64::try_from(changed).ok())
+        .unwrap_or(0))
 }
 
 /// The rows of a result, decoded.

@@ -1,6 +1,6 @@
 //! The history in D1: what a meter reports, and what its user can read of it.
 
-use crate::database::{Database, Value, row, rows};
+use crate::database::{Database, Value, changes, row, rows};
 use crate::failure::{Failure, Outcome};
 use legis_core::call::CallStatus;
 use legis_core::counters::Counters;
@@ -10,21 +10,22 @@ use legis_core::report::{ToolCallLog, ToolCalls, ToolUsage};
 use legis_core::time::Timestamp;
 use serde::Deserialize;
 
-/// Rows of tools are the ones with a tool; the rest are the REST API's.
+/// Rows of tools are the ones with a tool; the rest are the REST API's. Whose they are is the row of `users` that is there
+/// now: an id could have been given anew.
 const API_USAGE: &str = "INSERT INTO api_usage (id, user_id, endpoint, method, channel, status, cost, status_code, response_time_ms, \
      error_message, ip_address, user_agent, timestamp) \
-     SELECT value ->> 'id', value ->> 'user_id', value ->> 'endpoint', value ->> 'method', value ->> 'channel', \
+     SELECT value ->> 'id', users.id, value ->> 'endpoint', value ->> 'method', value ->> 'channel', \
      value ->> 'status', value ->> 'cost', value ->> 'status_code', value ->> 'response_time_ms', \
      value ->> 'error_message', value ->> 'ip_address', value ->> 'user_agent', value ->> 'timestamp' \
-     FROM json_each(?1) WHERE value ->> 'tool_name' IS NULL ON CONFLICT (id) DO NOTHING";
+     FROM json_each(?1), users WHERE auth0_user_id = ?2 AND value ->> 'tool_name' IS NULL ON CONFLICT (id) DO NOTHING";
 
 const MCP_LOGS: &str = "INSERT INTO mcp_logs (id, user_id, tool_name, request_data, response_data, status, cost, over_limit, status_code, \
      error_message, response_time_ms, tokens_used, ip_address, user_agent, timestamp) \
-     SELECT value ->> 'id', value ->> 'user_id', value ->> 'tool_name', value -> 'request_data', value -> 'response_data', \
+     SELECT value ->> 'id', users.id, value ->> 'tool_name', value -> 'request_data', value -> 'response_data', \
      value ->> 'status', value ->> 'cost', value ->> 'over_limit', value ->> 'status_code', value ->> 'error_message', \
      value ->> 'response_time_ms', value ->> 'tokens_used', value ->> 'ip_address', value ->> 'user_agent', \
      value ->> 'timestamp' \
-     FROM json_each(?1) WHERE value ->> 'tool_name' IS NOT NULL ON CONFLICT (id) DO NOTHING";
+     FROM json_each(?1), users WHERE auth0_user_id = ?2 AND value ->> 'tool_name' IS NOT NULL ON CONFLICT (id) DO NOTHING";
 
 const COUNTERS: &str = "UPDATE users SET api_calls_count = ?2, mcp_calls_count = ?3, api_calls_reset_at = ?4, \
      lifetime_calls_count = ?5, lifetime_mcp_count = ?6 WHERE auth0_user_id = ?1";
@@ -37,10 +38,10 @@ pub(crate) async fn write(
     sub: &str,
     counters: Counters,
 ) -> Outcome<()> {
-    database
+    let results = database
         .batch(vec![
-            database.statement(API_USAGE, &[Value::Text(json_rows)])?,
-            database.statement(MCP_LOGS, &[Value::Text(json_rows)])?,
+            database.statement(API_USAGE, &[Value::Text(json_rows), Value::Text(sub)])?,
+            database.statement(MCP_LOGS, &[Value::Text(json_rows), Value::Text(sub)])?,
             database.statement(
                 COUNTERS,
                 &[
@@ -54,7 +55,14 @@ pub(crate) async fn write(
             )?,
         ])
         .await?;
-    Ok(())
+    // Rows go beside their user; without one they would go nowhere, and must not be forgotten.
+    match changes(results.get(2))? {
+        0 => Err(Failure::corrupt(
+            "history",
+            "its user is not in the database",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// How a call of `sub` ended, if its row is there.

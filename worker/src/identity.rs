@@ -8,8 +8,8 @@ use crate::signature;
 use legis_core::auth::Unauthenticated;
 use legis_core::auth::claims::{self, Caller};
 use legis_core::auth::issuer::{jwks_url, trusting};
-use legis_core::auth::jwks::{KeyChoice, KeySet, RsaKey, choose};
-use legis_core::auth::token::{self, UnverifiedToken};
+use legis_core::auth::jwks::{KeyChoice, KeySet, choose};
+use legis_core::auth::token;
 use legis_core::problem::{Dependency, Problem};
 use legis_core::time::Timestamp;
 use std::cell::RefCell;
@@ -32,7 +32,7 @@ thread_local! {
     static ISSUERS: RefCell<BTreeMap<String, Known>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// How many verified tokens are remembered; then the memory begins anew.
+/// How many verified tokens are remembered.
 const MAX_VERIFIED: usize = 1_000;
 
 /// A token whose signature was found right, and by what.
@@ -45,7 +45,7 @@ struct Verified {
 }
 
 thread_local! {
-    /// By the whole header: what differs in one character was not verified.
+    /// By the whole token: what differs in one character was not verified.
     static VERIFIED: RefCell<HashMap<String, Verified>> = RefCell::default();
 }
 
@@ -56,11 +56,12 @@ pub(crate) async fn authenticate(
 ) -> Outcome<Rc<Caller>> {
     let refuse = |reason| Failure::from(Problem::Unauthenticated(reason));
     let now = clock::now();
-    if let Some(caller) = authorization.and_then(|header| verified(header, configuration, now)) {
+    let text = token::bearer(authorization).map_err(refuse)?;
+    if let Some(caller) = verified(text, configuration, now) {
         caller.check_times(now).map_err(refuse)?;
         return Ok(caller);
     }
-    let token = token::parse(authorization).map_err(refuse)?;
+    let token = token::parse(text).map_err(refuse)?;
     let issuer = token
         .claimed_issuer()
         .ok_or_else(|| refuse(Unauthenticated::Issuer))?;
@@ -68,38 +69,37 @@ pub(crate) async fn authenticate(
         .next()
         .ok_or_else(|| refuse(Unauthenticated::Issuer))?;
     let domain = config.auth0_domain.as_str();
-    let key = key(domain, &token).await?;
-    if !signature::fits(&key, token.signed, &token.signature).await? {
+    let keys = keys(domain, &token.key_id).await?;
+    let key = keys
+        .find(&token.key_id)
+        .ok_or_else(|| refuse(Unauthenticated::KeyUnknown))?;
+    if !signature::fits(key, token.signed, &token.signature).await? {
         return Err(refuse(Unauthenticated::Signature));
     }
     let claims = token.into_claims_json();
     let caller = claims::verify(&claims, &configuration.issuers, clock::now()).map_err(refuse)?;
     let caller = Rc::new(caller);
-    if let (Some(header), Some(keys)) = (authorization, known(domain).keys) {
-        VERIFIED.with_borrow_mut(|tokens| {
-            if tokens.len() >= MAX_VERIFIED {
-                tokens.clear();
-            }
-            let verified = Verified {
-                caller: Rc::clone(&caller),
-                keys,
-                domain: domain.to_owned(),
-                read_at: configuration.read_at,
-            };
-            tokens.insert(header.to_owned(), verified);
-        });
-    }
+    let verified = Verified {
+        caller: Rc::clone(&caller),
+        keys,
+        domain: domain.to_owned(),
+        read_at: configuration.read_at,
+    };
+    VERIFIED.with_borrow_mut(|tokens| {
+        if tokens.len() >= MAX_VERIFIED
+            && let Some(any) = tokens.keys().next().cloned()
+        {
+            tokens.remove(&any);
+        }
+        tokens.insert(text.to_owned(), verified);
+    });
     Ok(caller)
 }
 
 /// Who calls, if this very token was verified before and nothing has changed since.
-fn verified(
-    authorization: &str,
-    configuration: &Configuration,
-    now: Timestamp,
-) -> Option<Rc<Caller>> {
+fn verified(token: &str, configuration: &Configuration, now: Timestamp) -> Option<Rc<Caller>> {
     VERIFIED.with_borrow(|tokens| {
-        let verified = tokens.get(authorization)?;
+        let verified = tokens.get(token)?;
         let same_keys = ISSUERS.with_borrow(|issuers| {
             let keys = issuers.get(&verified.domain)?.keys.as_ref()?;
             Some(keys.fresh(now) && *keys == verified.keys)
@@ -113,37 +113,41 @@ fn known(domain: &str) -> Known {
     ISSUERS.with_borrow(|issuers| issuers.get(domain).cloned().unwrap_or_default())
 }
 
-/// The published key that a token names.
-async fn key(domain: &str, token: &UnverifiedToken<'_>) -> Outcome<RsaKey> {
-    let known = known(domain);
+/// The issuer's keys, the one that a token names among them.
+async fn keys(domain: &str, key_id: &str) -> Outcome<KeySet> {
     let now = clock::now();
-    match choose(known.keys.as_ref(), &token.key_id, known.asked_at, now) {
-        KeyChoice::Use(key) => return Ok(key.clone()),
-        KeyChoice::Unknown if known.keys.is_none() => {
+    let unknown = || Failure::from(Problem::Unauthenticated(Unauthenticated::KeyUnknown));
+    let before = known(domain);
+    match (
+        choose(before.keys.as_ref(), key_id, before.asked_at, now),
+        before.keys.as_ref(),
+    ) {
+        (KeyChoice::Use(_), Some(keys)) => return Ok(keys.clone()),
+        (KeyChoice::Unknown, None) => {
             return Err(Failure::unavailable(Dependency::Issuer, "no keys yet"));
         }
-        KeyChoice::Unknown => {
-            return Err(Problem::Unauthenticated(Unauthenticated::KeyUnknown).into());
-        }
-        KeyChoice::Fetch => {}
+        (KeyChoice::Unknown, Some(_)) => return Err(unknown()),
+        _ => {}
     }
-    let (keys, failure) = match fetch(domain, now).await {
+    let fetched = fetch(domain, now).await;
+    // Others may have asked meanwhile: what they got is not forgotten because we got nothing. And the keys we have
+    // outlive an outage of the issuer.
+    let (keys, failure) = match fetched {
         Ok(keys) => (Some(keys), None),
-        // The keys we have outlive an outage of the issuer.
-        Err(failure) => (
-            known.keys.filter(|keys| keys.usable_in_outage(now)),
-            Some(failure),
-        ),
+        Err(failure) => {
+            let known = known(domain).keys;
+            (
+                known.filter(|keys| keys.usable_in_outage(now)),
+                Some(failure),
+            )
+        }
     };
     remember(domain, keys.clone(), now);
-    match (
-        choose(keys.as_ref(), &token.key_id, Some(now), now),
-        failure,
-    ) {
-        (KeyChoice::Use(key), _) => Ok(key.clone()),
+    match (keys, failure) {
+        (Some(keys), _) if keys.find(key_id).is_some() => Ok(keys),
         // Whether the issuer publishes the key is not known while it does not answer.
         (_, Some(failure)) => Err(failure),
-        (_, None) => Err(Problem::Unauthenticated(Unauthenticated::KeyUnknown).into()),
+        (_, None) => Err(unknown()),
     }
 }
 

@@ -16,11 +16,11 @@ use js_sys::Promise;
 use knowledge::{Questions, is_outage};
 use ledger::Ledger;
 use legis_core::account::Identity;
-use legis_core::call::{CallEnd, Settled, Settler};
+use legis_core::call::{CallEnd, Settler};
 use legis_core::evaluate::json;
 use legis_core::ledger::{Candidate, Step, UNSETTLED_AFTER_MILLIS, admit, over_limit};
 use legis_core::problem::Problem;
-use legis_core::quota::{Decision, returned};
+use legis_core::quota::{Decision, settled};
 use legis_core::time::Timestamp;
 use message::{Charging, Decided, Knowledge, Message, Reply};
 use outbox::Pending;
@@ -61,6 +61,7 @@ impl Object {
             ledger: RefCell::default(),
             questions: Questions::default(),
             flushing: Mutex::default(),
+            forgot_keys: Cell::default(),
             alarm: Cell::default(),
         }))
     }
@@ -87,8 +88,8 @@ impl Object {
     pub fn alarm(&self) -> Promise {
         let meter = Rc::clone(&self.0);
         future_to_promise(async move {
-            meter.due().await;
-            Ok(JsValue::UNDEFINED)
+            // An alarm that cannot be set again is the platform's to repeat.
+            meter.due().await.map(|()| JsValue::UNDEFINED)
         })
     }
 }
@@ -99,6 +100,8 @@ struct Meter {
     ledger: RefCell<Option<Rc<Ledger>>>,
     questions: Questions,
     flushing: Mutex<()>,
+    /// When old keys were last forgotten.
+    forgot_keys: Cell<Option<Timestamp>>,
     /// When the alarm goes off, as far as this instance knows; it may have been set by an earlier one.
     alarm: Cell<Option<i64>>,
 }
@@ -118,10 +121,10 @@ impl Meter {
         }
     }
 
-    async fn due(&self) {
+    async fn due(&self) -> Result<(), JsValue> {
         self.alarm.set(None);
         let again = match self.tidy().await {
-            Ok(Pending::Nothing) => return,
+            Ok(Pending::Nothing) => return Ok(()),
             Ok(Pending::Rows) => FLUSH_AFTER_MILLIS,
             Ok(Pending::Calls) => UNSETTLED_AFTER_MILLIS,
             Err(failure) => {
@@ -129,7 +132,7 @@ impl Meter {
                 RETRY_AFTER_MILLIS
             }
         };
-        self.wake_after(again).await;
+        self.set_alarm(again).await.map_err(JsValue::from)
     }
 
     async fn handle(&self, message: Message) -> Outcome<Reply> {
@@ -198,9 +201,15 @@ impl Meter {
                 self.wake_after(FLUSH_AFTER_MILLIS).await;
                 Ok(reply.admitted(opening.decision, candidate.id))
             }
-            Step::Repeat { decision, call, at } => Ok(reply.repeated(decision, call, at)),
+            Step::Repeat { decision, call, at } => {
+                if let Some(keyed) = &candidate.keyed {
+                    ledger.repeated(&keyed.key)?;
+                }
+                Ok(reply.repeated(decision, call, at))
+            }
             Step::Refuse(decision) => Ok(reply.refused(decision, candidate.id)),
             Step::KeyReused => Err(Problem::KeyReused.into()),
+            Step::KeyWornOut => Err(Problem::KeyWornOut.into()),
             Step::InProgress => Err(Problem::CallInProgress.into()),
         }
     }
@@ -241,6 +250,7 @@ impl Meter {
             }
             Step::Repeat { decision, call, at } => return Ok(reply.repeated(decision, call, at)),
             Step::KeyReused => return Err(Problem::KeyReused.into()),
+            Step::KeyWornOut => return Err(Problem::KeyWornOut.into()),
             Step::InProgress => return Err(Problem::CallInProgress.into()),
         };
         self.wake_after(FLUSH_AFTER_MILLIS).await;
@@ -299,14 +309,24 @@ impl Meter {
     /// Sees to it that the alarm goes off in `millis` at the latest. What was done stands, with or without: an alarm
     /// that cannot be set is set with the next call.
     async fn wake_after(&self, millis: i64) {
-        let at = clock::now().plus_millis(millis).millis();
-        if self.alarm.get().is_some_and(|known| known <= at) {
-            return;
+        if let Err(error) = self.set_alarm(millis).await {
+            worker::console_error!("the alarm could not be set: {error}");
         }
-        match self.state.storage().set_alarm(millis).await {
-            Ok(()) => self.alarm.set(Some(at)),
-            Err(error) => worker::console_error!("the alarm could not be set: {error}"),
+    }
+
+    async fn set_alarm(&self, millis: i64) -> worker::Result<()> {
+        let now = clock::now().millis();
+        let at = now.saturating_add(millis);
+        if self
+            .alarm
+            .get()
+            .is_some_and(|known| (now..=at).contains(&known))
+        {
+            return Ok(());
         }
+        self.state.storage().set_alarm(millis).await?;
+        self.alarm.set(Some(at));
+        Ok(())
     }
 }
 
@@ -366,14 +386,6 @@ impl Grounds {
             version: self.version,
             asked_at: self.asked_at,
         }))
-    }
-}
-
-/// The decision as it stands once the call is over.
-pub(crate) fn settled(decision: Decision, settled: Settled) -> Decision {
-    match (decision, settled) {
-        (Decision::Admit(admission), Settled::Refunded) => Decision::Admit(returned(&admission)),
-        (decision, _) => decision,
     }
 }
 

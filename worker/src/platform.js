@@ -60,19 +60,34 @@ export class Deadline {
 	}
 }
 
-/** Asks a user's meter. */
-export function ask(env, sub, message, deadline) {
-	return deadline.limit(env.METER.getByName(sub).ask(message));
+/** Asks a user's meter. With a context, whether or not the caller still waits: what was admitted is passed on. */
+export function ask(env, sub, message, deadline, context) {
+	const answer = deadline.limit(env.METER.getByName(sub).ask(message));
+	context?.waitUntil(answer.catch(() => {}));
+	return answer;
 }
+
+/** How long after each failure a meter is told again, in milliseconds: an object that moves is back in a moment. */
+const TOLD_AGAIN_AFTER = [250, 1_000, 4_000, 12_000];
 
 /** Tells a user's meter something that nobody waits for; what it answers is what went wrong, or nothing. */
 export function tell(env, context, sub, message) {
-	const report = (problem) => {
-		if (problem !== "") {
-			console.error(JSON.stringify({ event: "meter_not_told", reason: String(problem?.message ?? problem) }));
+	const told = (answer) => (answer === "" ? undefined : Promise.reject(new Error(answer)));
+	const attempt = () => env.METER.getByName(sub).ask(message).then(told);
+	context.waitUntil(attempt().catch((problem) => tellAgain(attempt, problem)));
+}
+
+async function tellAgain(attempt, problem) {
+	let last = problem;
+	for (const milliseconds of TOLD_AGAIN_AFTER) {
+		await new Promise((resolve) => setTimeout(resolve, milliseconds));
+		try {
+			return await attempt();
+		} catch (again) {
+			last = again;
 		}
-	};
-	context.waitUntil(env.METER.getByName(sub).ask(message).then(report, report));
+	}
+	console.error(JSON.stringify({ event: "meter_not_told", reason: String(last?.message ?? last) }));
 }
 
 /** Passes a request on, whether or not its caller still waits: a caller who hangs up has been served. */

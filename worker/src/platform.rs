@@ -27,6 +27,7 @@ extern "C" {
         sub: &str,
         message: &str,
         deadline: &JsDeadline,
+        context: Option<&JsContext>,
     ) -> Result<Promise, JsValue>;
     #[wasm_bindgen(catch)]
     fn tell(env: &JsValue, context: &JsContext, sub: &str, message: &str) -> Result<(), JsValue>;
@@ -69,14 +70,15 @@ impl Drop for Deadline {
     }
 }
 
-/// What a user's meter answers to a message.
+/// What a user's meter answers to a message. With a context it is waited for even when the caller hangs up.
 pub(crate) async fn ask_meter(
     env: &JsValue,
     sub: &str,
     message: &str,
     deadline: &Deadline,
+    context: Option<&JsContext>,
 ) -> Result<String, JsValue> {
-    let answer = ask(env, sub, message, &deadline.0)?;
+    let answer = ask(env, sub, message, &deadline.0, context)?;
     Ok(JsFuture::from(answer)
         .await?
         .as_string()

@@ -190,13 +190,16 @@ fn bindgen(module: &Path, flavour: Flavour) -> Result<Bound> {
             );
             let glue = glue.replace(import, "import wasmModule from \"./worker.wasm\";");
             // Every step of a future is a microtask. The platform's own function for that wraps and unwraps each in an
-            // object of its own; a promise costs a tenth of it.
+            // object of its own; a promise costs a tenth of it. And a step that traps is told to `entry.js`.
             let queue = "            queueMicrotask(arg0);";
             ensure!(
                 glue.contains(queue),
                 "wasm-bindgen queues microtasks differently now"
             );
-            glue.replace(queue, "            Promise.resolve().then(arg0);")
+            glue.replace(
+                queue,
+                "            Promise.resolve().then(arg0).catch(globalThis.__legisTrapped);",
+            )
         }
     };
     Ok(Bound { wasm, glue })

@@ -83,7 +83,9 @@ impl KeySet {
         Ok(Self { keys, fetched_at })
     }
 
-    fn find(&self, key_id: &str) -> Option<&RsaKey> {
+    /// The key of that id.
+    #[must_use]
+    pub fn find(&self, key_id: &str) -> Option<&RsaKey> {
         self.keys.iter().find(|key| key.key_id == key_id)
     }
 

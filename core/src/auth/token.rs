@@ -49,14 +49,11 @@ struct Header {
     crit: Option<serde::de::IgnoredAny>,
 }
 
-/// Reads the value of an `Authorization` header.
-///
-/// The algorithm is RS256 by our choice, never by the token's (RFC 8725 §3.1), so `none` and an HMAC keyed with the
-/// public key are refused before any key is looked at.
+/// The token of an `Authorization` header.
 ///
 /// # Errors
-/// The first thing that is wrong.
-pub fn parse(authorization: Option<&str>) -> Result<UnverifiedToken<'_>, Unauthenticated> {
+/// The first thing that is wrong with the header.
+pub fn bearer(authorization: Option<&str>) -> Result<&str, Unauthenticated> {
     let authorization = authorization.ok_or(Unauthenticated::Missing)?;
     let (scheme, token) = authorization
         .split_once(' ')
@@ -68,6 +65,17 @@ pub fn parse(authorization: Option<&str>) -> Result<UnverifiedToken<'_>, Unauthe
     if token.len() > MAX_LENGTH {
         return Err(Unauthenticated::TooLong);
     }
+    Ok(token)
+}
+
+/// Reads a token.
+///
+/// The algorithm is RS256 by our choice, never by the token's (RFC 8725 §3.1), so `none` and an HMAC keyed with the
+/// public key are refused before any key is looked at.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn parse(token: &str) -> Result<UnverifiedToken<'_>, Unauthenticated> {
     let (signed, signature) = token.rsplit_once('.').ok_or(Unauthenticated::Malformed)?;
     let (header, payload) = signed.split_once('.').ok_or(Unauthenticated::Malformed)?;
     let decode = |part: &str| {

@@ -1,13 +1,22 @@
 //! What an admitted call does to the counters, and what takes it back.
 
 use super::{Admission, Cost, Decision, PeriodUsage, Usage, admit, balance, decide};
+use crate::call::Settled;
 use crate::entitlement::Entitlement;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// What is left after an admitted call was taken back.
+/// A decision as it stands once the call is over.
 #[must_use]
-pub fn returned(admission: &Admission) -> Admission {
+pub fn settled(decision: Decision, settled: Settled) -> Decision {
+    match (decision, settled) {
+        (Decision::Admit(admission), Settled::Refunded) => Decision::Admit(returned(&admission)),
+        (decision, _) => decision,
+    }
+}
+
+/// What is left after an admitted call was taken back.
+fn returned(admission: &Admission) -> Admission {
     let cost = u64::from(admission.cost);
     Admission {
         used: admission.used.saturating_sub(cost),

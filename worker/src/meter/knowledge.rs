@@ -9,17 +9,13 @@ use crate::database::Database;
 use crate::failure::{Failure, Outcome};
 use crate::registration;
 use futures_util::lock::Mutex;
-use legis_core::account::{Account, Identity};
-use legis_core::ledger::learn;
+use legis_core::account::Identity;
+use legis_core::ledger::{is_believed, learn, outlives_outage};
 use legis_core::payload::Registration;
 use legis_core::problem::{Dependency, Problem};
 use legis_core::time::Timestamp;
 use std::cell::{Cell, RefCell};
 
-/// How long an entitlement is believed without asking the database, should nobody tell the meter of a change.
-const MAX_AGE_MILLIS: i64 = 10 * 60 * 1000;
-/// How long it is believed while the database does not answer: who paid is not locked out by an outage.
-const OUTAGE_MILLIS: i64 = 24 * 60 * 60 * 1000;
 /// How long a database that did not answer is left alone.
 const PAUSE_MILLIS: i64 = 5_000;
 
@@ -93,7 +89,8 @@ impl Meter {
             Knowledge::Fresh => questions.answered.get() > arrived && said.is_none(),
             Knowledge::Recent => is_recent(ledger, identity),
         };
-        if answered && !says_otherwise(ledger, identity) {
+        let says_otherwise = |known: &Known| identity.says_otherwise(&known.account.user);
+        if answered && !ledger.with_known(|known| known.is_some_and(says_otherwise)) {
             return Ok(());
         }
         if let Some(failure) = questions.failure(arrived, clock::now()) {
@@ -140,14 +137,16 @@ impl Meter {
 fn is_recent(ledger: &Ledger, identity: &Identity) -> bool {
     let now = clock::now();
     ledger.with_known(|known| {
-        known.is_some_and(|known| (0..MAX_AGE_MILLIS).contains(&now.since(known.asked_at)))
-    }) && !says_otherwise(ledger, identity)
+        known.is_some_and(|known| {
+            is_believed(known.asked_at, now) && !identity.says_otherwise(&known.account.user)
+        })
+    })
 }
 
-/// Whether what is known may be used though the database does not answer. A clock that was set back is no reason not to.
+/// Whether what is known may be used though the database does not answer.
 fn outlives(ledger: &Ledger) -> bool {
     let now = clock::now();
-    ledger.with_known(|known| known.is_some_and(|known| now.since(known.asked_at) < OUTAGE_MILLIS))
+    ledger.with_known(|known| known.is_some_and(|known| outlives_outage(known.asked_at, now)))
 }
 
 /// Whether the database does not answer.
@@ -156,15 +155,4 @@ pub(super) fn is_outage(failure: &Failure) -> bool {
         failure.problem,
         Problem::Unavailable(Dependency::Database) | Problem::TimedOut(Dependency::Database)
     )
-}
-
-/// Whether a token says other things about the user than is known.
-fn says_otherwise(ledger: &Ledger, identity: &Identity) -> bool {
-    let differs = |said: &Option<String>, known: &Option<String>| said.is_some() && said != known;
-    ledger.with_known(|known| {
-        known.is_some_and(|Known { account, .. }: &Known| {
-            let Account { user, .. } = account;
-            differs(&identity.email, &user.email) || differs(&identity.name, &user.name)
-        })
-    })
 }

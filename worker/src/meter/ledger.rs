@@ -23,20 +23,29 @@ use wasm_bindgen::JsValue;
 /// usage after it. So the usage that holds is the one with the highest `step`, in `known` or in `calls`. Calls have no
 /// index of their ids: those that are open are held in memory, and the others are few and soon gone.
 const VERSIONS: [&[&str]; 1] = [&[
+    // What was kept before there were versions, and before there was a release. What was used is in the database.
+    "DROP TABLE IF EXISTS account",
+    "DROP TABLE IF EXISTS abandoned_calls",
+    "DROP TABLE IF EXISTS open_calls",
+    "DROP TABLE IF EXISTS keys",
+    "DROP TABLE IF EXISTS outbox",
     "CREATE TABLE known (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL, usage TEXT NOT NULL, \
      step INTEGER NOT NULL) STRICT",
     "CREATE TABLE calls (step INTEGER PRIMARY KEY, id TEXT NOT NULL, open TEXT, row TEXT, usage TEXT NOT NULL, \
      CHECK ((open IS NULL) <> (row IS NULL))) STRICT",
-    "CREATE TABLE keys (key TEXT PRIMARY KEY, stored TEXT NOT NULL, call TEXT NOT NULL, admitted_at INTEGER NOT NULL) \
-     STRICT, WITHOUT ROWID",
+    "CREATE TABLE keys (key TEXT PRIMARY KEY, stored TEXT NOT NULL, call TEXT NOT NULL, admitted_at INTEGER NOT NULL, \
+     repeats INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID",
     "CREATE INDEX keys_by_call ON keys (call)",
     "CREATE TABLE given_up (id TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID",
 ]];
 
-/// How many bytes of rows go to the database at once; a single row may be longer.
-const BYTES_AT_ONCE: i64 = 500_000;
-/// How many rows go to the database at once.
-const ROWS_AT_ONCE: i64 = 500;
+/// The oldest rows of the outbox: 500 at most, and half a megabyte at most but for a single row, because the database
+/// takes no text of more than two. (Figures of the statement stand in it: a value would be a text, and no number is
+/// larger than a text.)
+const OUTBOX: &str = "SELECT step, row FROM (SELECT step, row, row_number() OVER w AS number, \
+     sum(octet_length(row)) OVER w AS bytes \
+     FROM (SELECT step, row FROM calls WHERE row IS NOT NULL ORDER BY step LIMIT 500) WINDOW w AS (ORDER BY step)) \
+     WHERE number = 1 OR bytes <= 500000";
 
 pub(super) struct Ledger {
     storage: JsValue,
@@ -299,16 +308,26 @@ impl Ledger {
         #[derive(Deserialize)]
         struct Row {
             stored: String,
+            repeats: u32,
         }
-        let rows: Vec<Row> = self.read("SELECT stored FROM keys WHERE key = ?", &[key])?;
+        let rows: Vec<Row> = self.read("SELECT stored, repeats FROM keys WHERE key = ?", &[key])?;
         let Some(row) = rows.first() else {
             return Ok(None);
         };
         let stored: StoredKey = decode(&row.stored)?;
         Ok(Some(KnownKey {
             open: self.open_call(&stored.call),
+            repeats: row.repeats,
             stored,
         }))
+    }
+
+    /// Notes that a key was sent again.
+    pub(super) fn repeated(&self, key: &str) -> Outcome<()> {
+        self.write(
+            "UPDATE keys SET repeats = repeats + 1 WHERE key = ?",
+            &[key],
+        )
     }
 
     /// Forgets the keys of calls that were admitted before a moment.
@@ -325,11 +344,7 @@ impl Ledger {
             step: u64,
             row: String,
         }
-        let rows: Vec<Row> = self.read(
-            "SELECT step, row FROM (SELECT step, row, row_number() OVER w AS number, sum(length(row)) OVER w AS bytes \
-             FROM calls WHERE row IS NOT NULL WINDOW w AS (ORDER BY step)) WHERE number = 1 OR (number <= ? AND bytes <= ?)",
-            &[&ROWS_AT_ONCE.to_string(), &BYTES_AT_ONCE.to_string()],
-        )?;
+        let rows: Vec<Row> = self.read(OUTBOX, &[])?;
         if rows.is_empty() {
             return Ok(None);
         }

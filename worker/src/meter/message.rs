@@ -136,6 +136,7 @@ pub(crate) struct Known {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Fault {
     KeyReused,
+    KeyWornOut,
     CallInProgress,
     MeterUnavailable,
     DatabaseUnavailable,
@@ -149,6 +150,7 @@ impl Reply {
     pub(crate) fn failed(failure: &Failure) -> Self {
         let fault = match failure.problem {
             Problem::KeyReused => Fault::KeyReused,
+            Problem::KeyWornOut => Fault::KeyWornOut,
             Problem::CallInProgress => Fault::CallInProgress,
             Problem::Unavailable(Dependency::Meter) => Fault::MeterUnavailable,
             Problem::Unavailable(_) => Fault::DatabaseUnavailable,
@@ -168,6 +170,7 @@ impl Fault {
     pub(crate) const fn problem(self) -> Problem {
         match self {
             Self::KeyReused => Problem::KeyReused,
+            Self::KeyWornOut => Problem::KeyWornOut,
             Self::CallInProgress => Problem::CallInProgress,
             Self::MeterUnavailable => Problem::Unavailable(Dependency::Meter),
             Self::DatabaseUnavailable => Problem::Unavailable(Dependency::Database),

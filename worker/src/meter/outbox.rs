@@ -13,6 +13,8 @@ use legis_core::ledger::{KEYS_KEPT_MILLIS, UNSETTLED_AFTER_MILLIS, close};
 /// How often the outbox is emptied in one go, before others get their turn.
 const ROUNDS: usize = 20;
 
+const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
+
 /// What a meter still has to do.
 pub(super) enum Pending {
     /// Rows to send.
@@ -36,7 +38,13 @@ impl Meter {
         let renews = ledger.with_known(|known| {
             known.is_some_and(|known| known.account.balance(now).period.end.is_some())
         });
-        if renews {
+        // It looks at every key, so once a day is enough.
+        let due = self
+            .forgot_keys
+            .get()
+            .is_none_or(|at| !(0..DAY_MILLIS).contains(&now.since(at)));
+        if renews && due {
+            self.forgot_keys.set(Some(now));
             ledger.forget_keys(now.plus_millis(KEYS_KEPT_MILLIS.saturating_neg()))?;
         }
         self.flush(&ledger).await
