@@ -1,5 +1,5 @@
 // (c) The same Worker with a Durable Object for each user instead of D1: admitted by one message, the row written by
-// another once the answer is there.
+// another once the answer is there. (d) The same with the row in D1, where reports can read it, as ours are.
 
 import { DurableObject } from "cloudflare:workers";
 import { Hono } from "hono";
@@ -60,6 +60,27 @@ export class UserMeter extends DurableObject<Env> {
 
 interface Env extends Config {
 	USER_METER: DurableObjectNamespace<UserMeter>;
+	/** Only where the rows go to D1. */
+	DB?: D1Database;
+}
+
+function insert(database: D1Database, sub: string, row: Row): Promise<unknown> {
+	return database
+		.prepare(
+			"INSERT INTO api_usage (id, user_id, endpoint, method, status_code, response_time_ms, ip_address, user_agent, timestamp) SELECT ?, id, ?, ?, ?, ?, ?, ?, ? FROM users WHERE auth0_user_id = ?",
+		)
+		.bind(
+			crypto.randomUUID(),
+			row.endpoint,
+			row.method,
+			row.status,
+			row.milliseconds,
+			row.address,
+			row.agent,
+			row.timestamp,
+			sub,
+		)
+		.run();
 }
 
 const app = new Hono<{ Bindings: Env; Variables: { sub: string } }>();
@@ -84,17 +105,17 @@ app.get("/api/bills", async (c) => {
 	const answer = await fetch(`${c.env.UPSTREAM_URL}${url.pathname.slice(4)}${url.search}`, {
 		headers: { Accept: c.req.header("Accept") ?? "*/*", "User-Agent": c.req.header("User-Agent") ?? "" },
 	});
-	c.executionCtx.waitUntil(
-		meter.record({
-			endpoint: url.pathname,
-			method: c.req.method,
-			status: answer.status,
-			milliseconds: Date.now() - start,
-			address: c.req.header("CF-Connecting-IP") ?? null,
-			agent: c.req.header("User-Agent") ?? null,
-			timestamp: start,
-		}) as Promise<void>,
-	);
+	const row = {
+		endpoint: url.pathname,
+		method: c.req.method,
+		status: answer.status,
+		milliseconds: Date.now() - start,
+		address: c.req.header("CF-Connecting-IP") ?? null,
+		agent: c.req.header("User-Agent") ?? null,
+		timestamp: start,
+	};
+	const recorded = c.env.DB === undefined ? meter.record(row) : insert(c.env.DB, c.get("sub"), row);
+	c.executionCtx.waitUntil(recorded as Promise<unknown>);
 	const response = new Response(answer.body, answer);
 	response.headers.set("X-RateLimit-Limit", String(limit));
 	response.headers.set("X-RateLimit-Remaining", String(limit - used));

@@ -115,15 +115,20 @@ const miniflare = new Miniflare(
 				...(await typescript("hono-do", "hono-do.ts")),
 				durableObjects: { USER_METER: { className: "UserMeter", useSQLite: true } },
 			},
+			{
+				...(await typescript("hono-do-d1", "hono-do.ts")),
+				durableObjects: { USER_METER: { className: "UserMeter", useSQLite: true } },
+				d1Databases: { DB: "rows" },
+			},
 		],
 	} as never),
 );
 await miniflare.ready;
 
-// Both databases have the same schema and the same users, on a plan of 10,000 calls.
+// The databases have the same schema and the same users, on a plan of 10,000 calls.
 const MANY = 200;
 const subjects = ["bench|one", ...Array.from({ length: MANY }, (_, index) => `bench|${index}`)];
-for (const name of ["legis", "hono-d1"]) {
+for (const name of ["legis", "hono-d1", "hono-do-d1"]) {
 	const database = await miniflare.getD1Database("DB", name);
 	const folder = join(ROOT, "worker/migrations");
 	await database.exec("CREATE TABLE d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE)");
@@ -193,6 +198,7 @@ const NAMES: Record<string, string> = {
 	pass: "(a) pass-through, no meter",
 	"hono-d1": "(b) Hono + D1",
 	"hono-do": "(c) Hono + Durable Object",
+	"hono-do-d1": "(d) the same, rows in D1",
 };
 
 interface Figures {
