@@ -59,7 +59,7 @@ pub(crate) async fn reserve(
         caller.settler(),
         keyed,
     );
-    let deadline = Deadline::new(client::TIME_LIMIT_MILLIS);
+    let deadline = Deadline::outliving(client::TIME_LIMIT_MILLIS, context);
     let identity = &caller.identity;
     let decided = metered::admit(env, context, identity, candidate, &deadline, line).await?;
     match decided.decision {

@@ -69,7 +69,7 @@ pub(crate) async fn admit(
 ) -> Outcome<Decided> {
     let begun = clock::now();
     let call = candidate.id.clone();
-    let decided = client::admit(env, identity, candidate, deadline, context)
+    let decided = client::admit(env, identity, candidate, deadline)
         .await
         .inspect_err(|failure| {
             if let Problem::Unavailable(Dependency::Meter)

@@ -38,13 +38,22 @@ export function respond(status, lines, body) {
 	return new Response(body, { status, headers: headers(lines) });
 }
 
-/** One wait for all of a request: whatever is waited for when it is over is rejected with its milliseconds. */
+/**
+ * One wait for all of a request: whatever is waited for when it is over is rejected with its milliseconds. Until it ends
+ * the request goes on, with a caller or without: what was admitted is passed on, and settled.
+ */
 export class Deadline {
 	#reject = () => {};
 	#timer;
+	#end;
 
-	constructor(milliseconds) {
+	constructor(milliseconds, context) {
 		this.#timer = setTimeout(() => this.#reject(milliseconds), milliseconds);
+		context?.waitUntil(
+			new Promise((resolve) => {
+				this.#end = resolve;
+			}),
+		);
 	}
 
 	/** What was promised, or a rejection when it is too late. What is not waited for any more ends with the request. */
@@ -57,14 +66,13 @@ export class Deadline {
 
 	end() {
 		clearTimeout(this.#timer);
+		this.#end?.();
 	}
 }
 
-/** Asks a user's meter. With a context, whether or not the caller still waits: what was admitted is passed on. */
-export function ask(env, sub, message, deadline, context) {
-	const answer = deadline.limit(env.METER.getByName(sub).ask(message));
-	context?.waitUntil(answer.catch(() => {}));
-	return answer;
+/** Asks a user's meter. */
+export function ask(env, sub, message, deadline) {
+	return deadline.limit(env.METER.getByName(sub).ask(message));
 }
 
 /** How long after each failure a meter is told again, in milliseconds: an object that moves is back in a moment. */
@@ -90,15 +98,13 @@ async function tellAgain(attempt, problem) {
 	console.error(JSON.stringify({ event: "meter_not_told", reason: String(last?.message ?? last) }));
 }
 
-/** Passes a request on, whether or not its caller still waits: a caller who hangs up has been served. */
-export function forward(url, method, lines, body, deadline, context) {
+/** Passes a request on. */
+export function forward(url, method, lines, body, deadline) {
 	const init = { method, headers: headers(lines), redirect: "manual" };
 	if (body !== undefined) {
 		init.body = body;
 	}
-	const sent = deadline.limit(fetch(url, init));
-	context.waitUntil(sent.catch(() => {}));
-	return sent;
+	return deadline.limit(fetch(url, init));
 }
 
 /** A wait of so many milliseconds, and the handle that ends it early. */

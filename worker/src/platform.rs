@@ -27,7 +27,6 @@ extern "C" {
         sub: &str,
         message: &str,
         deadline: &JsDeadline,
-        context: Option<&JsContext>,
     ) -> Result<Promise, JsValue>;
     #[wasm_bindgen(catch)]
     fn tell(env: &JsValue, context: &JsContext, sub: &str, message: &str) -> Result<(), JsValue>;
@@ -38,13 +37,12 @@ extern "C" {
         lines: &str,
         body: &JsValue,
         deadline: &JsDeadline,
-        context: &JsContext,
     ) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(js_name = Deadline)]
     type JsDeadline;
     #[wasm_bindgen(constructor, js_class = Deadline)]
-    fn new(milliseconds: u32) -> JsDeadline;
+    fn new(milliseconds: u32, context: Option<&JsContext>) -> JsDeadline;
     #[wasm_bindgen(method, js_class = Deadline)]
     fn end(this: &JsDeadline);
 
@@ -60,7 +58,12 @@ pub(crate) struct Deadline(JsDeadline);
 
 impl Deadline {
     pub(crate) fn new(milliseconds: u32) -> Self {
-        Self(JsDeadline::new(milliseconds))
+        Self(JsDeadline::new(milliseconds, None))
+    }
+
+    /// One until which the request goes on even when its caller hangs up.
+    pub(crate) fn outliving(milliseconds: u32, context: &JsContext) -> Self {
+        Self(JsDeadline::new(milliseconds, Some(context)))
     }
 }
 
@@ -70,15 +73,14 @@ impl Drop for Deadline {
     }
 }
 
-/// What a user's meter answers to a message. With a context it is waited for even when the caller hangs up.
+/// What a user's meter answers to a message.
 pub(crate) async fn ask_meter(
     env: &JsValue,
     sub: &str,
     message: &str,
     deadline: &Deadline,
-    context: Option<&JsContext>,
 ) -> Result<String, JsValue> {
-    let answer = ask(env, sub, message, &deadline.0, context)?;
+    let answer = ask(env, sub, message, &deadline.0)?;
     Ok(JsFuture::from(answer)
         .await?
         .as_string()
@@ -104,18 +106,13 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
-    pub(crate) async fn send(
-        &self,
-        deadline: &Deadline,
-        context: &JsContext,
-    ) -> Result<Response, JsValue> {
+    pub(crate) async fn send(&self, deadline: &Deadline) -> Result<Response, JsValue> {
         let sent = forward(
             &self.url,
             &self.method,
             &self.headers,
             &self.body,
             &deadline.0,
-            context,
         )?;
         Ok(JsFuture::from(sent).await?.unchecked_into())
     }

@@ -85,7 +85,7 @@ pub(crate) async fn call(
         Settler::Gateway,
         keyed,
     );
-    let deadline = Deadline::new(TIME_LIMIT_MILLIS);
+    let deadline = Deadline::outliving(TIME_LIMIT_MILLIS, context);
     let identity = &caller.identity;
     let decided = metered::admit(env, context, identity, candidate, &deadline, line).await?;
     let (now, call) = (decided.now, decided.call);
@@ -94,8 +94,7 @@ pub(crate) async fn call(
         admitted @ Decision::Admit(_) => admitted,
     };
     let begun = clock::now();
-    let answer = send(&outbound, &deadline, context).await;
-    drop(deadline);
+    let answer = send(&outbound, &deadline).await;
     if decided.charging == Charging::Before {
         return answered(answer, metered::headers(&decision, call, now));
     }
@@ -110,6 +109,7 @@ pub(crate) async fn call(
     }
     let headers = metered::headers(&settled(decision, end.settled), call.clone(), now);
     client::end(env, context, &identity.sub, call, end);
+    drop(deadline);
     answered(answer, headers)
 }
 
@@ -159,8 +159,8 @@ fn outbound(request: &Request, url: String, body: Option<Vec<u8>>) -> Outbound {
 }
 
 /// The data service's answer as the caller gets it. The body is its own stream; it never enters the WASM module.
-async fn send(outbound: &Outbound, deadline: &Deadline, context: &Context) -> Outcome<Answer> {
-    let response = outbound.send(deadline, context).await.map_err(unanswered)?;
+async fn send(outbound: &Outbound, deadline: &Deadline) -> Outcome<Answer> {
+    let response = outbound.send(deadline).await.map_err(unanswered)?;
     let head = NAMES.with(|names| platform::read_response(&response, names));
     // A redirection would show the caller an address they cannot reach.
     if !matches!(head.status, 200..=299 | 304 | 400..=599) {

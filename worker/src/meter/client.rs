@@ -17,14 +17,8 @@ use worker::worker_sys::Context;
 /// about them comes first.
 pub(crate) const TIME_LIMIT_MILLIS: u32 = 12_000;
 
-async fn ask(
-    env: &Env,
-    sub: &str,
-    message: &Message,
-    deadline: &Deadline,
-    context: Option<&Context>,
-) -> Outcome<Reply> {
-    let reply = platform::ask_meter(env, sub, &text(message), deadline, context)
+async fn ask(env: &Env, sub: &str, message: &Message, deadline: &Deadline) -> Outcome<Reply> {
+    let reply = platform::ask_meter(env, sub, &text(message), deadline)
         .await
         .map_err(|error| platform::failed(&error, Dependency::Meter))?;
     match serde_json::from_str(&reply) {
@@ -39,7 +33,7 @@ fn text(message: &Message) -> String {
 }
 
 async fn ask_within_limit(env: &Env, sub: &str, message: &Message) -> Outcome<Reply> {
-    ask(env, sub, message, &Deadline::new(TIME_LIMIT_MILLIS), None).await
+    ask(env, sub, message, &Deadline::new(TIME_LIMIT_MILLIS)).await
 }
 
 /// Tells a meter something that nobody waits for. What it cannot be told it finds out for itself: it closes the call
@@ -61,13 +55,12 @@ pub(crate) async fn admit(
     identity: &Identity,
     candidate: Candidate,
     deadline: &Deadline,
-    context: &Context,
 ) -> Outcome<Decided> {
     let message = Message::Admit {
         identity: identity.clone(),
         candidate,
     };
-    decided(ask(env, &identity.sub, &message, deadline, Some(context)).await?)
+    decided(ask(env, &identity.sub, &message, deadline).await?)
 }
 
 /// This call was made already.
