@@ -246,6 +246,22 @@ describe("the meter", () => {
 		expect(await used(bearer)).toBe(2);
 	});
 
+	test("two tokens that say different names do not ask the database with every call; a minute later the name is theirs", async () => {
+		const sub = newSubject();
+		const bearers = await Promise.all(["Ada", "Countess"].map((name) => world.token(sub, "page", { name })));
+		await world.call(bearers[0] as string, "/api/bills");
+		const { batches } = await world.set({});
+		for (let call = 0; call < 6; call++) {
+			expect((await world.call(bearers[call % 2] as string, "/api/bills")).status).toBe(200);
+		}
+		expect((await world.set({})).batches).toBe(batches);
+		await world.set({ clock: 61_000 });
+		await world.call(bearers[1] as string, "/api/bills");
+		expect(await world.rows("SELECT name FROM users WHERE auth0_user_id = ?", sub)).toEqual([{ name: "Countess" }]);
+		// Who asks about the account is told what their own token says.
+		expect((await account(bearers[0] as string)).user.name).toBe("Ada");
+	});
+
 	test("an older entitlement never replaces a newer one", async () => {
 		const sub = newSubject();
 		const bearer = await world.token(sub);

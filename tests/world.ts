@@ -58,8 +58,8 @@ export async function world() {
 	await database.prepare(row).bind("mcp_server", domain, "mcp").run();
 
 	/** A token for a lifetime, so that the clock can be set. */
-	const token = (sub: string, client = "page") =>
-		new SignJWT({ scope: "read:bills read:votes", azp: client })
+	const token = (sub: string, client = "page", claims: Record<string, string> = {}) =>
+		new SignJWT({ scope: "read:bills read:votes", azp: client, ...claims })
 			.setProtectedHeader({ alg: "RS256", kid: "k", typ: "at+jwt" })
 			.setIssuer(`http://${domain}/`)
 			.setAudience("urn:legis-api")

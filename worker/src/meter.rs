@@ -264,7 +264,7 @@ impl Meter {
         identity: &Identity,
         candidate: &Candidate,
     ) -> Outcome<(Step, Grounds)> {
-        self.know(ledger, identity, Knowledge::Recent, None).await?;
+        self.know(ledger, identity, Knowledge::Enough, None).await?;
         match decide(ledger, candidate)? {
             (Step::Refuse(_), _) => {
                 self.know(ledger, identity, Knowledge::Fresh, None).await?;

@@ -49,7 +49,9 @@ pub(crate) enum Message {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Knowledge {
-    /// As the meter has it, if it is not old.
+    /// What a decision needs: as the meter has it, if it is not old. A new name or address may wait a minute.
+    Enough,
+    /// As the meter has it, if it is not old and the token says nothing else.
     Recent,
     /// As the database has it now.
     Fresh,
