@@ -92,10 +92,19 @@ describe("many callers at once: exactly the limit, none over", () => {
 		expect(plan === 10 ? usage.lifetime.used : usage.period.used).toBe(spent + admitted);
 	});
 
-	test("with failures that are refunded and calls that are sent twice", async () => {
+	test.each([
+		["once", 10, 0],
+		["monthly", 20, 900],
+		["monthly, of 10,000", 30, 9_900],
+	] as const)("%s, with failures that are refunded and calls that are sent twice", async (_, plan, spent) => {
 		const sub = newSubject();
 		const bearer = await world.token(sub);
 		await account(bearer);
+		if (plan !== 10) {
+			await subscribe(sub, plan, Date.now() - DAY, 1);
+			await world.set({ clock: 11 * 60_000 });
+			await world.call(bearer, "/api/calls", { method: "POST", body: JSON.stringify({ cost: spent }) });
+		}
 		const chance = random(SEED);
 		let answered = 0;
 		world.answer(() => {
@@ -133,7 +142,11 @@ describe("many callers at once: exactly the limit, none over", () => {
 		expect(count(statuses, 429)).toBeGreaterThan(0);
 		// A repeated call reaches the data service again, and is not charged again.
 		expect(answered - repeats).toBe(100);
-		await expect.poll(async () => (await account(bearer)).usage.lifetime.used).toBe(100);
+		const used = async () => {
+			const { usage } = await account(bearer);
+			return plan === 10 ? usage.lifetime.used : usage.period.used;
+		};
+		await expect.poll(used).toBe(spent + 100);
 		const { rows } = await settled(sub);
 		expect(
 			rows
