@@ -1,6 +1,8 @@
 // A database that fails, a meter that is evicted, an alarm that fires twice, a clock that is set.
 
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { ROOT } from "./stack.ts";
 import { world as make } from "./world.ts";
 
 let world: Awaited<ReturnType<typeof make>>;
@@ -273,6 +275,19 @@ describe("the meter", () => {
 		await world.set({ clock: 22 * 60_000 });
 		expect((await account(bearer)).entitlement).toMatchObject({ plan: "professional", version: 5 });
 	});
+});
+
+test("a limit that runs out between two waits ends the second one", async () => {
+	const { Deadline } = await import(join(ROOT, "worker/src/platform.js"));
+	vi.useFakeTimers();
+	try {
+		const deadline = new Deadline(1_000);
+		expect(await deadline.limit(Promise.resolve("first"))).toBe("first");
+		vi.advanceTimersByTime(1_000);
+		await expect(deadline.limit(new Promise(() => {}))).rejects.toBe(1_000);
+	} finally {
+		vi.useRealTimers();
+	}
 });
 
 describe("the clock", () => {

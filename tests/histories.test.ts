@@ -35,6 +35,17 @@ async function subscribe(sub: string, plan: number, anchor: number, version: num
 	);
 }
 
+/** Brings a user to a plan, with so many calls spent. */
+async function begin(sub: string, bearer: string, plan: number, spent: number) {
+	if (plan !== 10) {
+		await subscribe(sub, plan, Date.now() - DAY, 1);
+		await world.set({ clock: 11 * 60_000 });
+	}
+	if (spent > 0) {
+		await world.call(bearer, "/api/calls", { method: "POST", body: JSON.stringify({ cost: spent }) });
+	}
+}
+
 /** The columns and rows of a user, once everything is in the database. */
 async function settled(sub: string) {
 	await world.ring(sub);
@@ -77,13 +88,7 @@ describe("many callers at once: exactly the limit, none over", () => {
 		const sub = newSubject();
 		const bearer = await world.token(sub);
 		await account(bearer);
-		if (plan !== 10) {
-			await subscribe(sub, plan, Date.now() - DAY, 1);
-			await world.set({ clock: 11 * 60_000 });
-		}
-		if (spent > 0) {
-			await world.call(bearer, "/api/calls", { method: "POST", body: JSON.stringify({ cost: spent }) });
-		}
+		await begin(sub, bearer, plan, spent);
 		const before = world.served();
 		const statuses = await storm(CALLS, async () => (await world.call(bearer, "/api/bills")).status);
 		expect([count(statuses, 200), count(statuses, 429)]).toEqual([admitted, CALLS - admitted]);
@@ -100,11 +105,7 @@ describe("many callers at once: exactly the limit, none over", () => {
 		const sub = newSubject();
 		const bearer = await world.token(sub);
 		await account(bearer);
-		if (plan !== 10) {
-			await subscribe(sub, plan, Date.now() - DAY, 1);
-			await world.set({ clock: 11 * 60_000 });
-			await world.call(bearer, "/api/calls", { method: "POST", body: JSON.stringify({ cost: spent }) });
-		}
+		await begin(sub, bearer, plan, spent);
 		const chance = random(SEED);
 		let answered = 0;
 		world.answer(() => {

@@ -265,19 +265,17 @@ impl CallEnd {
     /// time.
     #[must_use]
     pub fn logged(said: ToolCall) -> Self {
-        let (status, settled) = match said.status {
-            ReportedStatus::Success => (CallStatus::Success, Settled::Charged),
-            ReportedStatus::Error => (CallStatus::Error, Settled::Charged),
-            ReportedStatus::Timeout => (CallStatus::Timeout, Settled::Refunded),
-        };
-        Self {
-            millis: said.response_time_ms,
-            error: said.error_message.map(ErrorText::into_string),
-            request_data: said.request_data.map(|data| Value::Object(data.0)),
-            response_data: said.response_data.map(|data| data.0),
+        Self::reported(CallSettlement {
+            status: said.status,
+            // Who logs after the fact cannot say whose fault an error was; the call was made.
+            fault: Some(Fault::Caller),
+            status_code: None,
+            response_time_ms: said.response_time_ms,
+            error_message: said.error_message,
+            request_data: said.request_data,
+            response_data: said.response_data,
             tokens_used: said.tokens_used,
-            ..Self::bare(status, settled)
-        }
+        })
     }
 }
 

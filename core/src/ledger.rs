@@ -304,6 +304,16 @@ const BELIEVED_MILLIS: i64 = 10 * 60 * 1000;
 /// How long it is believed while the database does not answer: who paid is not locked out by an outage.
 const OUTAGE_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
+/// How long what a token says of its user may wait while calls are made.
+const NAMES_WAIT_MILLIS: i64 = 60 * 1000;
+
+/// Whether a call may be decided though its token says another name than the database did at `asked_at`. Two valid tokens
+/// can say different things; taking turns they would have the database asked with every call.
+#[must_use]
+pub fn names_wait(asked_at: Timestamp, now: Timestamp) -> bool {
+    (0..NAMES_WAIT_MILLIS).contains(&now.since(asked_at))
+}
+
 /// Whether what the database said at `asked_at` is believed at `now`.
 #[must_use]
 pub fn is_believed(asked_at: Timestamp, now: Timestamp) -> bool {

@@ -87,7 +87,7 @@ impl Answer {
             Body::Bytes(bytes) => Uint8Array::from(bytes.as_slice()).into(),
             Body::Stream(stream) => stream.into(),
         };
-        platform::response(self.status, &lines, &body)
+        platform::respond(self.status, &lines, &body)
     }
 }
 

@@ -19,7 +19,7 @@ use legis_core::account::Identity;
 use legis_core::call::{CallEnd, Settler};
 use legis_core::evaluate::json;
 use legis_core::ledger::{Candidate, Step, UNSETTLED_AFTER_MILLIS, admit, over_limit};
-use legis_core::problem::Problem;
+use legis_core::problem::{Dependency, Problem};
 use legis_core::quota::{Decision, settled};
 use legis_core::time::Timestamp;
 use message::{Charging, Decided, Knowledge, Message, Reply};
@@ -310,7 +310,8 @@ impl Meter {
     /// that cannot be set is set with the next call.
     async fn wake_after(&self, millis: i64) {
         if let Err(error) = self.set_alarm(millis).await {
-            worker::console_error!("the alarm could not be set: {error}");
+            let failure = Failure::unavailable(Dependency::Meter, error);
+            log::event("alarm_not_set", &failure);
         }
     }
 

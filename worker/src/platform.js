@@ -45,10 +45,14 @@ export function respond(status, lines, body) {
 export class Deadline {
 	#reject = () => {};
 	#timer;
+	#over;
 	#end;
 
 	constructor(milliseconds, context) {
-		this.#timer = setTimeout(() => this.#reject(milliseconds), milliseconds);
+		this.#timer = setTimeout(() => {
+			this.#over = milliseconds;
+			this.#reject(milliseconds);
+		}, milliseconds);
 		context?.waitUntil(
 			new Promise((resolve) => {
 				this.#end = resolve;
@@ -61,6 +65,10 @@ export class Deadline {
 		return new Promise((resolve, reject) => {
 			this.#reject = reject;
 			promise.then(resolve, reject);
+			// It may have run out between two waits.
+			if (this.#over !== undefined) {
+				reject(this.#over);
+			}
 		});
 	}
 

@@ -20,7 +20,7 @@ extern "C" {
     #[wasm_bindgen(js_name = responseHead)]
     fn response_head(response: &Response, names: &Array) -> String;
     #[wasm_bindgen(catch)]
-    fn respond(status: u16, lines: &str, body: &JsValue) -> Result<Response, JsValue>;
+    pub(crate) fn respond(status: u16, lines: &str, body: &JsValue) -> Result<Response, JsValue>;
     #[wasm_bindgen(catch)]
     fn ask(
         env: &JsValue,
@@ -28,8 +28,14 @@ extern "C" {
         message: &str,
         deadline: &JsDeadline,
     ) -> Result<Promise, JsValue>;
+    /// Tells a user's meter something that nobody waits for. The platform ends it after half a minute at the latest.
     #[wasm_bindgen(catch)]
-    fn tell(env: &JsValue, context: &JsContext, sub: &str, message: &str) -> Result<(), JsValue>;
+    pub(crate) fn tell(
+        env: &JsValue,
+        context: &JsContext,
+        sub: &str,
+        message: &str,
+    ) -> Result<(), JsValue>;
     #[wasm_bindgen(catch)]
     fn forward(
         url: &str,
@@ -85,16 +91,6 @@ pub(crate) async fn ask_meter(
         .await?
         .as_string()
         .unwrap_or_default())
-}
-
-/// Tells a user's meter something that nobody waits for. The platform ends it after half a minute at the latest.
-pub(crate) fn tell_meter(
-    env: &JsValue,
-    context: &JsContext,
-    sub: &str,
-    message: &str,
-) -> Result<(), JsValue> {
-    tell(env, context, sub, message)
 }
 
 /// A request to somebody else, its headers as lines.
@@ -220,10 +216,6 @@ pub(crate) fn lines<'h>(headers: impl Iterator<Item = (&'h str, &'h str)>) -> St
     lines
 }
 
-pub(crate) fn response(status: u16, lines: &str, body: &JsValue) -> Result<Response, JsValue> {
-    respond(status, lines, body)
-}
-
 /// Why a wait ended without an answer: it took too long, or what was waited for failed.
 pub(crate) fn failed(error: &JsValue, dependency: Dependency) -> Failure {
     if let Some(milliseconds) = error.as_f64() {
@@ -234,7 +226,7 @@ pub(crate) fn failed(error: &JsValue, dependency: Dependency) -> Failure {
 }
 
 /// What an exception of JavaScript says.
-pub(crate) fn message(error: &JsValue) -> String {
+fn message(error: &JsValue) -> String {
     error.dyn_ref::<js_sys::Error>().map_or_else(
         || format!("{error:?}"),
         |error| String::from(error.message()),

@@ -13,8 +13,8 @@ use legis_core::problem::Dependency;
 use worker::Env;
 use worker::worker_sys::Context;
 
-/// How long a meter may take where nothing else is waited for: longer than the two questions it may have to ask the database, so that its own answer
-/// about them comes first.
+/// How long a meter may take where nothing else is waited for: longer than the two questions it may have to ask the
+/// database, so that its own answer about them comes first.
 pub(crate) const TIME_LIMIT_MILLIS: u32 = 12_000;
 
 async fn ask(env: &Env, sub: &str, message: &Message, deadline: &Deadline) -> Outcome<Reply> {
@@ -39,7 +39,7 @@ async fn ask_within_limit(env: &Env, sub: &str, message: &Message) -> Outcome<Re
 /// Tells a meter something that nobody waits for. What it cannot be told it finds out for itself: it closes the call
 /// later, with its outcome unknown.
 fn tell(env: &Env, context: &Context, sub: &str, message: &Message) {
-    if let Err(error) = platform::tell_meter(env, context, sub, &text(message)) {
+    if let Err(error) = platform::tell(env, context, sub, &text(message)) {
         let failure = platform::failed(&error, Dependency::Meter);
         log::event("meter_not_told", &failure);
     }

@@ -7,10 +7,11 @@ use crate::clock;
 use crate::configuration;
 use crate::database::Database;
 use crate::failure::{Failure, Outcome};
+use crate::log;
 use crate::registration;
 use futures_util::lock::Mutex;
 use legis_core::account::Identity;
-use legis_core::ledger::{is_believed, learn, outlives_outage};
+use legis_core::ledger::{is_believed, learn, names_wait, outlives_outage};
 use legis_core::payload::Registration;
 use legis_core::problem::{Dependency, Problem};
 use legis_core::time::Timestamp;
@@ -18,9 +19,6 @@ use std::cell::{Cell, RefCell};
 
 /// How long a database that did not answer is left alone.
 const PAUSE_MILLIS: i64 = 5_000;
-
-/// How long what a token says of its user may wait while calls are made.
-const NAMES_WAIT_MILLIS: i64 = 60_000;
 
 /// Questions to the database: one at a time, and those who wait share the next answer.
 #[derive(Default)]
@@ -53,8 +51,8 @@ impl Questions {
 }
 
 impl Meter {
-    /// Sees to it that the ledger knows the user: from before, or as the database has it when that is old, when the token says other
-    /// things about the user, or when it must be fresh.
+    /// Sees to it that the ledger knows the user: from before, or as the database has it when that is old, when the token
+    /// says other things about the user, or when it must be fresh.
     pub(super) async fn know(
         &self,
         ledger: &Ledger,
@@ -72,7 +70,7 @@ impl Meter {
             (Err(failure), Knowledge::Recent | Knowledge::Enough)
                 if is_outage(&failure) && outlives(ledger) =>
             {
-                worker::console_warn!("an older entitlement is used: {}", failure.reason);
+                log::event("older_entitlement_used", &failure);
                 Ok(())
             }
             (answer, _) => answer,
@@ -143,11 +141,11 @@ impl Meter {
 fn is_recent(ledger: &Ledger, identity: &Identity, knowledge: Knowledge) -> bool {
     let now = clock::now();
     ledger.with_known(|known| {
-        let Some(known) = known else { return false };
-        // Two valid tokens can say different things; taking turns they would ask the database with every call.
-        let waits = knowledge == Knowledge::Enough
-            && (0..NAMES_WAIT_MILLIS).contains(&now.since(known.asked_at));
-        is_believed(known.asked_at, now) && (waits || !identity.says_otherwise(&known.account.user))
+        known.is_some_and(|known| {
+            let says_otherwise = identity.says_otherwise(&known.account.user);
+            let waits = knowledge == Knowledge::Enough && names_wait(known.asked_at, now);
+            is_believed(known.asked_at, now) && (waits || !says_otherwise)
+        })
     })
 }
 
