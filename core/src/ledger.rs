@@ -19,9 +19,9 @@ pub const UNSETTLED_AFTER_MILLIS: i64 = 10 * 60 * 1000;
 /// How long a key is remembered: longer than any monthly period.
 pub const KEYS_KEPT_MILLIS: i64 = 62 * 24 * 60 * 60 * 1000;
 
-/// How often a call may be sent again under its key. A retry needs a few; a caller who sends every call under one key
-/// would be served without end for the price of one.
-pub const MAX_REPEATS: u32 = 10;
+/// How often a call may be sent again under its key. Retries, many at once among them, need far fewer; a caller who sends
+/// every call under one key would be served without end for the price of one.
+pub const MAX_REPEATS: u32 = 100;
 
 /// A call that asks to be admitted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -681,6 +681,24 @@ proptest! {
     }
 }
 
+/// A key is for sending one call again; after so many times it is worn out, and nothing is charged.
+#[test]
+fn a_key_wears_out() {
+    let mut meter = Meter::new(PlanId::Free);
+    let now = registered();
+    let first = meter.candidate(Toll::REST, Settler::Gateway, Some((1, false)));
+    let id = first.id.clone();
+    assert_eq!(meter.admit(first, now), Came::Admitted(id.clone()));
+    meter.settle(&id, CallEnd::answered(200, 1));
+    for _ in 0..MAX_REPEATS {
+        let again = meter.candidate(Toll::REST, Settler::Gateway, Some((1, false)));
+        assert_eq!(meter.admit(again, now), Came::Repeated(id.clone()));
+    }
+    let again = meter.candidate(Toll::REST, Settler::Gateway, Some((1, false)));
+    assert_eq!(meter.admit(again, now), Came::KeyWornOut);
+    assert_eq!(meter.account.usage.lifetime.used, 1);
+}
+
 /// What the columns of an idle user say once their period is over: the next one, unused; and where the plan went back to
 /// the one-time allowance, what was used of that.
 #[test]
