@@ -3,8 +3,8 @@
 
 import worker, { Meter as Unharmed } from "../worker/entry.js";
 
-/** Milliseconds the clock is off; what befalls the next batches of the database. */
-const world = { clock: 0, database: "well", times: 0 };
+/** Milliseconds the clock is off; what befalls the next batches of the database; how many messages to meters are lost. */
+const world = { clock: 0, database: "well", times: 0, lost: 0 };
 
 const TrueDate = Date;
 globalThis.Date = class extends TrueDate {
@@ -59,6 +59,14 @@ const harmed = (env) => ({ ...env, DB: new D1Database(env.DB) });
 export class Meter extends Unharmed {
 	constructor(state, env) {
 		super(state, harmed(env));
+	}
+
+	ask(message, told) {
+		if (world.lost > 0) {
+			world.lost -= 1;
+			throw new Error("Network connection lost.");
+		}
+		return super.ask(message, told);
 	}
 
 	ring() {

@@ -230,6 +230,38 @@ describe("the meter", () => {
 		expect(await read()).toEqual(rows);
 	});
 
+	test("hears by itself how a call ended, without another question to it", async () => {
+		const sub = newSubject();
+		await world.call(await world.token(sub), "/api/bills");
+		await ended(sub, [200]);
+	});
+
+	test("hears how calls ended though the message was lost that was to say so", async () => {
+		const sub = newSubject();
+		const bearer = await world.token(sub);
+		await world.call(bearer, "/api/bills");
+		await world.set({ lost: 1 });
+		expect((await world.call(bearer, "/api/bills")).status).toBe(503);
+		await world.call(bearer, "/api/bills");
+		await ended(sub, [200, 200]);
+		expect(await used(bearer)).toBe(2);
+	});
+
+	/** Waits until the database knows how all of a user's calls ended; nothing but the alarm wakes the meter. */
+	async function ended(sub: string, statuses: number[]) {
+		await vi.waitFor(
+			async () => {
+				await world.alarm(sub);
+				const rows = await world.rows<{ status_code: number }>(
+					"SELECT status_code FROM api_usage JOIN users ON users.id = user_id WHERE auth0_user_id = ? AND status = 'success'",
+					sub,
+				);
+				expect(rows.map((row) => row.status_code)).toEqual(statuses);
+			},
+			{ timeout: 5_000, interval: 100 },
+		);
+	}
+
 	test("a call that nobody settles is closed after ten minutes: outcome unknown, charged, and it stays so", async () => {
 		const sub = newSubject();
 		const bearer = await world.token(sub, "mcp");

@@ -10,6 +10,8 @@ export interface World {
 	clock?: number;
 	database?: "well" | "fails before it commits" | "loses its answer" | "is slow";
 	times?: number;
+	/** How many messages to meters are lost. */
+	lost?: number;
 }
 
 /** With which status the data service answers to a path; 0 hangs up. */
@@ -68,6 +70,8 @@ export async function world() {
 			.setExpirationTime("20 years")
 			.sign(privateKey as CryptoKey);
 
+	const alarm = (sub: string) => harness.fetch(`/test/alarm?sub=${encodeURIComponent(sub)}`, { method: "POST" });
+
 	return {
 		harness,
 		worker,
@@ -82,8 +86,12 @@ export async function world() {
 			const response = await harness.fetch("/test/world", { method: "POST", body: JSON.stringify(said) });
 			return (await response.json()) as { batches: number };
 		},
-		/** Rings a meter's alarm, twice at once. */
-		ring: (sub: string) => harness.fetch(`/test/alarm?sub=${encodeURIComponent(sub)}`, { method: "POST" }),
+		/** Rings a meter's alarm, twice at once, after it was asked something: what waits to be told goes with that. */
+		async ring(sub: string) {
+			await harness.fetch("/api/account", { headers: { Authorization: `Bearer ${await token(sub)}` } } as never);
+			await alarm(sub);
+		},
+		alarm,
 		evict: (sub: string) => worker.evictDurableObject("METER" as never, { name: sub } as never),
 		call: (bearer: string, path: string, init: Init = {}) =>
 			harness.fetch(path, {

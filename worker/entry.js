@@ -80,13 +80,28 @@ export class Meter extends DurableObject {
 		return this.#meter;
 	}
 
-	ask(message) {
+	/** Answers a message; first it is told what needs no answer. */
+	ask(message, told = []) {
+		for (const said of told) {
+			Promise.resolve(this.#ask(said)).then(unheard, (error) => unheard(error?.message));
+		}
+		return this.#ask(message);
+	}
+
+	#ask(message) {
 		const answer = entered(() => this.#now().ask(message));
 		return typeof answer === "string" ? answer : guarded(answer);
 	}
 
 	alarm() {
 		return guarded(entered(() => this.#now().alarm()));
+	}
+}
+
+/** What a meter could not do that it was told. It finds out for itself later. */
+function unheard(reason) {
+	if (reason !== "") {
+		console.error(JSON.stringify({ event: "meter_not_told", reason }));
 	}
 }
 

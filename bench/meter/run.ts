@@ -23,6 +23,11 @@ const { values } = parseArgs({
 });
 const [rounds, calls] = [Number(values.rounds), Number(values.calls)];
 const LANES = 16;
+/** What the plan of the benchmark's users grants. */
+const ALLOWANCE = 10_000;
+if (rounds * calls + warmUp(calls) > ALLOWANCE) {
+	throw new Error(`One user has ${ALLOWANCE} calls; ask for fewer rounds or calls.`);
+}
 const ROOT = join(import.meta.dirname, "../..");
 
 const { privateKey, publicKey } = await generateKeyPair("RS256", { extractable: true });
@@ -201,6 +206,11 @@ const NAMES: Record<string, string> = {
 	"hono-do-d1": "(d) the same, rows in D1",
 };
 
+/** The calls of the first round, which is not counted: objects are made, code is compiled. */
+function warmUp(calls: number): number {
+	return Math.max(400, Math.floor(calls / 3));
+}
+
 interface Figures {
 	rate: number;
 	cpu: number;
@@ -224,8 +234,7 @@ for (const [scenario, request] of Object.entries(scenarios)) {
 	const figures: Record<string, Figures[]> = {};
 	for (let round = -1; round < rounds; round++) {
 		for (const name of contenders) {
-			// The first round warms up: objects are made, code is compiled.
-			const count = round < 0 ? Math.max(400, Math.floor(calls / 3)) : calls;
+			const count = round < 0 ? warmUp(calls) : calls;
 			const before = cpu();
 			const result: Round = await load(ports[name] as number, LANES, count, request);
 			if (result.refused > 0) {

@@ -61,7 +61,7 @@ pub(crate) async fn reserve(
     );
     let deadline = Deadline::outliving(client::TIME_LIMIT_MILLIS, context);
     let identity = &caller.identity;
-    let decided = metered::admit(env, context, identity, candidate, &deadline, line).await?;
+    let decided = metered::admit(env, identity, candidate, &deadline, line).await?;
     match decided.decision {
         Decision::Refuse(refusal) => Err(metered::refused(refusal, decided.now)),
         decision @ Decision::Admit(_) => {

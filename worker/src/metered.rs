@@ -17,7 +17,6 @@ use legis_core::quota::{Decision, Refusal};
 use legis_core::refusal;
 use legis_core::time::Timestamp;
 use worker::Env;
-use worker::worker_sys::Context;
 
 /// The header with the call's id.
 pub(crate) const CALL: &str = "Legis-Call";
@@ -61,7 +60,6 @@ pub(crate) fn keyed(key: &str, method: &str, target: &str, body: &[u8]) -> Outco
 /// Asks the meter, and notes what it decided. A call that was admitted without our hearing of it is given up.
 pub(crate) async fn admit(
     env: &Env,
-    context: &Context,
     identity: &Identity,
     candidate: Candidate,
     deadline: &Deadline,
@@ -78,7 +76,7 @@ pub(crate) async fn admit(
             {
                 // Without an answer it may have admitted the call: nobody pays for that.
                 let end = CallEnd::failed(failure.problem.status(), 0, failure.problem.code());
-                client::give_up(env, context, &identity.sub, call, end);
+                client::give_up(env, &identity.sub, call, end);
             }
         })?;
     line.call = Some(CallLine::new(&decided, clock::now().since(begun)));

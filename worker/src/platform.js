@@ -78,34 +78,6 @@ export class Deadline {
 	}
 }
 
-/** Asks a user's meter. */
-export function ask(env, sub, message, deadline) {
-	return deadline.limit(env.METER.getByName(sub).ask(message));
-}
-
-/** How long after each failure a meter is told again, in milliseconds: an object that moves is back in a moment. */
-const TOLD_AGAIN_AFTER = [250, 1_000, 4_000, 12_000];
-
-/** Tells a user's meter something that nobody waits for; what it answers is what went wrong, or nothing. */
-export function tell(env, context, sub, message) {
-	const told = (answer) => (answer === "" ? undefined : Promise.reject(new Error(answer)));
-	const attempt = () => env.METER.getByName(sub).ask(message).then(told);
-	context.waitUntil(attempt().catch((problem) => tellAgain(attempt, problem)));
-}
-
-async function tellAgain(attempt, problem) {
-	let last = problem;
-	for (const milliseconds of TOLD_AGAIN_AFTER) {
-		await new Promise((resolve) => setTimeout(resolve, milliseconds));
-		try {
-			return await attempt();
-		} catch (again) {
-			last = again;
-		}
-	}
-	console.error(JSON.stringify({ event: "meter_not_told", reason: String(last?.message ?? last) }));
-}
-
 /** Passes a request on. */
 export function forward(url, method, lines, body, deadline) {
 	const init = { method, headers: headers(lines), redirect: "manual" };

@@ -22,21 +22,6 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub(crate) fn respond(status: u16, lines: &str, body: &JsValue) -> Result<Response, JsValue>;
     #[wasm_bindgen(catch)]
-    fn ask(
-        env: &JsValue,
-        sub: &str,
-        message: &str,
-        deadline: &JsDeadline,
-    ) -> Result<Promise, JsValue>;
-    /// Tells a user's meter something that nobody waits for. The platform ends it after half a minute at the latest.
-    #[wasm_bindgen(catch)]
-    pub(crate) fn tell(
-        env: &JsValue,
-        context: &JsContext,
-        sub: &str,
-        message: &str,
-    ) -> Result<(), JsValue>;
-    #[wasm_bindgen(catch)]
     fn forward(
         url: &str,
         method: &str,
@@ -46,7 +31,7 @@ extern "C" {
     ) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(js_name = Deadline)]
-    type JsDeadline;
+    pub(crate) type JsDeadline;
     #[wasm_bindgen(constructor, js_class = Deadline)]
     fn new(milliseconds: u32, context: Option<&JsContext>) -> JsDeadline;
     #[wasm_bindgen(method, js_class = Deadline)]
@@ -73,24 +58,16 @@ impl Deadline {
     }
 }
 
+impl AsRef<JsDeadline> for Deadline {
+    fn as_ref(&self) -> &JsDeadline {
+        &self.0
+    }
+}
+
 impl Drop for Deadline {
     fn drop(&mut self) {
         self.0.end();
     }
-}
-
-/// What a user's meter answers to a message.
-pub(crate) async fn ask_meter(
-    env: &JsValue,
-    sub: &str,
-    message: &str,
-    deadline: &Deadline,
-) -> Result<String, JsValue> {
-    let answer = ask(env, sub, message, &deadline.0)?;
-    Ok(JsFuture::from(answer)
-        .await?
-        .as_string()
-        .unwrap_or_default())
 }
 
 /// A request to somebody else, its headers as lines.

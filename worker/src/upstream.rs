@@ -5,14 +5,14 @@ use crate::clock;
 use crate::configuration::Configuration;
 use crate::failure::{Failure, Outcome};
 use crate::log::Line;
-use crate::meter::client;
+use crate::meter::client::{self, Urgency};
 use crate::meter::message::Charging;
 use crate::metered;
 use crate::platform::{self, Deadline, Outbound};
 use crate::request::{Header, Request};
 use js_sys::{Array, Uint8Array};
 use legis_core::auth::claims::Caller;
-use legis_core::call::{CallEnd, Called, Settler};
+use legis_core::call::{CallEnd, Called, Settled, Settler};
 use legis_core::idempotency::KeyedCall;
 use legis_core::problem::{Dependency, Problem};
 use legis_core::quota::{Decision, settled};
@@ -77,6 +77,7 @@ pub(crate) async fn call(
         method: request.method.clone(),
         path: format!("/api/{path}"),
     };
+    let keyless = keyed.is_none();
     let candidate = metered::candidate(
         request,
         line,
@@ -87,7 +88,7 @@ pub(crate) async fn call(
     );
     let deadline = Deadline::outliving(TIME_LIMIT_MILLIS, context);
     let identity = &caller.identity;
-    let decided = metered::admit(env, context, identity, candidate, &deadline, line).await?;
+    let decided = metered::admit(env, identity, candidate, &deadline, line).await?;
     let (now, call) = (decided.now, decided.call);
     let decision = match decided.decision {
         Decision::Refuse(refusal) => return Err(metered::refused(refusal, now)),
@@ -108,7 +109,12 @@ pub(crate) async fn call(
         line.upstream_ms = end.millis;
     }
     let headers = metered::headers(&settled(decision, end.settled), call.clone(), now);
-    client::end(env, context, &identity.sub, call, end);
+    let urgency = match end.settled {
+        Settled::Charged if keyless => Urgency::Soon,
+        // What is taken back may be the call that is missing; a key that is sent again asks how its call ended.
+        _ => Urgency::Now,
+    };
+    client::end(env, &identity.sub, call, end, urgency);
     drop(deadline);
     answered(answer, headers)
 }

@@ -3,25 +3,43 @@
 use super::message::{Decided, Knowledge, Known, Message, Reply};
 use crate::failure::{Failure, Outcome};
 use crate::log;
-use crate::platform::{self, Deadline};
+use crate::platform::{self, Deadline, JsDeadline};
+use js_sys::Promise;
 use legis_core::account::Identity;
 use legis_core::call::{CallEnd, Settler};
 use legis_core::evaluate::json;
 use legis_core::ledger::{Candidate, Outcome as CallOutcome};
 use legis_core::payload::Registration;
 use legis_core::problem::Dependency;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen_futures::JsFuture;
 use worker::Env;
-use worker::worker_sys::Context;
+
+#[wasm_bindgen(module = "/src/meter/client.js")]
+extern "C" {
+    #[wasm_bindgen(catch, js_name = ask)]
+    fn ask_meter(
+        env: &JsValue,
+        sub: &str,
+        message: &str,
+        deadline: &JsDeadline,
+    ) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(catch, js_name = tell)]
+    fn tell_now(env: &JsValue, sub: &str, message: &str) -> Result<(), JsValue>;
+    #[wasm_bindgen(catch, js_name = tellSoon)]
+    fn tell_soon(env: &JsValue, sub: &str, message: &str) -> Result<(), JsValue>;
+}
 
 /// How long a meter may take where nothing else is waited for: longer than the two questions it may have to ask the
 /// database, so that its own answer about them comes first.
 pub(crate) const TIME_LIMIT_MILLIS: u32 = 12_000;
 
 async fn ask(env: &Env, sub: &str, message: &Message, deadline: &Deadline) -> Outcome<Reply> {
-    let reply = platform::ask_meter(env, sub, &text(message), deadline)
-        .await
-        .map_err(|error| platform::failed(&error, Dependency::Meter))?;
-    match serde_json::from_str(&reply) {
+    let unavailable = |error| platform::failed(&error, Dependency::Meter);
+    let asked = ask_meter(env, sub, &text(message), deadline.as_ref()).map_err(unavailable)?;
+    let reply = JsFuture::from(asked).await.map_err(unavailable)?;
+    match serde_json::from_str(&reply.as_string().unwrap_or_default()) {
         Ok(Reply::Failed { fault, reason }) => Err(Failure::new(fault.problem(), reason)),
         Ok(reply) => Ok(reply),
         Err(error) => Err(Failure::corrupt("answer of a meter", error)),
@@ -36,10 +54,23 @@ async fn ask_within_limit(env: &Env, sub: &str, message: &Message) -> Outcome<Re
     ask(env, sub, message, &Deadline::new(TIME_LIMIT_MILLIS)).await
 }
 
+/// When a meter must hear of something that nobody waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// It changes what the next question is answered.
+    Now,
+    /// It may wait a second for another message to go with.
+    Soon,
+}
+
 /// Tells a meter something that nobody waits for. What it cannot be told it finds out for itself: it closes the call
 /// later, with its outcome unknown.
-fn tell(env: &Env, context: &Context, sub: &str, message: &Message) {
-    if let Err(error) = platform::tell(env, context, sub, &text(message)) {
+fn tell(env: &Env, sub: &str, message: &Message, urgency: Urgency) {
+    let told = match urgency {
+        Urgency::Now => tell_now(env, sub, &text(message)),
+        Urgency::Soon => tell_soon(env, sub, &text(message)),
+    };
+    if let Err(error) = told {
         let failure = platform::failed(&error, Dependency::Meter);
         log::event("meter_not_told", &failure);
     }
@@ -115,13 +146,13 @@ pub(crate) async fn settle(
 }
 
 /// This call is over, as we saw ourselves.
-pub(crate) fn end(env: &Env, context: &Context, sub: &str, call: String, end: CallEnd) {
-    tell(env, context, sub, &Message::End { call, end });
+pub(crate) fn end(env: &Env, sub: &str, call: String, end: CallEnd, urgency: Urgency) {
+    tell(env, sub, &Message::End { call, end }, urgency);
 }
 
 /// Nobody waits for this call: whether it was admitted or will be, nobody pays for it.
-pub(crate) fn give_up(env: &Env, context: &Context, sub: &str, call: String, end: CallEnd) {
-    tell(env, context, sub, &Message::GiveUp { call, end });
+pub(crate) fn give_up(env: &Env, sub: &str, call: String, end: CallEnd) {
+    tell(env, sub, &Message::GiveUp { call, end }, Urgency::Now);
 }
 
 /// Where does the user stand? Registers whoever is new, with what they say of themselves.
