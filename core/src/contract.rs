@@ -4,7 +4,7 @@ use crate::schema::FINGERPRINT;
 use serde::Serialize;
 
 /// The version of the rules. Raise it when a rule changes without a plan or a schema changing.
-pub const RULES_VERSION: u32 = 1;
+pub const RULES_VERSION: u32 = 2;
 
 /// Version and fingerprint of a side.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

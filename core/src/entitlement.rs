@@ -1,6 +1,6 @@
 //! What a user may do, derived from what is stored about the subscription.
 
-use crate::plan::PlanId;
+use crate::plan::{Interval, PlanId};
 use crate::subscription::{Grace, Standing, Status};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,14 @@ pub struct Entitlement {
     pub standing: Standing,
     /// Where monthly periods are counted from: the subscription's billing anchor; for the free plan, the registration.
     pub anchor: Timestamp,
+    /// How often is paid, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub interval: Option<Interval>,
+    /// The end of the period that is paid; absent where nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub paid_until: Option<Timestamp>,
     /// The changes of plan that are already decided, the earliest first: the end of a cancelled or downgraded
     /// subscription's paid period, and of a grace.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -49,6 +57,8 @@ impl Entitlement {
             plan: PlanId::Free,
             standing: Standing::Free,
             anchor: registered_at,
+            interval: None,
+            paid_until: None,
             changes: Vec::new(),
             version: 0,
         }
@@ -72,6 +82,10 @@ pub struct Subscription {
     pub plan: PlanId,
     /// Stripe's word.
     pub status: Status,
+    /// How often it is paid.
+    pub interval: Option<Interval>,
+    /// When its period ends.
+    pub period_end: Option<Timestamp>,
     /// The billing anchor, once there was a subscription.
     pub anchor: Option<Timestamp>,
     /// When it became past due.
@@ -92,23 +106,29 @@ pub fn entitlement(subscription: &Subscription, grace: Grace) -> Entitlement {
     let scheduled = subscription.scheduled.into_iter();
     let (plan, changes) = match standing {
         Standing::Free => (PlanId::Free, Vec::new()),
-        Standing::Active | Standing::Trialing | Standing::Unknown => {
+        // A status nobody knows changes nothing: what was due before it still is.
+        Standing::Unknown | Standing::PastDue if subscription.past_due_since.is_some() => {
+            (subscription.plan, until_lapse(subscription, grace))
+        }
+        // Without a moment to count a grace from, the plan is kept: our bookkeeping never locks a payer out, and the
+        // audit reports the gap.
+        Standing::Active | Standing::Trialing | Standing::Unknown | Standing::PastDue => {
             (subscription.plan, scheduled.collect())
         }
-        Standing::PastDue => (subscription.plan, until_lapse(subscription, grace)),
     };
+    let paid = plan != PlanId::Free;
     Entitlement {
         plan,
         standing,
         anchor,
+        interval: subscription.interval.filter(|_| paid),
+        paid_until: subscription.period_end.filter(|_| paid),
         changes,
         version: subscription.version,
     }
 }
 
 /// The changes up to the end of the grace, which is the last: what was scheduled for later is not entitled any more.
-/// Without a moment to count from, the plan is kept: our bookkeeping never locks a payer out, and the audit reports
-/// the gap.
 fn until_lapse(subscription: &Subscription, grace: Grace) -> Vec<ScheduledChange> {
     let lapse = subscription.past_due_since.map(|since| ScheduledChange {
         plan: PlanId::Free,

@@ -2,6 +2,8 @@
 //! call these very functions, so their answers cannot differ.
 
 use crate::account::Account;
+use crate::change::{self, ChangePreview, ChangeRequest};
+use crate::plan::UnknownPlan;
 use crate::quota::{Cost, Decision};
 use crate::schema::{self, Origin, Schema, Violations};
 use crate::time::Moment;
@@ -37,6 +39,14 @@ pub fn decision(request: &DecisionRequest) -> Decision {
     let cost = request.cost.and_then(Cost::new).unwrap_or(Cost::ONE);
     let account = &request.account;
     crate::quota::decide(&account.entitlement, &account.usage, cost, request.now.0)
+}
+
+/// What the change that `request` asks about does.
+///
+/// # Errors
+/// [`UnknownPlan`] when no plan has that name, which the schema refuses before.
+pub fn change(request: &ChangeRequest) -> Result<ChangePreview, UnknownPlan> {
+    change::preview(&request.account, &request.to, request.now.0)
 }
 
 /// Reads a payload of a known schema into its type.

@@ -10,6 +10,7 @@
 pub mod account;
 pub mod auth;
 pub mod call;
+pub mod change;
 pub mod contract;
 pub mod counters;
 pub mod entitlement;
@@ -28,6 +29,7 @@ pub mod refusal;
 pub mod report;
 pub mod route;
 pub mod schema;
+pub mod stripe;
 pub mod subscription;
 pub mod time;
 pub mod violation;

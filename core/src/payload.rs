@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 
 pub mod format;
 pub mod json;
+pub mod stripe;
 pub mod text;
 
+use crate::plan::Interval;
 use crate::quota::Cost;
 use json::{AnyJson, JsonObject};
 use text::{
@@ -266,6 +268,45 @@ pub struct UsageRecord {
     /// When.
     #[garde(skip)]
     pub timestamp: crate::time::Timestamp,
+}
+
+/// The body of `POST /api/billing/checkout`: the plan that a user wants to pay for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, garde::Validate)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CheckoutRequest {
+    /// The plan, by any of its names.
+    #[garde(dive)]
+    pub plan: PlanName,
+    /// How often it is to be paid; by the month when absent.
+    #[garde(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub interval: Option<Interval>,
+    /// Where the user comes back to after paying; the page that asks when absent.
+    #[garde(dive)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub success_url: Option<WebUrl>,
+    /// Where the user comes back to without paying; the page that asks when absent.
+    #[garde(dive)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub cancel_url: Option<WebUrl>,
+}
+
+/// The body of `POST /api/billing/portal`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, garde::Validate)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PortalRequest {
+    /// Where the user comes back to; the page that asks when absent.
+    #[garde(dive)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub return_url: Option<WebUrl>,
 }
 
 /// A row of `auth_config`: who issues tokens for one kind of client, and where that client lives.

@@ -5,7 +5,7 @@ mod rows;
 use crate::money::{self, Cents, Currency};
 use serde::{Deserialize, Serialize};
 
-pub use rows::{BillingFrequency, PlanRow, legacy_limit, row_id, rows, seed_sql};
+pub use rows::{BillingFrequency, PlanRow, Sold, legacy_limit, row_id, rows, seed_sql};
 
 /// Which plan, whatever it is called. Ordered from the smallest to the largest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -46,11 +46,51 @@ pub enum Allowance {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Interval {
     /// Every month.
     Month,
     /// Every year; the allowance stays monthly.
     Year,
+}
+
+impl Interval {
+    /// The interval that Stripe's word stands for, if plans are sold by it.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "month" => Some(Self::Month),
+            "year" => Some(Self::Year),
+            _ => None,
+        }
+    }
+
+    /// Stripe's word, and the name everywhere.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Month => "month",
+            Self::Year => "year",
+        }
+    }
+
+    /// How the `plans` table says it.
+    #[must_use]
+    pub const fn frequency(self) -> BillingFrequency {
+        match self {
+            Self::Month => BillingFrequency::Monthly,
+            Self::Year => BillingFrequency::Yearly,
+        }
+    }
+
+    /// In months.
+    #[must_use]
+    pub const fn months(self) -> u32 {
+        match self {
+            Self::Month => 1,
+            Self::Year => 12,
+        }
+    }
 }
 
 /// What a plan costs.

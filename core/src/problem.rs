@@ -41,6 +41,24 @@ pub enum Problem {
     InsufficientScope(Scope),
     /// A program's token where only people are served.
     MachineCaller,
+    /// The caller is no administrator.
+    NotAdministrator,
+    /// A webhook whose signature does not fit.
+    Unverified,
+    /// A webhook that is no event of Stripe's.
+    NotAnEvent,
+    /// An event of the other mode than the deployment's.
+    WrongMode,
+    /// An event that is stored and could not be applied yet.
+    EventNotApplied,
+    /// Nothing is sold here.
+    PaymentsNotOffered,
+    /// The plan is not sold by that interval.
+    NotSold,
+    /// Who has a subscription changes it, and gets no second one.
+    AlreadySubscribed,
+    /// Who never paid has nothing to look at.
+    NoCustomer,
     /// Nothing is at this address.
     NotFound,
     /// Nothing is at this address for this method: the value of `Allow`.
@@ -74,6 +92,8 @@ pub enum Dependency {
     Issuer,
     /// The data service behind us.
     Upstream,
+    /// Stripe's API.
+    Stripe,
 }
 
 impl Dependency {
@@ -83,6 +103,7 @@ impl Dependency {
             Self::Meter => "meter",
             Self::Issuer => "identity issuer",
             Self::Upstream => "data service",
+            Self::Stripe => "payment service",
         }
     }
 }
@@ -122,9 +143,15 @@ impl Problem {
         match self {
             Self::MalformedJson(_) => (400, "malformed_json", "The body is not JSON"),
             Self::InvalidParameter(_) => (400, "invalid_parameter", "A parameter is wrong"),
+            Self::Unverified => (400, "unverified", "The signature does not fit"),
+            Self::NotAnEvent => (400, "not_an_event", "The body is no event"),
+            Self::WrongMode => (400, "wrong_mode", "The event is of another mode"),
             Self::Unauthenticated(_) => (401, "unauthenticated", "Who calls is not known"),
             Self::InsufficientScope(_) => (403, "insufficient_scope", "The token lacks a scope"),
             Self::MachineCaller => (403, "machine_caller", "This is for people"),
+            Self::NotAdministrator => (403, "not_administrator", "This is for administrators"),
+            Self::NotSold => (404, "not_sold", "The plan is not sold that way"),
+            Self::NoCustomer => (404, "no_customer", "Nothing was paid yet"),
             Self::NotFound => (404, "not_found", "Nothing is at this address"),
             Self::UnknownPlan(_) => (404, "unknown_plan", "No plan has that name"),
             Self::UnknownCall => (404, "unknown_call", "No call of yours has that id"),
@@ -132,6 +159,9 @@ impl Problem {
             Self::BodyTimedOut => (408, "body_timed_out", "The body did not come in time"),
             Self::CallInProgress => (409, "call_in_progress", "The call is still running"),
             Self::CallSettled(_) => (409, "call_settled", "The call was settled before"),
+            Self::AlreadySubscribed => {
+                (409, "already_subscribed", "There is a subscription already")
+            }
             Self::PayloadTooLarge(_) => (413, "payload_too_large", "The body is too long"),
             Self::UnsupportedMediaType => (415, "unsupported_media_type", "The body must be JSON"),
             Self::InvalidPayload(_) => (422, "invalid_payload", "The body breaks rules"),
@@ -143,6 +173,8 @@ impl Problem {
             ),
             Self::QuotaExceeded(_) => (429, "quota_exceeded", "The allowance is used up"),
             Self::Internal => (500, "internal", "A fault of ours"),
+            Self::EventNotApplied => (500, "event_not_applied", "The event is not applied yet"),
+            Self::PaymentsNotOffered => (501, "payments_not_offered", "Nothing is sold here"),
             Self::BadGateway => (502, "bad_gateway", "The data service cannot be reached"),
             Self::SchemaMismatch => (503, "schema_mismatch", "The database does not fit"),
             Self::Misconfigured => (503, "misconfigured", "The service is not set up"),
@@ -202,6 +234,28 @@ impl Problem {
             Self::MachineCaller => {
                 "A program's own token has no account. Call with a user's token.".to_owned()
             }
+            Self::NotAdministrator => {
+                "It takes a token with the scope admin and a user who is an administrator.".to_owned()
+            }
+            Self::Unverified => {
+                "Sign the raw body with the endpoint's secret, and send it within five minutes.".to_owned()
+            }
+            Self::NotAnEvent => "Send an event as Stripe does.".to_owned(),
+            Self::WrongMode => {
+                "This deployment takes events of one mode only, live or test. Send it to the other deployment."
+                    .to_owned()
+            }
+            Self::EventNotApplied => {
+                "The event is stored, and is applied later. Sending it again may help.".to_owned()
+            }
+            Self::PaymentsNotOffered => {
+                "This deployment has no key of a payment service. Ask its operator for a plan.".to_owned()
+            }
+            Self::NotSold => "The plans and their prices are at /api/config/plans.".to_owned(),
+            Self::AlreadySubscribed => {
+                "Change or cancel the subscription in the customer portal: POST /api/billing/portal.".to_owned()
+            }
+            Self::NoCustomer => "Subscribe first: POST /api/billing/checkout.".to_owned(),
             Self::NotFound => "Check the path and its spelling.".to_owned(),
             Self::MethodNotAllowed(allow) => format!("Allowed here: {allow}."),
             Self::UnknownPlan(unknown) => unknown.to_string(),

@@ -5,7 +5,8 @@ mod charge;
 use crate::entitlement::Entitlement;
 use crate::money::group;
 use crate::plan::{self, Allowance, PlanId};
-use crate::time::{Period, Timestamp, month_containing};
+use crate::subscription::Standing;
+use crate::time::{Period, Timestamp, month_around, month_containing};
 use serde::{Deserialize, Serialize};
 
 pub use charge::{Channel, Charge, ToolCall, charge, decide_within, refund, settled};
@@ -203,7 +204,11 @@ pub fn balance(entitlement: &Entitlement, usage: &Usage, now: Timestamp) -> Bala
             },
         ),
         _ => {
-            let month = month_containing(entitlement.anchor, now);
+            // A trial has periods of its own, the last of which ends where the first paid one begins.
+            let month = match entitlement.standing {
+                Standing::Trialing => month_around(entitlement.anchor, now),
+                _ => month_containing(entitlement.anchor, now),
+            };
             let period = Period {
                 start: month.start,
                 end: Some(month.end),

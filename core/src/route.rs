@@ -36,6 +36,16 @@ pub enum Route {
     AuthConfig(AuthClient),
     /// `POST /api/evaluate/decision`
     EvaluateDecision,
+    /// `POST /api/evaluate/change`
+    EvaluateChange,
+    /// `POST /api/webhooks/stripe`
+    StripeWebhook,
+    /// `POST /api/billing/checkout`
+    Checkout,
+    /// `POST /api/billing/portal`
+    Portal,
+    /// `GET /api/admin/webhooks`
+    Webhooks,
     /// `POST /api/evaluate/payload/{schema}`
     EvaluatePayload(&'static crate::schema::Schema),
     /// A data route: metered, then passed on to the upstream.
@@ -67,6 +77,11 @@ impl Route {
             Self::Plan(_) => "plan",
             Self::AuthConfig(_) => "auth_config",
             Self::EvaluateDecision => "evaluate_decision",
+            Self::EvaluateChange => "evaluate_change",
+            Self::StripeWebhook => "stripe_webhook",
+            Self::Checkout => "checkout",
+            Self::Portal => "portal",
+            Self::Webhooks => "webhooks",
             Self::EvaluatePayload(_) => "evaluate_payload",
             Self::Data { .. } => "data",
         }
@@ -119,6 +134,11 @@ pub fn route(method: &str, path: &str) -> Result<Route, NoRoute> {
             None => return Err(NoRoute::NotFound),
         },
         ["api", "evaluate", "decision"] => (Route::EvaluateDecision, POST),
+        ["api", "evaluate", "change"] => (Route::EvaluateChange, POST),
+        ["api", "webhooks", "stripe"] => (Route::StripeWebhook, POST),
+        ["api", "billing", "checkout"] => (Route::Checkout, POST),
+        ["api", "billing", "portal"] => (Route::Portal, POST),
+        ["api", "admin", "webhooks"] => (Route::Webhooks, GET),
         ["api", "evaluate", "payload", name] => match crate::schema::by_name(name) {
             Some(schema) => (Route::EvaluatePayload(schema), POST),
             None => return Err(NoRoute::NotFound),

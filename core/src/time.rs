@@ -76,6 +76,16 @@ impl Timestamp {
             })
     }
 
+    /// `months` calendar months earlier, clamped to the month's last day, time of day kept.
+    #[must_use]
+    pub fn minus_months(self, months: u32) -> Self {
+        self.date_time()
+            .and_then(|moment| moment.checked_sub_months(Months::new(months)))
+            .map_or(Self(0), |moment| {
+                Self(moment.timestamp_millis().clamp(0, MAX))
+            })
+    }
+
     fn date_time(self) -> Option<DateTime<chrono::Utc>> {
         DateTime::from_timestamp_millis(self.0)
     }
@@ -295,6 +305,34 @@ pub fn month_containing(anchor: Timestamp, now: Timestamp) -> Month {
         index,
         start: anchor.plus_months(index),
         end: anchor.plus_months(index.saturating_add(1)),
+    }
+}
+
+/// The month that contains `now`, counted from the anchor both ways: before the anchor too there are months, the last of
+/// which ends there. Their `index` is 0.
+///
+/// ```
+/// use legis_core::time::{month_around, Timestamp};
+/// let at = |text: &str| text.parse::<Timestamp>().unwrap();
+/// let period = month_around(at("2026-03-31T00:00:00Z"), at("2026-03-05T00:00:00Z"));
+/// assert_eq!(period.start, at("2026-02-28T00:00:00Z"));
+/// assert_eq!(period.end, at("2026-03-31T00:00:00Z"));
+/// ```
+#[must_use]
+pub fn month_around(anchor: Timestamp, now: Timestamp) -> Month {
+    if now >= anchor {
+        return month_containing(anchor, now);
+    }
+    // As many months back as it takes; rounding down may be one too few, never more.
+    let back = months_between(now, anchor);
+    let back = match anchor.minus_months(back) > now {
+        true => back.saturating_add(1),
+        false => back,
+    };
+    Month {
+        index: 0,
+        start: anchor.minus_months(back),
+        end: anchor.minus_months(back.saturating_sub(1)),
     }
 }
 

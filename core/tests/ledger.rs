@@ -55,6 +55,8 @@ fn entitlement(plan: PlanId, version: u64) -> Entitlement {
         plan,
         standing: Standing::Active,
         anchor: registered(),
+        interval: None,
+        paid_until: None,
         changes: Vec::new(),
         version,
     }

@@ -1,7 +1,18 @@
 import { ask, constant, planPosition, type Question, recommendedPosition } from "./boundary.ts";
 import { encode } from "./encode.ts";
 import { LegisError } from "./error.ts";
-import type { Account, Contract, Decision, Issue, Meter, Plan, SessionProps, ToolRefusal } from "./types.ts";
+import type {
+	Account,
+	ChangePreview,
+	Contract,
+	Decision,
+	Issue,
+	Meter,
+	Plan,
+	PlanChange,
+	SessionProps,
+	ToolRefusal,
+} from "./types.ts";
 
 /** A moment, as the caller has it: a `Date`, an ISO 8601 string in UTC, or milliseconds since 1970. */
 export type Now = Date | string | number;
@@ -54,6 +65,14 @@ export function meter(account: Account, now: Now): Meter {
 	return question("meter", account, now) as Meter;
 }
 
+/**
+ * What a change of plan does now and at the next renewal, before it is made: an upgrade holds at once, a downgrade or a
+ * cancellation when what is paid runs out. `{ plan: "free" }` cancels; the plan that holds takes back what was decided.
+ */
+export function previewChange(account: Account, to: PlanChange, now: Now): ChangePreview {
+	return asked("preview_change", { account, to, now }) as ChangePreview;
+}
+
 /** What an MCP server keeps in its session about the user. */
 export function sessionProps(account: Account, now: Now): SessionProps {
 	return question("session_props", account, now) as SessionProps;
@@ -73,7 +92,11 @@ export function contract(): Contract {
 }
 
 function question(name: Question, account: Account, now: Now, cost = 1): unknown {
-	const answer = ask(name, encode({ account, now, cost }));
+	return asked(name, { account, now, cost });
+}
+
+function asked(name: Question, request: object): unknown {
+	const answer = ask(name, encode(request));
 	if (isRefused(answer)) {
 		const [first] = answer.issues;
 		throw new LegisError(

@@ -20,9 +20,10 @@ interface Exports {
 	meter(length: number): number;
 	session_props(length: number): number;
 	tool_refusal(length: number): number;
+	preview_change(length: number): number;
 }
 
-export type Question = "decide" | "meter" | "session_props" | "tool_refusal";
+export type Question = "decide" | "meter" | "session_props" | "tool_refusal" | "preview_change";
 
 let wasm: Exports | undefined;
 let bytes = new Uint8Array();
@@ -102,7 +103,7 @@ export function recommendedPosition(calls: number): number {
 	return started().recommend(calls);
 }
 
-/** Asks about an account; `request` is the text of a `decisionRequest`. */
+/** Asks about an account; `request` is the text of a `decisionRequest`, or of a `changeRequest` for a preview. */
 export function ask(question: Question, request: string): unknown {
 	const module = started();
 	return answer(module, module[question](write(module, request)));

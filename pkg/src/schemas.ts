@@ -7,9 +7,12 @@ import type {
 	AuthConfig,
 	CallRequest,
 	CallSettlement,
+	CheckoutRequest,
 	Issue,
 	PlanFeatures,
+	PortalRequest,
 	Registration,
+	StripeEvent,
 	ToolCall,
 	UsageRecord,
 } from "./types.ts";
@@ -60,12 +63,18 @@ export const schemas = {
 	callRequest: schema<CallRequest>("callRequest"),
 	/** The body of `PATCH /api/calls/{id}`. */
 	callSettlement: schema<CallSettlement>("callSettlement"),
+	/** The body of `POST /api/billing/checkout`. */
+	checkoutRequest: schema<CheckoutRequest>("checkoutRequest"),
+	/** The body of `POST /api/billing/portal`. */
+	portalRequest: schema<PortalRequest>("portalRequest"),
 	/** A row of `api_usage`. */
 	usageRecord: schema<UsageRecord>("usageRecord"),
 	/** A row of `auth_config`. */
 	authConfig: schema<AuthConfig>("authConfig"),
 	/** The JSON of `plans.features`. */
 	planFeatures: schema<PlanFeatures>("planFeatures"),
+	/** An event of Stripe's: what of it is read, in both payload generations. */
+	stripeEvent: schema<StripeEvent>("stripeEvent"),
 	/** The answer of `GET /api/account`. */
 	account: schema<Account>("account"),
 };

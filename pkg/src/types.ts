@@ -134,6 +134,14 @@ export interface Entitlement {
      */
     anchor: Timestamp;
     /**
+     * How often is paid, where that is known.
+     */
+    interval?: Interval;
+    /**
+     * The end of the period that is paid; absent where nothing is.
+     */
+    paidUntil?: Timestamp;
+    /**
      * The changes of plan that are already decided, the earliest first: the end of a cancelled or downgraded
      * subscription's paid period, and of a grace.
      */
@@ -753,6 +761,85 @@ export interface ToolCalls {
 }
 
 /**
+ * A change that a user thinks of.
+ */
+export interface PlanChange {
+    /**
+     * The plan, by any of its names. `free` cancels; the plan that holds takes back what was decided before.
+     */
+    plan: PlanName;
+    /**
+     * How often it is to be paid; as now when absent, by the month for whoever pays nothing.
+     */
+    interval?: Interval;
+}
+
+/**
+ * What kind of change it is.
+ */
+export type ChangeKind = "none" | "subscribe" | "upgrade" | "downgrade" | "interval" | "cancel" | "resume";
+
+/**
+ * Where the account stands on a plan at a moment.
+ */
+export interface PlanBalance {
+    /**
+     * The moment.
+     */
+    at: Timestamp;
+    /**
+     * The plan that holds.
+     */
+    plan: PlanId;
+    /**
+     * Calls allowed in the period; absent when unlimited.
+     */
+    limit?: number;
+    /**
+     * Calls used in the period.
+     */
+    used: number;
+    /**
+     * Calls left in the period; absent when unlimited.
+     */
+    remaining?: number;
+    /**
+     * When the period ends; absent for a one-time allowance.
+     */
+    periodEnd?: Timestamp;
+}
+
+/**
+ * What a change does now, and at the next renewal.
+ */
+export interface ChangePreview {
+    /**
+     * What kind of change it is.
+     */
+    kind: ChangeKind;
+    /**
+     * When the plan that was asked for holds.
+     */
+    effectiveAt: Timestamp;
+    /**
+     * Right after the change.
+     */
+    now: PlanBalance;
+    /**
+     * When the plan changes or the period renews, whichever the change decides; absent when neither ever happens.
+     */
+    renewal?: PlanBalance;
+    /**
+     * The entitlement after the change. Its version is the one before it.
+     */
+    entitlement: Entitlement;
+    /**
+     * The change in a sentence.
+     */
+    text: string;
+}
+
+/**
  * How close an account is to its limit.
  */
 export type Level = "unlimited" | "normal" | "low" | "exhausted";
@@ -1065,6 +1152,38 @@ export interface UsageRecord {
 }
 
 /**
+ * The body of `POST /api/billing/checkout`: the plan that a user wants to pay for.
+ */
+export interface CheckoutRequest {
+    /**
+     * The plan, by any of its names.
+     */
+    plan: PlanName;
+    /**
+     * How often it is to be paid; by the month when absent.
+     */
+    interval?: Interval;
+    /**
+     * Where the user comes back to after paying; the page that asks when absent.
+     */
+    successUrl?: WebUrl;
+    /**
+     * Where the user comes back to without paying; the page that asks when absent.
+     */
+    cancelUrl?: WebUrl;
+}
+
+/**
+ * The body of `POST /api/billing/portal`.
+ */
+export interface PortalRequest {
+    /**
+     * Where the user comes back to; the page that asks when absent.
+     */
+    returnUrl?: WebUrl;
+}
+
+/**
  * The kinds of clients that are configured.
  */
 export type AuthClient = "frontend" | "mcp_server";
@@ -1115,6 +1234,235 @@ export interface AuthConfig {
  * The JSON of `plans.features` and `plans.highlighted_features`.
  */
 export type PlanFeatures = FeatureText[];
+
+/**
+ * An id of Stripe's.
+ */
+export type StripeId = string;
+
+/**
+ * One of Stripe's words: a status, a type, a currency.
+ */
+export type StripeWord = string;
+
+/**
+ * What a Checkout session was given to tell whose it is.
+ */
+export type StripeReference = string;
+
+/**
+ * A moment as Stripe writes it: seconds since 1970.
+ */
+export type Seconds = number;
+
+/**
+ * An amount in the smallest unit of its currency.
+ */
+export type Amount = number;
+
+/**
+ * Yes or no.
+ */
+export type Flag = boolean;
+
+/**
+ * How often a price is paid.
+ */
+export interface StripeRecurring {
+    /**
+     * `day`, `week`, `month` or `year`.
+     */
+    interval?: StripeWord;
+}
+
+/**
+ * A price.
+ */
+export interface StripePrice {
+    /**
+     * Its id.
+     */
+    id: StripeId;
+    /**
+     * How often it is paid.
+     */
+    recurring?: StripeRecurring;
+    /**
+     * How often it is paid, as it was written before 2020.
+     */
+    interval?: StripeWord;
+}
+
+/**
+ * An item of a subscription.
+ */
+export interface StripeItem {
+    /**
+     * The price that is paid.
+     */
+    price?: StripePrice;
+    /**
+     * The price, as it was called before 2020.
+     */
+    plan?: StripePrice;
+    /**
+     * Since 2025-03-31, the first moment of the period.
+     */
+    current_period_start?: Seconds;
+    /**
+     * Since 2025-03-31, the first moment after it.
+     */
+    current_period_end?: Seconds;
+}
+
+/**
+ * Items in Stripe's order.
+ */
+export type ItemList = StripeItem[];
+
+/**
+ * The items of a subscription.
+ */
+export interface StripeItems {
+    /**
+     * The first of them; a subscription has twenty at most.
+     */
+    data: ItemList;
+}
+
+/**
+ * A customer, subscription, invoice, Checkout session, charge or dispute.
+ */
+export interface StripeObject {
+    /**
+     * Its id.
+     */
+    id?: StripeId;
+    /**
+     * Its kind.
+     */
+    object?: StripeWord;
+    /**
+     * The customer it belongs to.
+     */
+    customer?: StripeId;
+    /**
+     * What the Checkout session was given to tell whose it is.
+     */
+    client_reference_id?: StripeReference;
+    /**
+     * What whoever made it wrote down.
+     */
+    metadata?: JsonObject;
+    /**
+     * Its status; the words depend on the kind.
+     */
+    status?: StripeWord;
+    /**
+     * Whether a Checkout session is paid.
+     */
+    payment_status?: StripeWord;
+    /**
+     * What a subscription consists of.
+     */
+    items?: StripeItems;
+    /**
+     * Before 2025-03-31 a subscription's period is its own; later, its items'.
+     */
+    current_period_start?: Seconds;
+    /**
+     * The first moment after the period.
+     */
+    current_period_end?: Seconds;
+    /**
+     * Where billing periods are counted from.
+     */
+    billing_cycle_anchor?: Seconds;
+    /**
+     * When a subscription will end.
+     */
+    cancel_at?: Seconds;
+    /**
+     * Whether a subscription ends with its period.
+     */
+    cancel_at_period_end?: Flag;
+    /**
+     * When it was made.
+     */
+    created?: Seconds;
+    /**
+     * The currency of amounts, in lower case.
+     */
+    currency?: StripeWord;
+    /**
+     * What is to be paid of an invoice.
+     */
+    amount_due?: Amount;
+    /**
+     * What was paid of an invoice.
+     */
+    amount_paid?: Amount;
+    /**
+     * The amount of a charge or a dispute.
+     */
+    amount?: Amount;
+    /**
+     * What of a charge was given back.
+     */
+    amount_refunded?: Amount;
+    /**
+     * The charge of a dispute, and of an invoice before 2025-03-31.
+     */
+    charge?: StripeId;
+    /**
+     * The invoice of a charge, before 2025-03-31.
+     */
+    invoice?: StripeId;
+    /**
+     * The payment of a charge, a dispute, and of an invoice before 2025-03-31.
+     */
+    payment_intent?: StripeId;
+}
+
+/**
+ * What an event is about.
+ */
+export interface StripeEventData {
+    /**
+     * The object as it is after the event.
+     */
+    object: StripeObject;
+    /**
+     * What the changed members were before; `null` where there was nothing.
+     */
+    previous_attributes?: JsonObject;
+}
+
+/**
+ * An event, as it is delivered.
+ */
+export interface StripeEvent {
+    /**
+     * The event's id.
+     */
+    id: StripeId;
+    /**
+     * What happened.
+     */
+    type: StripeWord;
+    /**
+     * When.
+     */
+    created: Seconds;
+    /**
+     * Whether real money moves.
+     */
+    livemode: boolean;
+    /**
+     * To what.
+     */
+    data: StripeEventData;
+}
 
 /**
  * What a token may be used for.
@@ -1287,4 +1635,4 @@ export type IssueCode = "malformed_json" | "too_deep" | "type" | "required" | "u
 /**
  * The schemas, in the order the WASM module knows them.
  */
-export const SCHEMA_NAMES = ["account", "authConfig", "callRequest", "callSettlement", "decisionRequest", "planFeatures", "registration", "toolCall", "usageRecord"] as const;
+export const SCHEMA_NAMES = ["account", "authConfig", "callRequest", "callSettlement", "changeRequest", "checkoutRequest", "decisionRequest", "planFeatures", "portalRequest", "registration", "stripeEvent", "toolCall", "usageRecord"] as const;

@@ -136,6 +136,18 @@ pub fn contract() -> usize {
     answer(0, |_| evaluate::json(&contract::contract()))
 }
 
+/// What a change of plan does, as JSON; the input is a `changeRequest`.
+#[wasm_bindgen]
+#[must_use]
+pub fn preview_change(length: usize) -> usize {
+    answer(length, |text| {
+        match evaluate::decode("changeRequest", text, Origin::Value) {
+            Ok(request) => evaluate::json(&evaluate::change(&request).ok()),
+            Err(violations) => evaluate::refused(&violations),
+        }
+    })
+}
+
 /// What can be asked about an account at a moment; the input is a `decisionRequest`.
 macro_rules! questions {
     ($($(#[$doc:meta])* $name:ident($request:ident) -> $answer:expr;)+) => {$(

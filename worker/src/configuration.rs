@@ -10,6 +10,7 @@ use legis_core::history::Retention;
 use legis_core::payload::{AuthClient, AuthConfig};
 use legis_core::plan;
 use legis_core::problem::Problem;
+use legis_core::stripe::prices::Prices;
 use legis_core::subscription::Grace;
 use legis_core::time::Timestamp;
 use serde::Deserialize;
@@ -30,6 +31,8 @@ pub(crate) struct Configuration {
     pub(crate) issuers: Vec<AuthConfig>,
     /// Where the data service is; a text that says what is wrong when that is not known.
     upstream: Result<String, String>,
+    /// Which prices pay for which plan; a text that says what is wrong when that is not known.
+    prices: Result<Prices, String>,
     /// When the database said so.
     pub(crate) read_at: Timestamp,
 }
@@ -39,6 +42,13 @@ impl Configuration {
     pub(crate) fn upstream(&self) -> Outcome<&str> {
         self.upstream
             .as_deref()
+            .map_err(|reason| Failure::new(Problem::Misconfigured, reason.clone()))
+    }
+
+    /// Which prices pay for which plan.
+    pub(crate) fn prices(&self) -> Outcome<&Prices> {
+        self.prices
+            .as_ref()
             .map_err(|reason| Failure::new(Problem::Misconfigured, reason.clone()))
     }
 
@@ -108,7 +118,7 @@ pub(crate) async fn read(env: &Env, now: Timestamp) -> Outcome<Configuration> {
             database.statement("SELECT name FROM d1_migrations ORDER BY id DESC LIMIT 1", &[])?,
             database.statement(
                 "SELECT id, name, slug, billing_frequency, amount, currency, features, highlighted_features, description, \
-                 display_order, mcp_calls_limit FROM plans ORDER BY id",
+                 display_order, mcp_calls_limit, stripe_price_id FROM plans ORDER BY id",
                 &[],
             )?,
             database.statement(
@@ -126,7 +136,8 @@ pub(crate) async fn read(env: &Env, now: Timestamp) -> Outcome<Configuration> {
             format!("the database is at {applied}, this release needs {SCHEMA_VERSION}"),
         ));
     }
-    check_plans(&rows("plans", results.get(1))?)?;
+    let plans: Vec<StoredPlan> = rows("plans", results.get(1))?;
+    check_plans(&plans)?;
     let stored: Vec<AuthConfigRow> = rows("auth_config", results.get(2))?;
     let issuers = stored
         .iter()
@@ -135,6 +146,7 @@ pub(crate) async fn read(env: &Env, now: Timestamp) -> Outcome<Configuration> {
     Ok(Configuration {
         issuers,
         upstream: upstream(env),
+        prices: prices(env, &plans),
         read_at: now,
     })
 }
@@ -155,6 +167,22 @@ fn check_plans(stored: &[StoredPlan]) -> Outcome<()> {
 /// The configuration if it is known here already.
 pub(crate) fn known() -> Option<Rc<Configuration>> {
     KNOWN.with_borrow(Clone::clone)
+}
+
+/// What the plans are sold at, and further prices of `STRIPE_PRICES`.
+fn prices(env: &Env, stored: &[StoredPlan]) -> Result<Prices, String> {
+    let further = env
+        .var("STRIPE_PRICES")
+        .map(|value| value.to_string())
+        .unwrap_or_default();
+    let rows: Vec<_> = plan::rows()
+        .into_iter()
+        .map(|row| {
+            let price = stored.iter().find(|stored| stored.agrees_with(&row));
+            (row, price.and_then(StoredPlan::price).map(str::to_owned))
+        })
+        .collect();
+    Prices::new(&rows, &further).map_err(|reason| format!("STRIPE_PRICES or plans: {reason}"))
 }
 
 fn upstream(env: &Env) -> Result<String, String> {

@@ -8,6 +8,7 @@ use crate::failure::Outcome;
 use crate::log;
 use crate::registration::SELECT;
 use crate::rows::UserRow;
+use crate::stripe;
 use legis_core::counters::Counters;
 use legis_core::history::first_id;
 use legis_core::quota::Usage;
@@ -20,16 +21,27 @@ use worker::Env;
 enum Task {
     /// The reported columns of users who made no call since their period ended.
     ClosePeriods,
+    /// Events of Stripe's that failed.
+    ApplyEvents,
+    /// Changes of plan whose moment has come, and events whose user has come.
+    ReconcileBilling,
     /// Rows that are older than they are kept.
     PruneHistory,
 }
 
 impl Task {
-    const ALL: [Self; 2] = [Self::ClosePeriods, Self::PruneHistory];
+    const ALL: [Self; 4] = [
+        Self::ApplyEvents,
+        Self::ReconcileBilling,
+        Self::ClosePeriods,
+        Self::PruneHistory,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
             Self::ClosePeriods => "close_periods",
+            Self::ApplyEvents => "apply_events",
+            Self::ReconcileBilling => "reconcile_billing",
             Self::PruneHistory => "prune_history",
         }
     }
@@ -37,6 +49,8 @@ impl Task {
     async fn run(self, env: &Env, database: &Database) -> Outcome<u64> {
         match self {
             Self::ClosePeriods => close_periods(env, database, clock::now()).await,
+            Self::ApplyEvents => stripe::overdue(env, database, clock::now()).await,
+            Self::ReconcileBilling => stripe::reconcile_due(env, database, clock::now()).await,
             Self::PruneHistory => prune(env, database, clock::now()).await,
         }
     }

@@ -35,13 +35,16 @@ pub(crate) enum Value<'v> {
     OptionalMoment(Option<Timestamp>),
     Count(u64),
     Id(u32),
+    OptionalId(Option<u32>),
 }
 
 impl From<&Value<'_>> for JsValue {
     fn from(value: &Value<'_>) -> Self {
         match value {
             Value::Text(text) | Value::OptionalText(Some(text)) => Self::from_str(text),
-            Value::OptionalText(None) | Value::OptionalMoment(None) => Self::NULL,
+            Value::OptionalText(None) | Value::OptionalMoment(None) | Value::OptionalId(None) => {
+                Self::NULL
+            }
             #[allow(
                 clippy::cast_precision_loss,
                 reason = "moments end in 9999, far below 2^53"
@@ -51,7 +54,7 @@ impl From<&Value<'_>> for JsValue {
             }
             #[allow(clippy::cast_precision_loss, reason = "core counts to 2^53 at most")]
             Value::Count(count) => Self::from_f64(*count as f64),
-            Value::Id(id) => Self::from_f64(f64::from(*id)),
+            Value::Id(id) | Value::OptionalId(Some(id)) => Self::from_f64(f64::from(*id)),
         }
     }
 }

@@ -11,9 +11,11 @@ use crate::log::{self, Line};
 use crate::meter::client;
 use crate::meter::message::Knowledge;
 use crate::reports;
-use crate::request::{Header, Request};
+use crate::request::{Header, Request, parameter};
+use crate::stripe::{self, settings::WebhookSettings};
 use crate::upstream;
 use legis_core::account;
+use legis_core::auth::Scope;
 use legis_core::auth::claims::{Caller, CallerKind};
 use legis_core::auth::issuer::{PublicAuthConfig, allows_origin};
 use legis_core::contract;
@@ -121,6 +123,20 @@ async fn dispatch(
         Route::Health => health(),
         Route::Ready => ready(env).await,
         Route::EvaluateDecision => evaluate_decision(request).await,
+        Route::EvaluateChange => evaluate_change(request).await,
+        Route::StripeWebhook => stripe::receive(request, env, line).await,
+        Route::Checkout => {
+            let caller = person(request, env, line).await?;
+            stripe::checkout::begin(request, env, &caller).await
+        }
+        Route::Portal => {
+            let caller = person(request, env, line).await?;
+            stripe::checkout::portal(request, env, &caller).await
+        }
+        Route::Webhooks => {
+            let caller = administrator(request, env, line).await?;
+            stripe::events::list(query, env, &caller).await
+        }
         Route::EvaluatePayload(schema) => evaluate_payload(request, schema).await,
         Route::Plans => configuration::load(env).await.and_then(|_| plans()),
         Route::Plan(name) => configuration::load(env).await.and_then(|_| one_plan(&name)),
@@ -188,6 +204,18 @@ async fn person(request: &Request, env: &Env, line: &mut Line) -> Outcome<Rc<Cal
     }
 }
 
+/// Who calls, where only administrators are served: the token and the database must agree.
+async fn administrator(request: &Request, env: &Env, line: &mut Line) -> Outcome<Rc<Caller>> {
+    let caller = person(request, env, line).await?;
+    if !caller.may(Scope::Admin) {
+        return Err(Problem::InsufficientScope(Scope::Admin).into());
+    }
+    match identity::is_administrator(env, &caller.identity.sub).await? {
+        true => Ok(caller),
+        false => Err(Problem::NotAdministrator.into()),
+    }
+}
+
 fn health() -> Outcome<Answer> {
     let body = json!({ "status": "ok", "timestamp": clock::now() });
     Ok(Answer::json(200, &body))
@@ -199,6 +227,8 @@ async fn ready(env: &Env) -> Outcome<Answer> {
     configuration::grace(env)?;
     configuration::retention(env)?;
     configuration.upstream()?;
+    configuration.prices()?;
+    WebhookSettings::check(env)?;
     let mut active = configuration
         .issuers
         .iter()
@@ -217,6 +247,7 @@ async fn ready(env: &Env) -> Outcome<Answer> {
         "schema": configuration::SCHEMA_VERSION,
         "contract": contract::contract(),
         "cron": cron::latest(env).await?,
+        "webhooks": stripe::events::backlog(env).await?,
     });
     Ok(Answer::json(200, &body))
 }
@@ -241,6 +272,13 @@ async fn evaluate_decision(request: &Request) -> Outcome<Answer> {
     let body = request.json().await?;
     let asked = decoded(evaluate::decision_request(&body, Origin::Text))?;
     Ok(Answer::json(200, &evaluate::decision(&asked)))
+}
+
+async fn evaluate_change(request: &Request) -> Outcome<Answer> {
+    let body = request.json().await?;
+    let asked = decoded(evaluate::decode("changeRequest", &body, Origin::Text))?;
+    let preview = evaluate::change(&asked).map_err(Problem::UnknownPlan)?;
+    Ok(Answer::json(200, &preview))
 }
 
 async fn evaluate_payload(request: &Request, schema: &Schema) -> Outcome<Answer> {
@@ -303,13 +341,6 @@ fn flag(query: &str, name: &str) -> Outcome<Flag> {
             Err(Problem::InvalidParameter("check_billing_cycle must be true or false.").into())
         }
     }
-}
-
-/// The value of a parameter of the query, as it came.
-fn parameter<'q>(query: &'q str, name: &str) -> Option<&'q str> {
-    query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }
 
 fn merge<T: serde::Serialize>(

@@ -20,6 +20,7 @@ mod reports;
 mod request;
 mod rows;
 mod signature;
+mod stripe;
 mod upstream;
 
 use wasm_bindgen::JsValue;

@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::meter::message::{Charging, Decided};
+use crate::stripe::Report;
 use legis_core::fnv::Fnv;
 use legis_core::quota::Decision;
 use legis_core::time::Timestamp;
@@ -25,6 +26,9 @@ pub(crate) struct Line {
     pub(crate) client: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) call: Option<CallLine>,
+    /// What became of an event of Stripe's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) event: Option<Report>,
     pub(crate) milliseconds: i64,
 }
 

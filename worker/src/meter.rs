@@ -18,11 +18,11 @@ use ledger::Ledger;
 use legis_core::account::Identity;
 use legis_core::call::{CallEnd, Settler};
 use legis_core::evaluate::json;
-use legis_core::ledger::{Candidate, Step, UNSETTLED_AFTER_MILLIS, admit, over_limit};
+use legis_core::ledger::{Candidate, Step, UNSETTLED_AFTER_MILLIS, admit, learn, over_limit};
 use legis_core::problem::{Dependency, Problem};
 use legis_core::quota::{Decision, settled};
 use legis_core::time::Timestamp;
-use message::{Charging, Decided, Knowledge, Message, Reply};
+use message::{Charging, Decided, Knowledge, Known, Message, Reply};
 use outbox::Pending;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -162,6 +162,14 @@ impl Meter {
                     .await?;
                 let known = ledger.known().ok_or_else(unregistered)?;
                 Ok(Reply::Account(Box::new(known)))
+            }
+            Message::Learn { known } => {
+                let before = ledger.with_known(|known| known.map(|known| known.account.clone()));
+                ledger.learn(Known {
+                    account: learn(before, known.account),
+                    ..*known
+                })?;
+                Ok(Reply::Told)
             }
             Message::Flush => {
                 self.flush(&ledger).await?;

@@ -2,18 +2,22 @@
 
 use crate::database::{Database, Value, row};
 use crate::failure::{Failure, Outcome};
+use crate::log;
 use crate::rows::{StoredUser, UserRow};
+use crate::stripe;
 use legis_core::account::Identity;
 use legis_core::payload::Registration;
 use legis_core::plan::{PlanId, row_id};
 use legis_core::problem::Problem;
 use legis_core::subscription::Grace;
 use legis_core::time::Timestamp;
+use serde::Deserialize;
+use worker::Env;
 
 /// Users as their rows and their plans say; a condition follows.
 pub(crate) const SELECT: &str = "SELECT users.id, users.auth0_user_id, users.email, users.name, users.stripe_customer_id, \
      plans.slug AS plan_slug, plans.billing_frequency, plans.amount AS plan_amount, users.subscription_status, \
-     users.subscription_period_end, users.billing_anchor, users.past_due_since, scheduled.slug AS scheduled_plan_slug, \
+     users.subscription_period_end, users.billing_interval, users.billing_anchor, users.past_due_since, scheduled.slug AS scheduled_plan_slug, \
      users.scheduled_at, users.entitlement_version, users.api_calls_count, users.mcp_calls_count, \
      users.api_calls_reset_at, users.lifetime_calls_count, users.lifetime_mcp_count, users.created_at, users.updated_at \
      FROM users JOIN plans ON plans.id = users.current_plan_id \
@@ -22,6 +26,7 @@ pub(crate) const SELECT: &str = "SELECT users.id, users.auth0_user_id, users.ema
 /// Registers whoever is not registered yet and refreshes what a verified token says. One transaction, repeatable:
 /// however many of them race, there is one row.
 pub(crate) async fn ensure(
+    env: &Env,
     database: &Database,
     identity: &Identity,
     said: Option<&Registration>,
@@ -61,9 +66,28 @@ pub(crate) async fn ensure(
                 &format!("{SELECT} WHERE users.auth0_user_id = ?1"),
                 &[Value::Text(&identity.sub)],
             )?,
+            database.statement(
+                "SELECT stripe_webhook_logs.id FROM stripe_customers JOIN stripe_webhook_logs \
+                 ON customer_id = stripe_customers.id AND processing_status = 'pending' WHERE sub = ?1 LIMIT 1",
+                &[Value::Text(&identity.sub)],
+            )?,
         ])
         .await?;
+    // Whoever paid before they registered has what they paid for.
+    let waits: Option<Waiting> = row("rows of stripe_webhook_logs", results.get(3))?;
+    if waits.is_some() {
+        match stripe::reconcile(env, &identity.sub).await {
+            Ok(Some(user)) => return Ok(user),
+            Ok(None) => {}
+            // The cron tries again; meanwhile the user is as the row says.
+            Err(failure) => log::event("waiting_events_not_applied", &failure),
+        }
+    }
     let row: Option<UserRow> = row("row of users", results.get(2))?;
     row.ok_or_else(|| Failure::new(Problem::Internal, "registered, yet not there"))?
         .decode(grace)
 }
+
+/// An event that waits for whoever registers.
+#[derive(Deserialize)]
+struct Waiting {}

@@ -44,6 +44,7 @@ headers! {
     Range = "Range",
     Traceparent = "Traceparent",
     Tracestate = "Tracestate",
+    StripeSignature = "Stripe-Signature",
 }
 
 thread_local! {
@@ -133,4 +134,11 @@ fn target(url: &str) -> (String, String) {
         .unwrap_or("/");
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     (path.to_owned(), query.to_owned())
+}
+
+/// The value of a parameter of the query, as it came.
+pub(crate) fn parameter<'q>(query: &'q str, name: &str) -> Option<&'q str> {
+    query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }

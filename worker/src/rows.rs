@@ -38,6 +38,8 @@ pub(crate) struct UserRow {
     #[garde(skip)]
     billing_anchor: Option<f64>,
     #[garde(skip)]
+    billing_interval: Option<String>,
+    #[garde(skip)]
     past_due_since: Option<f64>,
     #[garde(skip)]
     scheduled_plan_slug: Option<String>,
@@ -127,6 +129,8 @@ impl UserRow {
         let subscription = Subscription {
             plan: plan(&self.plan_slug)?,
             status: Status::parse(&self.subscription_status),
+            interval: crate::stripe::interval(self.billing_interval.as_deref())?,
+            period_end: optional("subscription_period_end", self.subscription_period_end)?,
             anchor: optional("billing_anchor", self.billing_anchor)?,
             past_due_since: optional("past_due_since", self.past_due_since)?,
             scheduled,
@@ -150,10 +154,7 @@ impl UserRow {
                 billing_frequency: self.billing_frequency,
                 plan_amount: self.plan_amount,
                 subscription_status: self.subscription_status,
-                subscription_period_end: optional(
-                    "subscription_period_end",
-                    self.subscription_period_end,
-                )?,
+                subscription_period_end: subscription.period_end,
             },
         })
     }
@@ -225,9 +226,16 @@ pub(crate) struct StoredPlan {
     description: String,
     display_order: u32,
     mcp_calls_limit: i32,
+    /// Deployment data; the catalog does not know it.
+    stripe_price_id: Option<String>,
 }
 
 impl StoredPlan {
+    /// What the plan is sold at.
+    pub(crate) fn price(&self) -> Option<&str> {
+        self.stripe_price_id.as_deref()
+    }
+
     pub(crate) fn agrees_with(&self, row: &PlanRow) -> bool {
         self.id == row.id
             && self.name == row.name

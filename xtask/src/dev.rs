@@ -26,6 +26,11 @@ const AUDIENCE: &str = "urn:legis-api";
 const SCOPE: &str =
     "openid profile email offline_access read:bills read:members read:votes read:committees";
 
+/// The secret that signs the local account's events. It is none: it is the same everywhere, and good for nothing else.
+pub const WEBHOOK_SECRET: &str = "whsec_local_events_of_this_machine";
+/// A price that no row of `plans` has; other deployments have retired ones and those of contracts here.
+const FURTHER_PRICES: &str = r#"{"price_local_enterprise_year":"enterprise"}"#;
+
 /// What `token` must know of the last start.
 #[derive(Serialize, Deserialize)]
 struct Local {
@@ -152,6 +157,9 @@ fn announce(ports: &Ports, state: &Path, start: Instant) {
     println!(
         "  curl -i -H \"Authorization: Bearer $TOKEN\" '{gateway}/api/bills?q=infrastructure'"
     );
+    println!(
+        "  cargo xtask webhook customer.subscription.created --user 'local|ada' --plan professional --send {gateway}"
+    );
     let _ = std::io::stdout().flush();
 }
 
@@ -196,14 +204,6 @@ pub fn token(asked: Token, state: &Path) -> Result<()> {
         "expires": asked.expires,
         "issuedAt": asked.issued_at,
     });
-    // Members without a value would be `null`; the issuer knows only absent ones.
-    let grant: serde_json::Map<String, serde_json::Value> = grant
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter(|(_, value)| !value.is_null())
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
     let printed = output(
         command("node")
             .args([
@@ -212,10 +212,22 @@ pub fn token(asked: Token, state: &Path) -> Result<()> {
                 "token",
             ])
             .arg(key_file(&state))
-            .arg(serde_json::Value::Object(grant).to_string()),
+            .arg(present(&grant).to_string()),
     )?;
     println!("{printed}");
     Ok(())
+}
+
+/// An object without the members that have no value: they would be `null`, where only absent ones are known.
+pub fn present(object: &serde_json::Value) -> serde_json::Value {
+    object
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 fn key_file(state: &Path) -> PathBuf {
@@ -317,7 +329,9 @@ fn auth_config_sql(ports: &Ports) -> String {
          ON CONFLICT (config_name) DO UPDATE SET auth0_domain = excluded.auth0_domain, auth0_client_id = excluded.auth0_client_id, \
          auth0_audience = excluded.auth0_audience, auth0_scope = excluded.auth0_scope, \
          allowed_callback_urls = excluded.allowed_callback_urls, allowed_logout_urls = excluded.allowed_logout_urls, \
-         allowed_origins = excluded.allowed_origins, is_active = excluded.is_active;\n",
+         allowed_origins = excluded.allowed_origins, is_active = excluded.is_active;\n\
+         UPDATE plans SET stripe_price_id = 'price_local_' || slug || CASE billing_frequency WHEN 'monthly' THEN '_month' \
+         ELSE '_year' END WHERE billing_frequency <> 'one_time';\n",
         row("frontend", "local-frontend"),
         row("mcp_server", "local-mcp-server"),
     )
@@ -381,7 +395,10 @@ impl Services {
             .arg("--persist-to")
             .arg(state)
             .arg("--var")
-            .arg(format!("UPSTREAM_URL:http://127.0.0.1:{}", ports.upstream));
+            .arg(format!("UPSTREAM_URL:http://127.0.0.1:{}", ports.upstream))
+            .arg(format!("STRIPE_WEBHOOK_SECRET:{WEBHOOK_SECRET}"))
+            .arg("STRIPE_MODE:test")
+            .arg(format!("STRIPE_PRICES:{FURTHER_PRICES}"));
         services.spawn("gateway", gateway, &log)?;
         Ok(services)
     }
@@ -477,6 +494,6 @@ fn tail(log: &Path) -> String {
     lines[lines.len().saturating_sub(30)..].join("\n")
 }
 
-fn absolute(path: &Path) -> PathBuf {
+pub fn absolute(path: &Path) -> PathBuf {
     paths::root().join(path)
 }

@@ -5,7 +5,7 @@ use crate::paths;
 use anyhow::{Context, Result, bail, ensure};
 use legis_core::payload::format::Format;
 use legis_core::{
-    account, auth, call, contract, entitlement, evaluate, meter, money, payload, plan,
+    account, auth, call, change, contract, entitlement, evaluate, meter, money, payload, plan,
 };
 use legis_core::{problem, quota, refusal, report, subscription, time, violation};
 use schemars::generate::SchemaSettings;
@@ -73,11 +73,15 @@ fn schemas() -> BTreeMap<&'static str, Value> {
     schemas! {
         "account": account::Account,
         "authConfig": payload::AuthConfig,
+        "changeRequest": change::ChangeRequest,
         "callRequest": payload::CallRequest,
         "callSettlement": payload::CallSettlement,
+        "checkoutRequest": payload::CheckoutRequest,
+        "portalRequest": payload::PortalRequest,
         "decisionRequest": evaluate::DecisionRequest,
         "planFeatures": payload::PlanFeatures,
         "registration": payload::Registration,
+        "stripeEvent": payload::stripe::StripeEvent,
         "toolCall": payload::ToolCall,
         "usageRecord": payload::UsageRecord,
     }
@@ -108,21 +112,46 @@ fn tables(schemas: &BTreeMap<&str, Value>) -> Result<String> {
         "/// The fingerprint of catalog, rules and schemas.\npub const FINGERPRINT: &str = \"{}\";\n",
         fingerprint(schemas)
     );
-    out.push_str("/// Every schema.\npub static SCHEMAS: &[Schema] = &[\n");
+    let mut table = String::from("/// Every schema.\npub static SCHEMAS: &[Schema] = &[\n");
     for (name, schema) in schemas {
-        let mut names = Vec::new();
-        let root = node(schema, &mut names).with_context(|| format!("schema {name}"))?;
+        let mut known = Known {
+            schema: name.to_uppercase(),
+            ..Known::default()
+        };
+        let root = node(schema, &mut known).with_context(|| format!("schema {name}"))?;
+        out.push_str(&known.objects.concat());
         let _ = writeln!(
-            out,
-            "Schema {{ name: {name:?}, root: &{root}, names: &{names:?} }},"
+            table,
+            "Schema {{ name: {name:?}, root: &{root}, names: &{:?} }},",
+            known.names
         );
     }
-    out.push_str("];\n");
-    rustfmt(&out)
+    rustfmt(&format!("{out}{table}];\n"))
+}
+
+/// What a schema's table consists of so far.
+#[derive(Default)]
+struct Known {
+    schema: String,
+    /// The names of members.
+    names: Vec<String>,
+    /// An item for each object: nested in each other they would be too deep to be laid out.
+    objects: Vec<String>,
+}
+
+impl Known {
+    /// The position of a member's name.
+    fn index(&mut self, name: &str) -> usize {
+        let position = self.names.iter().position(|known| known == name);
+        position.unwrap_or_else(|| {
+            self.names.push(name.to_owned());
+            self.names.len() - 1
+        })
+    }
 }
 
 /// The table entry of a JSON Schema; refuses what the reader cannot hold a text to.
-fn node(schema: &Value, names: &mut Vec<String>) -> Result<String> {
+fn node(schema: &Value, known: &mut Known) -> Result<String> {
     let number = |key: &str| schema[key].as_u64();
     if let Some(choices) = choices(schema) {
         return Ok(format!("Node::Choice(&{choices:?})"));
@@ -135,7 +164,7 @@ fn node(schema: &Value, names: &mut Vec<String>) -> Result<String> {
         else {
             bail!("unions other than with null are not read: {schema}");
         };
-        return node(option, names);
+        return node(option, known);
     }
     if schema["type"] == json!(["string", "integer"]) && schema["format"] == Format::DateTime.name()
     {
@@ -152,11 +181,11 @@ fn node(schema: &Value, names: &mut Vec<String>) -> Result<String> {
         _ => return Ok("Node::Any".to_owned()),
     };
     Ok(match kind {
-        "object" if schema["properties"].is_object() => object(schema, names)?,
+        "object" if schema["properties"].is_object() => object(schema, known)?,
         "object" => "Node::AnyObject".to_owned(),
         "array" => format!(
             "Node::Array {{ items: &{}, min: {}, max: {} }}",
-            node(&schema["items"], names)?,
+            node(&schema["items"], known)?,
             number("minItems").unwrap_or(0),
             number("maxItems").context("an array needs a maximum")?
         ),
@@ -192,7 +221,7 @@ fn choices(schema: &Value) -> Option<Vec<&str>> {
     Some(values)
 }
 
-fn object(schema: &Value, names: &mut Vec<String>) -> Result<String> {
+fn object(schema: &Value, known: &mut Known) -> Result<String> {
     let properties = schema["properties"].as_object().context("no properties")?;
     ensure!(
         properties.len() <= 64,
@@ -204,19 +233,13 @@ fn object(schema: &Value, names: &mut Vec<String>) -> Result<String> {
         .unwrap_or_default();
     let mut fields = String::new();
     for (name, schema) in properties {
-        let index = names
-            .iter()
-            .position(|known| known == name)
-            .unwrap_or_else(|| {
-                names.push(name.clone());
-                names.len() - 1
-            });
+        let index = known.index(name);
         let presence = if required.contains(&name.as_str()) {
             "Required"
         } else {
             "Optional"
         };
-        let node = node(schema, names).with_context(|| format!("member {name}"))?;
+        let node = node(schema, known).with_context(|| format!("member {name}"))?;
         let _ = write!(
             fields,
             "Field {{ name: {name:?}, index: {index}, presence: Presence::{presence}, node: &{node} }},"
@@ -227,9 +250,11 @@ fn object(schema: &Value, names: &mut Vec<String>) -> Result<String> {
     } else {
         "Ignored"
     };
-    Ok(format!(
-        "Node::Object {{ fields: &[{fields}], unknown: Unknown::{unknown} }}"
-    ))
+    let item = format!("{}_{}", known.schema, known.objects.len());
+    known.objects.push(format!(
+        "static {item}: Node = Node::Object {{ fields: &[{fields}], unknown: Unknown::{unknown} }};\n\n"
+    ));
+    Ok(item)
 }
 
 fn rustfmt(source: &str) -> Result<String> {
@@ -277,6 +302,10 @@ fn types(schemas: &BTreeMap<&str, Value>) -> String {
         report::ToolUsage,
         report::ReportPeriod,
         report::ToolCalls,
+        change::PlanChange,
+        change::ChangeKind,
+        change::PlanBalance,
+        change::ChangePreview,
         meter::Level,
         meter::Meter,
         payload::text::Email,
@@ -306,9 +335,25 @@ fn types(schemas: &BTreeMap<&str, Value>) -> String {
         payload::Fault,
         payload::CallSettlement,
         payload::UsageRecord,
+        payload::CheckoutRequest,
+        payload::PortalRequest,
         payload::AuthClient,
         payload::AuthConfig,
         payload::PlanFeatures,
+        payload::text::StripeId,
+        payload::text::StripeWord,
+        payload::text::StripeReference,
+        payload::stripe::Seconds,
+        payload::stripe::Amount,
+        payload::stripe::Flag,
+        payload::stripe::StripeRecurring,
+        payload::stripe::StripePrice,
+        payload::stripe::StripeItem,
+        payload::stripe::ItemList,
+        payload::stripe::StripeItems,
+        payload::stripe::StripeObject,
+        payload::stripe::StripeEventData,
+        payload::stripe::StripeEvent,
         auth::Scope,
         auth::issuer::PublicAuthConfig,
         violation::Issue<'static>,

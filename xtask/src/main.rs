@@ -10,6 +10,7 @@ mod process;
 mod report;
 mod setup;
 mod test;
+mod webhook;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -64,9 +65,45 @@ enum Task {
         #[arg(long, value_name = "DIR", default_value = dev::STATE)]
         state: PathBuf,
     },
+    /// Make a signed event of a local account at Stripe, print it or send it
+    Webhook {
+        /// What happens: customer.subscription.created, customer.subscription.updated, invoice.paid, … (any other word lists them)
+        #[arg(value_name = "TYPE")]
+        kind: String,
+        /// To whom: the user's `sub`
+        #[arg(long, value_name = "SUB", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        user: String,
+        /// Which plan is paid from now on, by any of its names
+        #[arg(long)]
+        plan: Option<String>,
+        /// How often it is paid
+        #[arg(long, value_parser = ["month", "year"])]
+        interval: Option<String>,
+        /// The subscription's status, in Stripe's words
+        #[arg(long)]
+        status: Option<String>,
+        /// Whether it ends with its period
+        #[arg(long, value_name = "BOOL")]
+        cancel_at_period_end: Option<bool>,
+        /// Its next period begins
+        #[arg(long)]
+        renew: bool,
+        /// When it happens; now by default
+        #[arg(long, value_name = "UNIX")]
+        at: Option<i64>,
+        /// The secret that signs it; that of `dev` by default
+        #[arg(long)]
+        secret: Option<String>,
+        /// Where to send it, such as http://localhost:8787; printed when absent
+        #[arg(long, value_name = "URL")]
+        send: Option<String>,
+        /// The state of the `dev` whose account it is
+        #[arg(long, value_name = "DIR", default_value = dev::STATE)]
+        state: PathBuf,
+    },
     /// Prove it: every suite, or the named ones
     Test {
-        /// lint, generated, core, package, schema, trap, gateway, calls, faults, histories, crash, readme, agreement, page
+        /// lint, generated, core, package, schema, trap, gateway, calls, money, faults, histories, crash, readme, agreement, page
         names: Vec<String>,
     },
     /// Measure us beside the peers, in one run: meter
@@ -119,6 +156,33 @@ fn run(task: Task) -> anyhow::Result<()> {
                 azp,
                 expires,
                 issued_at,
+            },
+            &state,
+        ),
+        Task::Webhook {
+            kind,
+            user,
+            plan,
+            interval,
+            status,
+            cancel_at_period_end,
+            renew,
+            at,
+            secret,
+            send,
+            state,
+        } => webhook::run(
+            webhook::Webhook {
+                kind,
+                user,
+                plan,
+                interval,
+                status,
+                cancel: cancel_at_period_end,
+                renew,
+                at,
+                secret,
+                send,
             },
             &state,
         ),

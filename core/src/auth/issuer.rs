@@ -64,6 +64,23 @@ pub fn trusting<'c>(
     })
 }
 
+/// Whether a page is one of ours, to which a user may be sent.
+#[must_use]
+pub fn allows_page(configs: &[AuthConfig], page: &str) -> bool {
+    let rest = page
+        .find("://")
+        .and_then(|at| page.get(at.saturating_add(3)..));
+    let host = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
+    let origin = host.and_then(|host| {
+        let end = page
+            .len()
+            .checked_sub(rest?.len())?
+            .checked_add(host.len())?;
+        page.get(..end)
+    });
+    origin.is_some_and(|origin| allows_origin(configs, origin))
+}
+
 /// Whether a page of `origin` may call the API (CORS).
 #[must_use]
 pub fn allows_origin(configs: &[AuthConfig], origin: &str) -> bool {

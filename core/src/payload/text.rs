@@ -65,6 +65,12 @@ texts! {
     WebUrl: 1 to 2048, Url = "web-url";
     /// Scheme, host and port of a page: https, or http on this machine.
     WebOrigin: 1 to 262, Origin = "web-origin";
+    /// An id of Stripe's.
+    StripeId: 1 to 255, Token = "token";
+    /// One of Stripe's words: a status, a type, a currency.
+    StripeWord: 1 to 100, Token = "token";
+    /// What a Checkout session was given to tell whose it is.
+    StripeReference: 0 to 500, Any = "text";
     /// One feature of a plan.
     FeatureText: 1 to 200, Line = "line";
 }

@@ -1,6 +1,6 @@
 //! The rows of the `plans` table, generated from the catalog.
 
-use super::{Allowance, CATALOG, Cost, PlanId};
+use super::{Allowance, CATALOG, Cost, Interval, PlanId};
 use crate::money::{Cents, Currency};
 
 /// How often a row of the `plans` table is billed.
@@ -109,6 +109,48 @@ pub fn row_id(plan: PlanId) -> u32 {
         .zip(PlanId::ALL)
         .find(|(_, id)| *id == plan)
         .map_or(0, |(order, _)| order.saturating_mul(10))
+}
+
+/// A plan as it is paid for: what a row of `plans` stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sold {
+    /// Which plan.
+    pub plan: PlanId,
+    /// How often it is paid, where that is known.
+    pub interval: Option<Interval>,
+}
+
+impl Sold {
+    /// The free plan.
+    pub const FREE: Self = Self {
+        plan: PlanId::Free,
+        interval: None,
+    };
+
+    /// The id of its row of `plans`; the plan's first where the plan is not sold by that interval.
+    #[must_use]
+    pub fn row_id(self) -> u32 {
+        let frequency = self.interval.map(Interval::frequency);
+        rows()
+            .iter()
+            .find(|row| row.plan == self.plan && Some(row.billing_frequency) == frequency)
+            .map_or_else(|| row_id(self.plan), |row| row.id)
+    }
+
+    /// What a row of `plans` stands for.
+    #[must_use]
+    pub fn of_row(id: u32) -> Option<Self> {
+        let row = rows().into_iter().find(|row| row.id == id)?;
+        let interval = match row.billing_frequency {
+            BillingFrequency::OneTime => None,
+            BillingFrequency::Monthly => Some(Interval::Month),
+            BillingFrequency::Yearly => Some(Interval::Year),
+        };
+        Some(Self {
+            plan: row.plan,
+            interval,
+        })
+    }
 }
 
 /// The statement that brings the `plans` table to the catalog; running it again changes nothing.

@@ -4,271 +4,1780 @@ use super::{Field, Node, Presence, Schema, Unknown};
 use crate::payload::format::Format;
 
 /// The fingerprint of catalog, rules and schemas.
-pub const FINGERPRINT: &str = "ab3cb8ba8f43f4bd";
+pub const FINGERPRINT: &str = "10a33db115d8784b";
+
+static ACCOUNT_0: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "at",
+            index: 3,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::DateTime,
+            },
+        },
+        Field {
+            name: "plan",
+            index: 4,
+            presence: Presence::Required,
+            node: &Node::Choice(&["free", "developer", "professional", "enterprise"]),
+        },
+    ],
+    unknown: Unknown::Ignored,
+};
+
+static ACCOUNT_1: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "anchor",
+            index: 1,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::DateTime,
+            },
+        },
+        Field {
+            name: "changes",
+            index: 2,
+            presence: Presence::Optional,
+            node: &Node::Array {
+                items: &ACCOUNT_0,
+                min: 0,
+                max: 4,
+            },
+        },
+        Field {
+            name: "interval",
+            index: 5,
+            presence: Presence::Optional,
+            node: &Node::Choice(&["month", "year"]),
+        },
+        Field {
+            name: "paidUntil",
+            index: 6,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::DateTime,
+            },
+        },
+        Field {
+            name: "plan",
+            index: 4,
+            presence: Presence::Required,
+            node: &Node::Choice(&["free", "developer", "professional", "enterprise"]),
+        },
+        Field {
+            name: "standing",
+            index: 7,
+            presence: Presence::Required,
+            node: &Node::Choice(&["free", "active", "trialing", "past_due", "unknown"]),
+        },
+        Field {
+            name: "version",
+            index: 8,
+            presence: Presence::Required,
+            node: &Node::Integer {
+                min: 0,
+                max: 9007199254740991,
+            },
+        },
+    ],
+    unknown: Unknown::Ignored,
+};
+
+static ACCOUNT_2: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "mcp",
+            index: 11,
+            presence: Presence::Required,
+            node: &Node::Integer {
+                min: 0,
+                max: 9007199254740991,
+            },
+        },
+        Field {
+            name: "start",
+            index: 12,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::DateTime,
+            },
+        },
+        Field {
+            name: "used",
+            index: 13,
+            presence: Presence::Required,
+            node: &Node::Integer {
+                min: 0,
+                max: 9007199254740991,
+            },
+        },
+    ],
+    unknown: Unknown::Ignored,
+};
+
+static ACCOUNT_3: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "end",
+            index: 15,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::DateTime,
+            },
+        },
+        Field {
+            name: "mcp",
+            index: 11,
+            presence: Presence::Required,
+            node: &Node::Integer {
+                min: 0,
+                max: 9007199254740991,
+            },
+        },
+        Field {
+            name: "start",
+            index: 12,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::DateTime,
+            },
+        },
+        Field {
+            name: "used",
+            index: 13,
+            presence: Presence::Required,
+            node: &Node::Integer {
+                min: 0,
+                max: 9007199254740991,
+            },
+        },
+    ],
+    unknown: Unknown::Ignored,
+};
+
+static ACCOUNT_4: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "lifetime",
+            index: 10,
+            presence: Presence::Required,
+            node: &ACCOUNT_2,
+        },
+        Field {
+            name: "period",
+            index: 14,
+            presence: Presence::Optional,
+            node: &ACCOUNT_3,
+        },
+    ],
+    unknown: Unknown::Ignored,
+};
+
+static ACCOUNT_5: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "createdAt",
+            index: 17,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::DateTime,
+            },
+        },
+        Field {
+            name: "email",
+            index: 18,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::Any,
+            },
+        },
+        Field {
+            name: "id",
+            index: 19,
+            presence: Presence::Required,
+            node: &Node::Integer {
+                min: 0,
+                max: 9007199254740991,
+            },
+        },
+        Field {
+            name: "name",
+            index: 20,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::Any,
+            },
+        },
+        Field {
+            name: "sub",
+            index: 21,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::Any,
+            },
+        },
+        Field {
+            name: "updatedAt",
+            index: 22,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::DateTime,
+            },
+        },
+    ],
+    unknown: Unknown::Ignored,
+};
+
+static ACCOUNT_6: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "entitlement",
+            index: 0,
+            presence: Presence::Required,
+            node: &ACCOUNT_1,
+        },
+        Field {
+            name: "usage",
+            index: 9,
+            presence: Presence::Required,
+            node: &ACCOUNT_4,
+        },
+        Field {
+            name: "user",
+            index: 16,
+            presence: Presence::Required,
+            node: &ACCOUNT_5,
+        },
+    ],
+    unknown: Unknown::Ignored,
+};
+
+static AUTHCONFIG_0: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "allowed_callback_urls",
+            index: 0,
+            presence: Presence::Required,
+            node: &Node::Array {
+                items: &Node::Text {
+                    min: 1,
+                    max: 2048,
+                    format: Format::Url,
+                },
+                min: 0,
+                max: 50,
+            },
+        },
+        Field {
+            name: "allowed_logout_urls",
+            index: 1,
+            presence: Presence::Required,
+            node: &Node::Array {
+                items: &Node::Text {
+                    min: 1,
+                    max: 2048,
+                    format: Format::Url,
+                },
+                min: 0,
+                max: 50,
+            },
+        },
+        Field {
+            name: "allowed_origins",
+            index: 2,
+            presence: Presence::Required,
+            node: &Node::Array {
+                items: &Node::Text {
+                    min: 1,
+                    max: 262,
+                    format: Format::Origin,
+                },
+                min: 0,
+                max: 50,
+            },
+        },
+        Field {
+            name: "auth0_audience",
+            index: 3,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 1,
+                max: 200,
+                format: Format::Token,
+            },
+        },
+        Field {
+            name: "auth0_client_id",
+            index: 4,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 1,
+                max: 128,
+                format: Format::Token,
+            },
+        },
+        Field {
+            name: "auth0_domain",
+            index: 5,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 1,
+                max: 253,
+                format: Format::Host,
+            },
+        },
+        Field {
+            name: "auth0_scope",
+            index: 6,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 1,
+                max: 1000,
+                format: Format::Scopes,
+            },
+        },
+        Field {
+            name: "config_name",
+            index: 7,
+            presence: Presence::Required,
+            node: &Node::Choice(&["frontend", "mcp_server"]),
+        },
+        Field {
+            name: "is_active",
+            index: 8,
+            presence: Presence::Required,
+            node: &Node::Boolean,
+        },
+    ],
+    unknown: Unknown::Refused,
+};
+
+static CALLREQUEST_0: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "cost",
+            index: 0,
+            presence: Presence::Optional,
+            node: &Node::Integer {
+                min: 1,
+                max: 1000000,
+            },
+        },
+        Field {
+            name: "endpoint",
+            index: 1,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 1,
+                max: 2048,
+                format: Format::Path,
+            },
+        },
+        Field {
+            name: "idempotencyKey",
+            index: 2,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 1,
+                max: 255,
+                format: Format::Token,
+            },
+        },
+        Field {
+            name: "method",
+            index: 3,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 1,
+                max: 20,
+                format: Format::Method,
+            },
+        },
+        Field {
+            name: "tool",
+            index: 4,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 1,
+                max: 128,
+                format: Format::ToolName,
+            },
+        },
+    ],
+    unknown: Unknown::Refused,
+};
+
+static CALLSETTLEMENT_0: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "errorMessage",
+            index: 0,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 0,
+                max: 2000,
+                format: Format::Any,
+            },
+        },
+        Field {
+            name: "fault",
+            index: 1,
+            presence: Presence::Optional,
+            node: &Node::Choice(&["caller", "service"]),
+        },
+        Field {
+            name: "requestData",
+            index: 2,
+            presence: Presence::Optional,
+            node: &Node::AnyObject,
+        },
+        Field {
+            name: "responseData",
+            index: 3,
+            presence: Presence::Optional,
+            node: &Node::Any,
+        },
+        Field {
+            name: "responseTimeMs",
+            index: 4,
+            presence: Presence::Optional,
+            node: &Node::Integer {
+                min: 0,
+                max: 86400000,
+            },
+        },
+        Field {
+            name: "status",
+            index: 5,
+            presence: Presence::Required,
+            node: &Node::Choice(&["success", "error", "timeout"]),
+        },
+        Field {
+            name: "statusCode",
+            index: 6,
+            presence: Presence::Optional,
+            node: &Node::Integer { min: 100, max: 599 },
+        },
+        Field {
+            name: "tokensUsed",
+            index: 7,
+            presence: Presence::Optional,
+            node: &Node::Integer {
+                min: 0,
+                max: 1000000000,
+            },
+        },
+    ],
+    unknown: Unknown::Refused,
+};
+
+static CHANGEREQUEST_0: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "at",
+            index: 4,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::DateTime,
+            },
+        },
+        Field {
+            name: "plan",
+            index: 5,
+            presence: Presence::Required,
+            node: &Node::Choice(&["free", "developer", "professional", "enterprise"]),
+        },
+    ],
+    unknown: Unknown::Ignored,
+};
+
+static CHANGEREQUEST_1: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "anchor",
+            index: 2,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::DateTime,
+            },
+        },
+        Field {
+            name: "changes",
+            index: 3,
+            presence: Presence::Optional,
+            node: &Node::Array {
+                items: &CHANGEREQUEST_0,
+                min: 0,
+                max: 4,
+            },
+        },
+        Field {
+            name: "interval",
+            index: 6,
+            presence: Presence::Optional,
+            node: &Node::Choice(&["month", "year"]),
+        },
+        Field {
+            name: "paidUntil",
+            index: 7,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::DateTime,
+            },
+        },
+        Field {
+            name: "plan",
+            index: 5,
+            presence: Presence::Required,
+            node: &Node::Choice(&["free", "developer", "professional", "enterprise"]),
+        },
+        Field {
+            name: "standing",
+            index: 8,
+            presence: Presence::Required,
+            node: &Node::Choice(&["free", "active", "trialing", "past_due", "unknown"]),
+        },
+        Field {
+            name: "version",
+            index: 9,
+            presence: Presence::Required,
+            node: &Node::Integer {
+                min: 0,
+                max: 9007199254740991,
+            },
+        },
+    ],
+    unknown: Unknown::Ignored,
+};
+
+static CHANGEREQUEST_2: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "mcp",
+            index: 12,
+            presence: Presence::Required,
+            node: &Node::Integer {
+                min: 0,
+                max: 9007199254740991,
+            },
+        },
+        Field {
+            name: "start",
+            index: 13,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::DateTime,
+            },
+        },
+        Field {
+            name: "used",
+            index: 14,
+            presence: Presence::Required,
+            node: &Node::Integer {
+                min: 0,
+                max: 9007199254740991,
+            },
+        },
+    ],
+    unknown: Unknown::Ignored,
+};
+
+static CHANGEREQUEST_3: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "end",
+            index: 16,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::DateTime,
+            },
+        },
+        Field {
+            name: "mcp",
+            index: 12,
+            presence: Presence::Required,
+            node: &Node::Integer {
+                min: 0,
+                max: 9007199254740991,
+            },
+        },
+        Field {
+            name: "start",
+            index: 13,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::DateTime,
+            },
+        },
+        Field {
+            name: "used",
+            index: 14,
+            presence: Presence::Required,
+            node: &Node::Integer {
+                min: 0,
+                max: 9007199254740991,
+            },
+        },
+    ],
+    unknown: Unknown::Ignored,
+};
+
+static CHANGEREQUEST_4: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "lifetime",
+            index: 11,
+            presence: Presence::Required,
+            node: &CHANGEREQUEST_2,
+        },
+        Field {
+            name: "period",
+            index: 15,
+            presence: Presence::Optional,
+            node: &CHANGEREQUEST_3,
+        },
+    ],
+    unknown: Unknown::Ignored,
+};
+
+static CHANGEREQUEST_5: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "createdAt",
+            index: 18,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::DateTime,
+            },
+        },
+        Field {
+            name: "email",
+            index: 19,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::Any,
+            },
+        },
+        Field {
+            name: "id",
+            index: 20,
+            presence: Presence::Required,
+            node: &Node::Integer {
+                min: 0,
+                max: 9007199254740991,
+            },
+        },
+        Field {
+            name: "name",
+            index: 21,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::Any,
+            },
+        },
+        Field {
+            name: "sub",
+            index: 22,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::Any,
+            },
+        },
+        Field {
+            name: "updatedAt",
+            index: 23,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::DateTime,
+            },
+        },
+    ],
+    unknown: Unknown::Ignored,
+};
+
+static CHANGEREQUEST_6: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "entitlement",
+            index: 1,
+            presence: Presence::Required,
+            node: &CHANGEREQUEST_1,
+        },
+        Field {
+            name: "usage",
+            index: 10,
+            presence: Presence::Required,
+            node: &CHANGEREQUEST_4,
+        },
+        Field {
+            name: "user",
+            index: 17,
+            presence: Presence::Required,
+            node: &CHANGEREQUEST_5,
+        },
+    ],
+    unknown: Unknown::Ignored,
+};
+
+static CHANGEREQUEST_7: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "interval",
+            index: 6,
+            presence: Presence::Optional,
+            node: &Node::Choice(&["month", "year"]),
+        },
+        Field {
+            name: "plan",
+            index: 5,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 1,
+                max: 50,
+                format: Format::PlanName,
+            },
+        },
+    ],
+    unknown: Unknown::Refused,
+};
+
+static CHANGEREQUEST_8: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "account",
+            index: 0,
+            presence: Presence::Required,
+            node: &CHANGEREQUEST_6,
+        },
+        Field {
+            name: "now",
+            index: 24,
+            presence: Presence::Required,
+            node: &Node::Moment {
+                max: 253402300799999,
+            },
+        },
+        Field {
+            name: "to",
+            index: 25,
+            presence: Presence::Required,
+            node: &CHANGEREQUEST_7,
+        },
+    ],
+    unknown: Unknown::Refused,
+};
+
+static CHECKOUTREQUEST_0: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "cancelUrl",
+            index: 0,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 1,
+                max: 2048,
+                format: Format::Url,
+            },
+        },
+        Field {
+            name: "interval",
+            index: 1,
+            presence: Presence::Optional,
+            node: &Node::Choice(&["month", "year"]),
+        },
+        Field {
+            name: "plan",
+            index: 2,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 1,
+                max: 50,
+                format: Format::PlanName,
+            },
+        },
+        Field {
+            name: "successUrl",
+            index: 3,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 1,
+                max: 2048,
+                format: Format::Url,
+            },
+        },
+    ],
+    unknown: Unknown::Refused,
+};
+
+static DECISIONREQUEST_0: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "at",
+            index: 4,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::DateTime,
+            },
+        },
+        Field {
+            name: "plan",
+            index: 5,
+            presence: Presence::Required,
+            node: &Node::Choice(&["free", "developer", "professional", "enterprise"]),
+        },
+    ],
+    unknown: Unknown::Ignored,
+};
+
+static DECISIONREQUEST_1: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "anchor",
+            index: 2,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::DateTime,
+            },
+        },
+        Field {
+            name: "changes",
+            index: 3,
+            presence: Presence::Optional,
+            node: &Node::Array {
+                items: &DECISIONREQUEST_0,
+                min: 0,
+                max: 4,
+            },
+        },
+        Field {
+            name: "interval",
+            index: 6,
+            presence: Presence::Optional,
+            node: &Node::Choice(&["month", "year"]),
+        },
+        Field {
+            name: "paidUntil",
+            index: 7,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::DateTime,
+            },
+        },
+        Field {
+            name: "plan",
+            index: 5,
+            presence: Presence::Required,
+            node: &Node::Choice(&["free", "developer", "professional", "enterprise"]),
+        },
+        Field {
+            name: "standing",
+            index: 8,
+            presence: Presence::Required,
+            node: &Node::Choice(&["free", "active", "trialing", "past_due", "unknown"]),
+        },
+        Field {
+            name: "version",
+            index: 9,
+            presence: Presence::Required,
+            node: &Node::Integer {
+                min: 0,
+                max: 9007199254740991,
+            },
+        },
+    ],
+    unknown: Unknown::Ignored,
+};
+
+static DECISIONREQUEST_2: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "mcp",
+            index: 12,
+            presence: Presence::Required,
+            node: &Node::Integer {
+                min: 0,
+                max: 9007199254740991,
+            },
+        },
+        Field {
+            name: "start",
+            index: 13,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::DateTime,
+            },
+        },
+        Field {
+            name: "used",
+            index: 14,
+            presence: Presence::Required,
+            node: &Node::Integer {
+                min: 0,
+                max: 9007199254740991,
+            },
+        },
+    ],
+    unknown: Unknown::Ignored,
+};
+
+static DECISIONREQUEST_3: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "end",
+            index: 16,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::DateTime,
+            },
+        },
+        Field {
+            name: "mcp",
+            index: 12,
+            presence: Presence::Required,
+            node: &Node::Integer {
+                min: 0,
+                max: 9007199254740991,
+            },
+        },
+        Field {
+            name: "start",
+            index: 13,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::DateTime,
+            },
+        },
+        Field {
+            name: "used",
+            index: 14,
+            presence: Presence::Required,
+            node: &Node::Integer {
+                min: 0,
+                max: 9007199254740991,
+            },
+        },
+    ],
+    unknown: Unknown::Ignored,
+};
+
+static DECISIONREQUEST_4: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "lifetime",
+            index: 11,
+            presence: Presence::Required,
+            node: &DECISIONREQUEST_2,
+        },
+        Field {
+            name: "period",
+            index: 15,
+            presence: Presence::Optional,
+            node: &DECISIONREQUEST_3,
+        },
+    ],
+    unknown: Unknown::Ignored,
+};
+
+static DECISIONREQUEST_5: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "createdAt",
+            index: 18,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::DateTime,
+            },
+        },
+        Field {
+            name: "email",
+            index: 19,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::Any,
+            },
+        },
+        Field {
+            name: "id",
+            index: 20,
+            presence: Presence::Required,
+            node: &Node::Integer {
+                min: 0,
+                max: 9007199254740991,
+            },
+        },
+        Field {
+            name: "name",
+            index: 21,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::Any,
+            },
+        },
+        Field {
+            name: "sub",
+            index: 22,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::Any,
+            },
+        },
+        Field {
+            name: "updatedAt",
+            index: 23,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::DateTime,
+            },
+        },
+    ],
+    unknown: Unknown::Ignored,
+};
+
+static DECISIONREQUEST_6: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "entitlement",
+            index: 1,
+            presence: Presence::Required,
+            node: &DECISIONREQUEST_1,
+        },
+        Field {
+            name: "usage",
+            index: 10,
+            presence: Presence::Required,
+            node: &DECISIONREQUEST_4,
+        },
+        Field {
+            name: "user",
+            index: 17,
+            presence: Presence::Required,
+            node: &DECISIONREQUEST_5,
+        },
+    ],
+    unknown: Unknown::Ignored,
+};
+
+static DECISIONREQUEST_7: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "account",
+            index: 0,
+            presence: Presence::Required,
+            node: &DECISIONREQUEST_6,
+        },
+        Field {
+            name: "cost",
+            index: 24,
+            presence: Presence::Optional,
+            node: &Node::Integer {
+                min: 1,
+                max: 1000000,
+            },
+        },
+        Field {
+            name: "now",
+            index: 25,
+            presence: Presence::Required,
+            node: &Node::Moment {
+                max: 253402300799999,
+            },
+        },
+    ],
+    unknown: Unknown::Refused,
+};
+
+static PORTALREQUEST_0: Node = Node::Object {
+    fields: &[Field {
+        name: "returnUrl",
+        index: 0,
+        presence: Presence::Optional,
+        node: &Node::Text {
+            min: 1,
+            max: 2048,
+            format: Format::Url,
+        },
+    }],
+    unknown: Unknown::Refused,
+};
+
+static REGISTRATION_0: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "email",
+            index: 0,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 3,
+                max: 254,
+                format: Format::Email,
+            },
+        },
+        Field {
+            name: "name",
+            index: 1,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 1,
+                max: 200,
+                format: Format::Line,
+            },
+        },
+        Field {
+            name: "plan",
+            index: 2,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 1,
+                max: 50,
+                format: Format::PlanName,
+            },
+        },
+        Field {
+            name: "source",
+            index: 3,
+            presence: Presence::Optional,
+            node: &Node::Choice(&["web", "mcp"]),
+        },
+    ],
+    unknown: Unknown::Refused,
+};
+
+static STRIPEEVENT_0: Node = Node::Object {
+    fields: &[Field {
+        name: "interval",
+        index: 20,
+        presence: Presence::Optional,
+        node: &Node::Text {
+            min: 1,
+            max: 100,
+            format: Format::Token,
+        },
+    }],
+    unknown: Unknown::Ignored,
+};
+
+static STRIPEEVENT_1: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "id",
+            index: 16,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 1,
+                max: 255,
+                format: Format::Token,
+            },
+        },
+        Field {
+            name: "interval",
+            index: 20,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 1,
+                max: 100,
+                format: Format::Token,
+            },
+        },
+        Field {
+            name: "recurring",
+            index: 21,
+            presence: Presence::Optional,
+            node: &STRIPEEVENT_0,
+        },
+    ],
+    unknown: Unknown::Ignored,
+};
+
+static STRIPEEVENT_2: Node = Node::Object {
+    fields: &[Field {
+        name: "interval",
+        index: 20,
+        presence: Presence::Optional,
+        node: &Node::Text {
+            min: 1,
+            max: 100,
+            format: Format::Token,
+        },
+    }],
+    unknown: Unknown::Ignored,
+};
+
+static STRIPEEVENT_3: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "id",
+            index: 16,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 1,
+                max: 255,
+                format: Format::Token,
+            },
+        },
+        Field {
+            name: "interval",
+            index: 20,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 1,
+                max: 100,
+                format: Format::Token,
+            },
+        },
+        Field {
+            name: "recurring",
+            index: 21,
+            presence: Presence::Optional,
+            node: &STRIPEEVENT_2,
+        },
+    ],
+    unknown: Unknown::Ignored,
+};
+
+static STRIPEEVENT_4: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "current_period_end",
+            index: 13,
+            presence: Presence::Optional,
+            node: &Node::Integer {
+                min: 0,
+                max: 253402300799,
+            },
+        },
+        Field {
+            name: "current_period_start",
+            index: 14,
+            presence: Presence::Optional,
+            node: &Node::Integer {
+                min: 0,
+                max: 253402300799,
+            },
+        },
+        Field {
+            name: "plan",
+            index: 19,
+            presence: Presence::Optional,
+            node: &STRIPEEVENT_1,
+        },
+        Field {
+            name: "price",
+            index: 22,
+            presence: Presence::Optional,
+            node: &STRIPEEVENT_3,
+        },
+    ],
+    unknown: Unknown::Ignored,
+};
+
+static STRIPEEVENT_5: Node = Node::Object {
+    fields: &[Field {
+        name: "data",
+        index: 1,
+        presence: Presence::Required,
+        node: &Node::Array {
+            items: &STRIPEEVENT_4,
+            min: 0,
+            max: 100,
+        },
+    }],
+    unknown: Unknown::Ignored,
+};
+
+static STRIPEEVENT_6: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "amount",
+            index: 3,
+            presence: Presence::Optional,
+            node: &Node::Integer {
+                min: 0,
+                max: 9007199254740991,
+            },
+        },
+        Field {
+            name: "amount_due",
+            index: 4,
+            presence: Presence::Optional,
+            node: &Node::Integer {
+                min: 0,
+                max: 9007199254740991,
+            },
+        },
+        Field {
+            name: "amount_paid",
+            index: 5,
+            presence: Presence::Optional,
+            node: &Node::Integer {
+                min: 0,
+                max: 9007199254740991,
+            },
+        },
+        Field {
+            name: "amount_refunded",
+            index: 6,
+            presence: Presence::Optional,
+            node: &Node::Integer {
+                min: 0,
+                max: 9007199254740991,
+            },
+        },
+        Field {
+            name: "billing_cycle_anchor",
+            index: 7,
+            presence: Presence::Optional,
+            node: &Node::Integer {
+                min: 0,
+                max: 253402300799,
+            },
+        },
+        Field {
+            name: "cancel_at",
+            index: 8,
+            presence: Presence::Optional,
+            node: &Node::Integer {
+                min: 0,
+                max: 253402300799,
+            },
+        },
+        Field {
+            name: "cancel_at_period_end",
+            index: 9,
+            presence: Presence::Optional,
+            node: &Node::Boolean,
+        },
+        Field {
+            name: "charge",
+            index: 10,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 1,
+                max: 255,
+                format: Format::Token,
+            },
+        },
+        Field {
+            name: "client_reference_id",
+            index: 11,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 0,
+                max: 500,
+                format: Format::Any,
+            },
+        },
+        Field {
+            name: "created",
+            index: 0,
+            presence: Presence::Optional,
+            node: &Node::Integer {
+                min: 0,
+                max: 253402300799,
+            },
+        },
+        Field {
+            name: "currency",
+            index: 12,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 1,
+                max: 100,
+                format: Format::Token,
+            },
+        },
+        Field {
+            name: "current_period_end",
+            index: 13,
+            presence: Presence::Optional,
+            node: &Node::Integer {
+                min: 0,
+                max: 253402300799,
+            },
+        },
+        Field {
+            name: "current_period_start",
+            index: 14,
+            presence: Presence::Optional,
+            node: &Node::Integer {
+                min: 0,
+                max: 253402300799,
+            },
+        },
+        Field {
+            name: "customer",
+            index: 15,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 1,
+                max: 255,
+                format: Format::Token,
+            },
+        },
+        Field {
+            name: "id",
+            index: 16,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 1,
+                max: 255,
+                format: Format::Token,
+            },
+        },
+        Field {
+            name: "invoice",
+            index: 17,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 1,
+                max: 255,
+                format: Format::Token,
+            },
+        },
+        Field {
+            name: "items",
+            index: 18,
+            presence: Presence::Optional,
+            node: &STRIPEEVENT_5,
+        },
+        Field {
+            name: "metadata",
+            index: 23,
+            presence: Presence::Optional,
+            node: &Node::AnyObject,
+        },
+        Field {
+            name: "object",
+            index: 2,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 1,
+                max: 100,
+                format: Format::Token,
+            },
+        },
+        Field {
+            name: "payment_intent",
+            index: 24,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 1,
+                max: 255,
+                format: Format::Token,
+            },
+        },
+        Field {
+            name: "payment_status",
+            index: 25,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 1,
+                max: 100,
+                format: Format::Token,
+            },
+        },
+        Field {
+            name: "status",
+            index: 26,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 1,
+                max: 100,
+                format: Format::Token,
+            },
+        },
+    ],
+    unknown: Unknown::Ignored,
+};
+
+static STRIPEEVENT_7: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "object",
+            index: 2,
+            presence: Presence::Required,
+            node: &STRIPEEVENT_6,
+        },
+        Field {
+            name: "previous_attributes",
+            index: 27,
+            presence: Presence::Optional,
+            node: &Node::AnyObject,
+        },
+    ],
+    unknown: Unknown::Ignored,
+};
+
+static STRIPEEVENT_8: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "created",
+            index: 0,
+            presence: Presence::Required,
+            node: &Node::Integer {
+                min: 0,
+                max: 253402300799,
+            },
+        },
+        Field {
+            name: "data",
+            index: 1,
+            presence: Presence::Required,
+            node: &STRIPEEVENT_7,
+        },
+        Field {
+            name: "id",
+            index: 16,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 1,
+                max: 255,
+                format: Format::Token,
+            },
+        },
+        Field {
+            name: "livemode",
+            index: 28,
+            presence: Presence::Required,
+            node: &Node::Boolean,
+        },
+        Field {
+            name: "type",
+            index: 29,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 1,
+                max: 100,
+                format: Format::Token,
+            },
+        },
+    ],
+    unknown: Unknown::Ignored,
+};
+
+static TOOLCALL_0: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "error_message",
+            index: 0,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 0,
+                max: 2000,
+                format: Format::Any,
+            },
+        },
+        Field {
+            name: "request_data",
+            index: 1,
+            presence: Presence::Optional,
+            node: &Node::AnyObject,
+        },
+        Field {
+            name: "response_data",
+            index: 2,
+            presence: Presence::Optional,
+            node: &Node::Any,
+        },
+        Field {
+            name: "response_time_ms",
+            index: 3,
+            presence: Presence::Optional,
+            node: &Node::Integer {
+                min: 0,
+                max: 86400000,
+            },
+        },
+        Field {
+            name: "status",
+            index: 4,
+            presence: Presence::Required,
+            node: &Node::Choice(&["success", "error", "timeout"]),
+        },
+        Field {
+            name: "tokens_used",
+            index: 5,
+            presence: Presence::Optional,
+            node: &Node::Integer {
+                min: 0,
+                max: 1000000000,
+            },
+        },
+        Field {
+            name: "tool_name",
+            index: 6,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 1,
+                max: 128,
+                format: Format::ToolName,
+            },
+        },
+    ],
+    unknown: Unknown::Refused,
+};
+
+static USAGERECORD_0: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "endpoint",
+            index: 0,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 1,
+                max: 2048,
+                format: Format::Path,
+            },
+        },
+        Field {
+            name: "error_message",
+            index: 1,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 0,
+                max: 2000,
+                format: Format::Any,
+            },
+        },
+        Field {
+            name: "ip_address",
+            index: 2,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 2,
+                max: 45,
+                format: Format::Ip,
+            },
+        },
+        Field {
+            name: "method",
+            index: 3,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 1,
+                max: 20,
+                format: Format::Method,
+            },
+        },
+        Field {
+            name: "response_time_ms",
+            index: 4,
+            presence: Presence::Optional,
+            node: &Node::Integer {
+                min: 0,
+                max: 86400000,
+            },
+        },
+        Field {
+            name: "status_code",
+            index: 5,
+            presence: Presence::Required,
+            node: &Node::Integer { min: 100, max: 599 },
+        },
+        Field {
+            name: "timestamp",
+            index: 6,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::DateTime,
+            },
+        },
+        Field {
+            name: "user_agent",
+            index: 7,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 0,
+                max: 512,
+                format: Format::Line,
+            },
+        },
+    ],
+    unknown: Unknown::Refused,
+};
 
 /// Every schema.
 pub static SCHEMAS: &[Schema] = &[
     Schema {
         name: "account",
-        root: &Node::Object {
-            fields: &[
-                Field {
-                    name: "entitlement",
-                    index: 0,
-                    presence: Presence::Required,
-                    node: &Node::Object {
-                        fields: &[
-                            Field {
-                                name: "anchor",
-                                index: 1,
-                                presence: Presence::Required,
-                                node: &Node::Text {
-                                    min: 0,
-                                    max: 4294967295,
-                                    format: Format::DateTime,
-                                },
-                            },
-                            Field {
-                                name: "changes",
-                                index: 2,
-                                presence: Presence::Optional,
-                                node: &Node::Array {
-                                    items: &Node::Object {
-                                        fields: &[
-                                            Field {
-                                                name: "at",
-                                                index: 3,
-                                                presence: Presence::Required,
-                                                node: &Node::Text {
-                                                    min: 0,
-                                                    max: 4294967295,
-                                                    format: Format::DateTime,
-                                                },
-                                            },
-                                            Field {
-                                                name: "plan",
-                                                index: 4,
-                                                presence: Presence::Required,
-                                                node: &Node::Choice(&[
-                                                    "free",
-                                                    "developer",
-                                                    "professional",
-                                                    "enterprise",
-                                                ]),
-                                            },
-                                        ],
-                                        unknown: Unknown::Ignored,
-                                    },
-                                    min: 0,
-                                    max: 4,
-                                },
-                            },
-                            Field {
-                                name: "plan",
-                                index: 4,
-                                presence: Presence::Required,
-                                node: &Node::Choice(&[
-                                    "free",
-                                    "developer",
-                                    "professional",
-                                    "enterprise",
-                                ]),
-                            },
-                            Field {
-                                name: "standing",
-                                index: 5,
-                                presence: Presence::Required,
-                                node: &Node::Choice(&[
-                                    "free", "active", "trialing", "past_due", "unknown",
-                                ]),
-                            },
-                            Field {
-                                name: "version",
-                                index: 6,
-                                presence: Presence::Required,
-                                node: &Node::Integer {
-                                    min: 0,
-                                    max: 9007199254740991,
-                                },
-                            },
-                        ],
-                        unknown: Unknown::Ignored,
-                    },
-                },
-                Field {
-                    name: "usage",
-                    index: 7,
-                    presence: Presence::Required,
-                    node: &Node::Object {
-                        fields: &[
-                            Field {
-                                name: "lifetime",
-                                index: 8,
-                                presence: Presence::Required,
-                                node: &Node::Object {
-                                    fields: &[
-                                        Field {
-                                            name: "mcp",
-                                            index: 9,
-                                            presence: Presence::Required,
-                                            node: &Node::Integer {
-                                                min: 0,
-                                                max: 9007199254740991,
-                                            },
-                                        },
-                                        Field {
-                                            name: "start",
-                                            index: 10,
-                                            presence: Presence::Required,
-                                            node: &Node::Text {
-                                                min: 0,
-                                                max: 4294967295,
-                                                format: Format::DateTime,
-                                            },
-                                        },
-                                        Field {
-                                            name: "used",
-                                            index: 11,
-                                            presence: Presence::Required,
-                                            node: &Node::Integer {
-                                                min: 0,
-                                                max: 9007199254740991,
-                                            },
-                                        },
-                                    ],
-                                    unknown: Unknown::Ignored,
-                                },
-                            },
-                            Field {
-                                name: "period",
-                                index: 12,
-                                presence: Presence::Optional,
-                                node: &Node::Object {
-                                    fields: &[
-                                        Field {
-                                            name: "end",
-                                            index: 13,
-                                            presence: Presence::Required,
-                                            node: &Node::Text {
-                                                min: 0,
-                                                max: 4294967295,
-                                                format: Format::DateTime,
-                                            },
-                                        },
-                                        Field {
-                                            name: "mcp",
-                                            index: 9,
-                                            presence: Presence::Required,
-                                            node: &Node::Integer {
-                                                min: 0,
-                                                max: 9007199254740991,
-                                            },
-                                        },
-                                        Field {
-                                            name: "start",
-                                            index: 10,
-                                            presence: Presence::Required,
-                                            node: &Node::Text {
-                                                min: 0,
-                                                max: 4294967295,
-                                                format: Format::DateTime,
-                                            },
-                                        },
-                                        Field {
-                                            name: "used",
-                                            index: 11,
-                                            presence: Presence::Required,
-                                            node: &Node::Integer {
-                                                min: 0,
-                                                max: 9007199254740991,
-                                            },
-                                        },
-                                    ],
-                                    unknown: Unknown::Ignored,
-                                },
-                            },
-                        ],
-                        unknown: Unknown::Ignored,
-                    },
-                },
-                Field {
-                    name: "user",
-                    index: 14,
-                    presence: Presence::Required,
-                    node: &Node::Object {
-                        fields: &[
-                            Field {
-                                name: "createdAt",
-                                index: 15,
-                                presence: Presence::Required,
-                                node: &Node::Text {
-                                    min: 0,
-                                    max: 4294967295,
-                                    format: Format::DateTime,
-                                },
-                            },
-                            Field {
-                                name: "email",
-                                index: 16,
-                                presence: Presence::Optional,
-                                node: &Node::Text {
-                                    min: 0,
-                                    max: 4294967295,
-                                    format: Format::Any,
-                                },
-                            },
-                            Field {
-                                name: "id",
-                                index: 17,
-                                presence: Presence::Required,
-                                node: &Node::Integer {
-                                    min: 0,
-                                    max: 9007199254740991,
-                                },
-                            },
-                            Field {
-                                name: "name",
-                                index: 18,
-                                presence: Presence::Optional,
-                                node: &Node::Text {
-                                    min: 0,
-                                    max: 4294967295,
-                                    format: Format::Any,
-                                },
-                            },
-                            Field {
-                                name: "sub",
-                                index: 19,
-                                presence: Presence::Required,
-                                node: &Node::Text {
-                                    min: 0,
-                                    max: 4294967295,
-                                    format: Format::Any,
-                                },
-                            },
-                            Field {
-                                name: "updatedAt",
-                                index: 20,
-                                presence: Presence::Required,
-                                node: &Node::Text {
-                                    min: 0,
-                                    max: 4294967295,
-                                    format: Format::DateTime,
-                                },
-                            },
-                        ],
-                        unknown: Unknown::Ignored,
-                    },
-                },
-            ],
-            unknown: Unknown::Ignored,
-        },
+        root: &ACCOUNT_6,
         names: &[
             "entitlement",
             "anchor",
             "changes",
             "at",
             "plan",
+            "interval",
+            "paidUntil",
             "standing",
             "version",
             "usage",
@@ -289,105 +1798,7 @@ pub static SCHEMAS: &[Schema] = &[
     },
     Schema {
         name: "authConfig",
-        root: &Node::Object {
-            fields: &[
-                Field {
-                    name: "allowed_callback_urls",
-                    index: 0,
-                    presence: Presence::Required,
-                    node: &Node::Array {
-                        items: &Node::Text {
-                            min: 1,
-                            max: 2048,
-                            format: Format::Url,
-                        },
-                        min: 0,
-                        max: 50,
-                    },
-                },
-                Field {
-                    name: "allowed_logout_urls",
-                    index: 1,
-                    presence: Presence::Required,
-                    node: &Node::Array {
-                        items: &Node::Text {
-                            min: 1,
-                            max: 2048,
-                            format: Format::Url,
-                        },
-                        min: 0,
-                        max: 50,
-                    },
-                },
-                Field {
-                    name: "allowed_origins",
-                    index: 2,
-                    presence: Presence::Required,
-                    node: &Node::Array {
-                        items: &Node::Text {
-                            min: 1,
-                            max: 262,
-                            format: Format::Origin,
-                        },
-                        min: 0,
-                        max: 50,
-                    },
-                },
-                Field {
-                    name: "auth0_audience",
-                    index: 3,
-                    presence: Presence::Required,
-                    node: &Node::Text {
-                        min: 1,
-                        max: 200,
-                        format: Format::Token,
-                    },
-                },
-                Field {
-                    name: "auth0_client_id",
-                    index: 4,
-                    presence: Presence::Required,
-                    node: &Node::Text {
-                        min: 1,
-                        max: 128,
-                        format: Format::Token,
-                    },
-                },
-                Field {
-                    name: "auth0_domain",
-                    index: 5,
-                    presence: Presence::Required,
-                    node: &Node::Text {
-                        min: 1,
-                        max: 253,
-                        format: Format::Host,
-                    },
-                },
-                Field {
-                    name: "auth0_scope",
-                    index: 6,
-                    presence: Presence::Required,
-                    node: &Node::Text {
-                        min: 1,
-                        max: 1000,
-                        format: Format::Scopes,
-                    },
-                },
-                Field {
-                    name: "config_name",
-                    index: 7,
-                    presence: Presence::Required,
-                    node: &Node::Choice(&["frontend", "mcp_server"]),
-                },
-                Field {
-                    name: "is_active",
-                    index: 8,
-                    presence: Presence::Required,
-                    node: &Node::Boolean,
-                },
-            ],
-            unknown: Unknown::Refused,
-        },
+        root: &AUTHCONFIG_0,
         names: &[
             "allowed_callback_urls",
             "allowed_logout_urls",
@@ -402,127 +1813,12 @@ pub static SCHEMAS: &[Schema] = &[
     },
     Schema {
         name: "callRequest",
-        root: &Node::Object {
-            fields: &[
-                Field {
-                    name: "cost",
-                    index: 0,
-                    presence: Presence::Optional,
-                    node: &Node::Integer {
-                        min: 1,
-                        max: 1000000,
-                    },
-                },
-                Field {
-                    name: "endpoint",
-                    index: 1,
-                    presence: Presence::Optional,
-                    node: &Node::Text {
-                        min: 1,
-                        max: 2048,
-                        format: Format::Path,
-                    },
-                },
-                Field {
-                    name: "idempotencyKey",
-                    index: 2,
-                    presence: Presence::Optional,
-                    node: &Node::Text {
-                        min: 1,
-                        max: 255,
-                        format: Format::Token,
-                    },
-                },
-                Field {
-                    name: "method",
-                    index: 3,
-                    presence: Presence::Optional,
-                    node: &Node::Text {
-                        min: 1,
-                        max: 20,
-                        format: Format::Method,
-                    },
-                },
-                Field {
-                    name: "tool",
-                    index: 4,
-                    presence: Presence::Optional,
-                    node: &Node::Text {
-                        min: 1,
-                        max: 128,
-                        format: Format::ToolName,
-                    },
-                },
-            ],
-            unknown: Unknown::Refused,
-        },
+        root: &CALLREQUEST_0,
         names: &["cost", "endpoint", "idempotencyKey", "method", "tool"],
     },
     Schema {
         name: "callSettlement",
-        root: &Node::Object {
-            fields: &[
-                Field {
-                    name: "errorMessage",
-                    index: 0,
-                    presence: Presence::Optional,
-                    node: &Node::Text {
-                        min: 0,
-                        max: 2000,
-                        format: Format::Any,
-                    },
-                },
-                Field {
-                    name: "fault",
-                    index: 1,
-                    presence: Presence::Optional,
-                    node: &Node::Choice(&["caller", "service"]),
-                },
-                Field {
-                    name: "requestData",
-                    index: 2,
-                    presence: Presence::Optional,
-                    node: &Node::AnyObject,
-                },
-                Field {
-                    name: "responseData",
-                    index: 3,
-                    presence: Presence::Optional,
-                    node: &Node::Any,
-                },
-                Field {
-                    name: "responseTimeMs",
-                    index: 4,
-                    presence: Presence::Optional,
-                    node: &Node::Integer {
-                        min: 0,
-                        max: 86400000,
-                    },
-                },
-                Field {
-                    name: "status",
-                    index: 5,
-                    presence: Presence::Required,
-                    node: &Node::Choice(&["success", "error", "timeout"]),
-                },
-                Field {
-                    name: "statusCode",
-                    index: 6,
-                    presence: Presence::Optional,
-                    node: &Node::Integer { min: 100, max: 599 },
-                },
-                Field {
-                    name: "tokensUsed",
-                    index: 7,
-                    presence: Presence::Optional,
-                    node: &Node::Integer {
-                        min: 0,
-                        max: 1000000000,
-                    },
-                },
-            ],
-            unknown: Unknown::Refused,
-        },
+        root: &CALLSETTLEMENT_0,
         names: &[
             "errorMessage",
             "fault",
@@ -535,287 +1831,8 @@ pub static SCHEMAS: &[Schema] = &[
         ],
     },
     Schema {
-        name: "decisionRequest",
-        root: &Node::Object {
-            fields: &[
-                Field {
-                    name: "account",
-                    index: 0,
-                    presence: Presence::Required,
-                    node: &Node::Object {
-                        fields: &[
-                            Field {
-                                name: "entitlement",
-                                index: 1,
-                                presence: Presence::Required,
-                                node: &Node::Object {
-                                    fields: &[
-                                        Field {
-                                            name: "anchor",
-                                            index: 2,
-                                            presence: Presence::Required,
-                                            node: &Node::Text {
-                                                min: 0,
-                                                max: 4294967295,
-                                                format: Format::DateTime,
-                                            },
-                                        },
-                                        Field {
-                                            name: "changes",
-                                            index: 3,
-                                            presence: Presence::Optional,
-                                            node: &Node::Array {
-                                                items: &Node::Object {
-                                                    fields: &[
-                                                        Field {
-                                                            name: "at",
-                                                            index: 4,
-                                                            presence: Presence::Required,
-                                                            node: &Node::Text {
-                                                                min: 0,
-                                                                max: 4294967295,
-                                                                format: Format::DateTime,
-                                                            },
-                                                        },
-                                                        Field {
-                                                            name: "plan",
-                                                            index: 5,
-                                                            presence: Presence::Required,
-                                                            node: &Node::Choice(&[
-                                                                "free",
-                                                                "developer",
-                                                                "professional",
-                                                                "enterprise",
-                                                            ]),
-                                                        },
-                                                    ],
-                                                    unknown: Unknown::Ignored,
-                                                },
-                                                min: 0,
-                                                max: 4,
-                                            },
-                                        },
-                                        Field {
-                                            name: "plan",
-                                            index: 5,
-                                            presence: Presence::Required,
-                                            node: &Node::Choice(&[
-                                                "free",
-                                                "developer",
-                                                "professional",
-                                                "enterprise",
-                                            ]),
-                                        },
-                                        Field {
-                                            name: "standing",
-                                            index: 6,
-                                            presence: Presence::Required,
-                                            node: &Node::Choice(&[
-                                                "free", "active", "trialing", "past_due", "unknown",
-                                            ]),
-                                        },
-                                        Field {
-                                            name: "version",
-                                            index: 7,
-                                            presence: Presence::Required,
-                                            node: &Node::Integer {
-                                                min: 0,
-                                                max: 9007199254740991,
-                                            },
-                                        },
-                                    ],
-                                    unknown: Unknown::Ignored,
-                                },
-                            },
-                            Field {
-                                name: "usage",
-                                index: 8,
-                                presence: Presence::Required,
-                                node: &Node::Object {
-                                    fields: &[
-                                        Field {
-                                            name: "lifetime",
-                                            index: 9,
-                                            presence: Presence::Required,
-                                            node: &Node::Object {
-                                                fields: &[
-                                                    Field {
-                                                        name: "mcp",
-                                                        index: 10,
-                                                        presence: Presence::Required,
-                                                        node: &Node::Integer {
-                                                            min: 0,
-                                                            max: 9007199254740991,
-                                                        },
-                                                    },
-                                                    Field {
-                                                        name: "start",
-                                                        index: 11,
-                                                        presence: Presence::Required,
-                                                        node: &Node::Text {
-                                                            min: 0,
-                                                            max: 4294967295,
-                                                            format: Format::DateTime,
-                                                        },
-                                                    },
-                                                    Field {
-                                                        name: "used",
-                                                        index: 12,
-                                                        presence: Presence::Required,
-                                                        node: &Node::Integer {
-                                                            min: 0,
-                                                            max: 9007199254740991,
-                                                        },
-                                                    },
-                                                ],
-                                                unknown: Unknown::Ignored,
-                                            },
-                                        },
-                                        Field {
-                                            name: "period",
-                                            index: 13,
-                                            presence: Presence::Optional,
-                                            node: &Node::Object {
-                                                fields: &[
-                                                    Field {
-                                                        name: "end",
-                                                        index: 14,
-                                                        presence: Presence::Required,
-                                                        node: &Node::Text {
-                                                            min: 0,
-                                                            max: 4294967295,
-                                                            format: Format::DateTime,
-                                                        },
-                                                    },
-                                                    Field {
-                                                        name: "mcp",
-                                                        index: 10,
-                                                        presence: Presence::Required,
-                                                        node: &Node::Integer {
-                                                            min: 0,
-                                                            max: 9007199254740991,
-                                                        },
-                                                    },
-                                                    Field {
-                                                        name: "start",
-                                                        index: 11,
-                                                        presence: Presence::Required,
-                                                        node: &Node::Text {
-                                                            min: 0,
-                                                            max: 4294967295,
-                                                            format: Format::DateTime,
-                                                        },
-                                                    },
-                                                    Field {
-                                                        name: "used",
-                                                        index: 12,
-                                                        presence: Presence::Required,
-                                                        node: &Node::Integer {
-                                                            min: 0,
-                                                            max: 9007199254740991,
-                                                        },
-                                                    },
-                                                ],
-                                                unknown: Unknown::Ignored,
-                                            },
-                                        },
-                                    ],
-                                    unknown: Unknown::Ignored,
-                                },
-                            },
-                            Field {
-                                name: "user",
-                                index: 15,
-                                presence: Presence::Required,
-                                node: &Node::Object {
-                                    fields: &[
-                                        Field {
-                                            name: "createdAt",
-                                            index: 16,
-                                            presence: Presence::Required,
-                                            node: &Node::Text {
-                                                min: 0,
-                                                max: 4294967295,
-                                                format: Format::DateTime,
-                                            },
-                                        },
-                                        Field {
-                                            name: "email",
-                                            index: 17,
-                                            presence: Presence::Optional,
-                                            node: &Node::Text {
-                                                min: 0,
-                                                max: 4294967295,
-                                                format: Format::Any,
-                                            },
-                                        },
-                                        Field {
-                                            name: "id",
-                                            index: 18,
-                                            presence: Presence::Required,
-                                            node: &Node::Integer {
-                                                min: 0,
-                                                max: 9007199254740991,
-                                            },
-                                        },
-                                        Field {
-                                            name: "name",
-                                            index: 19,
-                                            presence: Presence::Optional,
-                                            node: &Node::Text {
-                                                min: 0,
-                                                max: 4294967295,
-                                                format: Format::Any,
-                                            },
-                                        },
-                                        Field {
-                                            name: "sub",
-                                            index: 20,
-                                            presence: Presence::Required,
-                                            node: &Node::Text {
-                                                min: 0,
-                                                max: 4294967295,
-                                                format: Format::Any,
-                                            },
-                                        },
-                                        Field {
-                                            name: "updatedAt",
-                                            index: 21,
-                                            presence: Presence::Required,
-                                            node: &Node::Text {
-                                                min: 0,
-                                                max: 4294967295,
-                                                format: Format::DateTime,
-                                            },
-                                        },
-                                    ],
-                                    unknown: Unknown::Ignored,
-                                },
-                            },
-                        ],
-                        unknown: Unknown::Ignored,
-                    },
-                },
-                Field {
-                    name: "cost",
-                    index: 22,
-                    presence: Presence::Optional,
-                    node: &Node::Integer {
-                        min: 1,
-                        max: 1000000,
-                    },
-                },
-                Field {
-                    name: "now",
-                    index: 23,
-                    presence: Presence::Required,
-                    node: &Node::Moment {
-                        max: 253402300799999,
-                    },
-                },
-            ],
-            unknown: Unknown::Refused,
-        },
+        name: "changeRequest",
+        root: &CHANGEREQUEST_8,
         names: &[
             "account",
             "entitlement",
@@ -823,6 +1840,45 @@ pub static SCHEMAS: &[Schema] = &[
             "changes",
             "at",
             "plan",
+            "interval",
+            "paidUntil",
+            "standing",
+            "version",
+            "usage",
+            "lifetime",
+            "mcp",
+            "start",
+            "used",
+            "period",
+            "end",
+            "user",
+            "createdAt",
+            "email",
+            "id",
+            "name",
+            "sub",
+            "updatedAt",
+            "now",
+            "to",
+        ],
+    },
+    Schema {
+        name: "checkoutRequest",
+        root: &CHECKOUTREQUEST_0,
+        names: &["cancelUrl", "interval", "plan", "successUrl"],
+    },
+    Schema {
+        name: "decisionRequest",
+        root: &DECISIONREQUEST_7,
+        names: &[
+            "account",
+            "entitlement",
+            "anchor",
+            "changes",
+            "at",
+            "plan",
+            "interval",
+            "paidUntil",
             "standing",
             "version",
             "usage",
@@ -857,113 +1913,54 @@ pub static SCHEMAS: &[Schema] = &[
         names: &[],
     },
     Schema {
+        name: "portalRequest",
+        root: &PORTALREQUEST_0,
+        names: &["returnUrl"],
+    },
+    Schema {
         name: "registration",
-        root: &Node::Object {
-            fields: &[
-                Field {
-                    name: "email",
-                    index: 0,
-                    presence: Presence::Optional,
-                    node: &Node::Text {
-                        min: 3,
-                        max: 254,
-                        format: Format::Email,
-                    },
-                },
-                Field {
-                    name: "name",
-                    index: 1,
-                    presence: Presence::Optional,
-                    node: &Node::Text {
-                        min: 1,
-                        max: 200,
-                        format: Format::Line,
-                    },
-                },
-                Field {
-                    name: "plan",
-                    index: 2,
-                    presence: Presence::Optional,
-                    node: &Node::Text {
-                        min: 1,
-                        max: 50,
-                        format: Format::PlanName,
-                    },
-                },
-                Field {
-                    name: "source",
-                    index: 3,
-                    presence: Presence::Optional,
-                    node: &Node::Choice(&["web", "mcp"]),
-                },
-            ],
-            unknown: Unknown::Refused,
-        },
+        root: &REGISTRATION_0,
         names: &["email", "name", "plan", "source"],
     },
     Schema {
+        name: "stripeEvent",
+        root: &STRIPEEVENT_8,
+        names: &[
+            "created",
+            "data",
+            "object",
+            "amount",
+            "amount_due",
+            "amount_paid",
+            "amount_refunded",
+            "billing_cycle_anchor",
+            "cancel_at",
+            "cancel_at_period_end",
+            "charge",
+            "client_reference_id",
+            "currency",
+            "current_period_end",
+            "current_period_start",
+            "customer",
+            "id",
+            "invoice",
+            "items",
+            "plan",
+            "interval",
+            "recurring",
+            "price",
+            "metadata",
+            "payment_intent",
+            "payment_status",
+            "status",
+            "previous_attributes",
+            "livemode",
+            "type",
+        ],
+    },
+    Schema {
         name: "toolCall",
-        root: &Node::Object {
-            fields: &[
-                Field {
-                    name: "error_message",
-                    index: 0,
-                    presence: Presence::Optional,
-                    node: &Node::Text {
-                        min: 0,
-                        max: 2000,
-                        format: Format::Any,
-                    },
-                },
-                Field {
-                    name: "request_data",
-                    index: 1,
-                    presence: Presence::Optional,
-                    node: &Node::AnyObject,
-                },
-                Field {
-                    name: "response_data",
-                    index: 2,
-                    presence: Presence::Optional,
-                    node: &Node::Any,
-                },
-                Field {
-                    name: "response_time_ms",
-                    index: 3,
-                    presence: Presence::Optional,
-                    node: &Node::Integer {
-                        min: 0,
-                        max: 86400000,
-                    },
-                },
-                Field {
-                    name: "status",
-                    index: 4,
-                    presence: Presence::Required,
-                    node: &Node::Choice(&["success", "error", "timeout"]),
-                },
-                Field {
-                    name: "tokens_used",
-                    index: 5,
-                    presence: Presence::Optional,
-                    node: &Node::Integer {
-                        min: 0,
-                        max: 1000000000,
-                    },
-                },
-                Field {
-                    name: "tool_name",
-                    index: 6,
-                    presence: Presence::Required,
-                    node: &Node::Text {
-                        min: 1,
-                        max: 128,
-                        format: Format::ToolName,
-                    },
-                },
-            ],
-            unknown: Unknown::Refused,
-        },
+        root: &TOOLCALL_0,
         names: &[
             "error_message",
             "request_data",
@@ -976,86 +1973,7 @@ pub static SCHEMAS: &[Schema] = &[
     },
     Schema {
         name: "usageRecord",
-        root: &Node::Object {
-            fields: &[
-                Field {
-                    name: "endpoint",
-                    index: 0,
-                    presence: Presence::Required,
-                    node: &Node::Text {
-                        min: 1,
-                        max: 2048,
-                        format: Format::Path,
-                    },
-                },
-                Field {
-                    name: "error_message",
-                    index: 1,
-                    presence: Presence::Optional,
-                    node: &Node::Text {
-                        min: 0,
-                        max: 2000,
-                        format: Format::Any,
-                    },
-                },
-                Field {
-                    name: "ip_address",
-                    index: 2,
-                    presence: Presence::Optional,
-                    node: &Node::Text {
-                        min: 2,
-                        max: 45,
-                        format: Format::Ip,
-                    },
-                },
-                Field {
-                    name: "method",
-                    index: 3,
-                    presence: Presence::Required,
-                    node: &Node::Text {
-                        min: 1,
-                        max: 20,
-                        format: Format::Method,
-                    },
-                },
-                Field {
-                    name: "response_time_ms",
-                    index: 4,
-                    presence: Presence::Optional,
-                    node: &Node::Integer {
-                        min: 0,
-                        max: 86400000,
-                    },
-                },
-                Field {
-                    name: "status_code",
-                    index: 5,
-                    presence: Presence::Required,
-                    node: &Node::Integer { min: 100, max: 599 },
-                },
-                Field {
-                    name: "timestamp",
-                    index: 6,
-                    presence: Presence::Required,
-                    node: &Node::Text {
-                        min: 0,
-                        max: 4294967295,
-                        format: Format::DateTime,
-                    },
-                },
-                Field {
-                    name: "user_agent",
-                    index: 7,
-                    presence: Presence::Optional,
-                    node: &Node::Text {
-                        min: 0,
-                        max: 512,
-                        format: Format::Line,
-                    },
-                },
-            ],
-            unknown: Unknown::Refused,
-        },
+        root: &USAGERECORD_0,
         names: &[
             "endpoint",
             "error_message",

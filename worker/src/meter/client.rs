@@ -1,9 +1,11 @@
 //! Asking a user's meter.
 
 use super::message::{Decided, Knowledge, Known, Message, Reply};
+use crate::clock;
 use crate::failure::{Failure, Outcome};
 use crate::log;
 use crate::platform::{self, Deadline, JsDeadline};
+use crate::rows::StoredUser;
 use js_sys::Promise;
 use legis_core::account::Identity;
 use legis_core::call::{CallEnd, Settler};
@@ -39,7 +41,12 @@ async fn ask(env: &Env, sub: &str, message: &Message, deadline: &Deadline) -> Ou
     let unavailable = |error| platform::failed(&error, Dependency::Meter);
     let asked = ask_meter(env, sub, &text(message), deadline.as_ref()).map_err(unavailable)?;
     let reply = JsFuture::from(asked).await.map_err(unavailable)?;
-    match serde_json::from_str(&reply.as_string().unwrap_or_default()) {
+    let reply = reply.as_string().unwrap_or_default();
+    // A meter that was told has nothing to say.
+    if reply.is_empty() {
+        return Ok(Reply::Told);
+    }
+    match serde_json::from_str(&reply) {
         Ok(Reply::Failed { fault, reason }) => Err(Failure::new(fault.problem(), reason)),
         Ok(reply) => Ok(reply),
         Err(error) => Err(Failure::corrupt("answer of a meter", error)),
@@ -169,6 +176,21 @@ pub(crate) async fn account(
     };
     match ask_within_limit(env, &identity.sub, &message).await? {
         Reply::Account(known) => Ok(*known),
+        _ => Err(unexpected()),
+    }
+}
+
+/// Tells a meter what the database says of its user now.
+pub(crate) async fn learn(env: &Env, user: StoredUser) -> Outcome<()> {
+    let known = Known {
+        account: user.account(),
+        asked_at: clock::now(),
+        columns: user.columns,
+    };
+    let sub = known.account.user.sub.clone();
+    let known = Box::new(known);
+    match ask_within_limit(env, &sub, &Message::Learn { known }).await? {
+        Reply::Told => Ok(()),
         _ => Err(unexpected()),
     }
 }

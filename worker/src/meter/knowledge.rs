@@ -127,7 +127,7 @@ impl Meter {
         let database = Database::open(&self.env)?;
         let grace = configuration::grace(&self.env)?;
         let now = clock::now();
-        let stored = registration::ensure(&database, identity, said, grace, now).await?;
+        let stored = registration::ensure(&self.env, &database, identity, said, grace, now).await?;
         // What is used may have changed during the wait; from here on nothing is awaited.
         let known = ledger.with_known(|known| known.map(|known| known.account.clone()));
         ledger.learn(Known {

@@ -41,6 +41,8 @@ pub(crate) enum Message {
         knowledge: Knowledge,
         said: Option<Registration>,
     },
+    /// This is what the database says of the user now.
+    Learn { known: Box<Known> },
     /// Bring the history to the database now.
     Flush,
 }

@@ -1,0 +1,283 @@
+//! From what is stored, and events, to what is to be stored: the whole of a webhook, without the waiting.
+
+use super::billing::{Alert, Billing, alerts, billing};
+use super::customer::{Customer, Life, Link};
+use super::event::{Event, Subject};
+use super::order::{Certainty, order};
+use super::payment::{Payment, Reversal};
+use super::prices::Prices;
+use super::snapshot::Snapshot;
+use super::timeline::{Held, held};
+use crate::subscription::Grace;
+use crate::time::Timestamp;
+use std::collections::BTreeMap;
+
+/// What is stored about everybody an event may concern.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stored {
+    /// The customers that an event is about, and all others of the same users.
+    pub customers: Vec<Customer>,
+    /// Every snapshot of their subscriptions.
+    pub snapshots: Vec<Snapshot>,
+    /// The users whose customers they are, or are said to be, as far as they registered.
+    pub users: Vec<Payer>,
+    /// What is known of the payments that events are about.
+    pub payments: Vec<Payment>,
+    /// What is known of the reversals that events are about.
+    pub reversals: Vec<Reversal>,
+}
+
+/// A user, as far as money is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payer {
+    /// The database's id.
+    pub id: u64,
+    /// The identity provider's id.
+    pub sub: String,
+    /// The version of the entitlement.
+    pub version: u64,
+    /// The billing columns.
+    pub billing: Billing,
+}
+
+/// What is to be stored, all of it or nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Applied {
+    /// Customers that are new or changed; each is to replace the one of the version it has.
+    pub customers: Vec<Customer>,
+    /// Snapshots that are new.
+    pub snapshots: Vec<Snapshot>,
+    /// Payments that are new or changed, with the id of the user who paid.
+    pub payments: Vec<(u64, Payment)>,
+    /// Reversals that are new or changed.
+    pub reversals: Vec<Reversal>,
+    /// Users whose billing changed; each is to replace the one of the version it has.
+    pub users: Vec<Payer>,
+    /// What became of each event.
+    pub verdicts: Vec<(String, Verdict)>,
+    /// What an operator must look at.
+    pub alerts: Vec<Alert>,
+    /// Subscriptions whose last state the events do not tell: Stripe has to be asked.
+    pub unclear: Vec<String>,
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is applied.
+    Processed,
+    /// It waits until its customer is known to be somebody's who registered.
+    Pending,
+}
+
+/// Applies events. What is stored afterwards depends on which events were applied, not on their order, and applying one
+/// again changes nothing.
+#[must_use]
+pub fn apply(
+    stored: &Stored,
+    events: &[Event],
+    prices: &Prices,
+    grace: Grace,
+    now: Timestamp,
+) -> Applied {
+    let mut work = Work::new(stored);
+    for event in events {
+        work.link(event);
+    }
+    for event in events {
+        work.take(event);
+    }
+    work.settle(prices, grace, now)
+}
+
+/// The state on its way.
+struct Work<'s> {
+    stored: &'s Stored,
+    customers: BTreeMap<String, Customer>,
+    touched: Vec<String>,
+    snapshots: Vec<Snapshot>,
+    applied: Applied,
+}
+
+impl<'s> Work<'s> {
+    fn new(stored: &'s Stored) -> Self {
+        let customers = stored.customers.iter();
+        Self {
+            stored,
+            customers: customers
+                .map(|customer| (customer.id.clone(), customer.clone()))
+                .collect(),
+            touched: Vec::new(),
+            snapshots: stored.snapshots.clone(),
+            applied: Applied::default(),
+        }
+    }
+
+    /// Whose customers they are has to be known before anything else is.
+    fn link(&mut self, event: &Event) {
+        let Some(id) = event.subject.customer() else {
+            return;
+        };
+        let customer = self
+            .customers
+            .entry(id.to_owned())
+            .or_insert_with(|| Customer::new(id));
+        let was = customer.sub().map(str::to_owned);
+        if let Some(link) = event.subject.link() {
+            customer.learn(Link::clone(link));
+        }
+        if was.is_some() && customer.sub() != was.as_deref() {
+            self.applied.alerts.push(Alert::LinkMoved);
+        }
+        if let Subject::CustomerDeleted { .. } = event.subject {
+            customer.life = Life::Deleted;
+        }
+        if !self.touched.iter().any(|touched| touched == id) {
+            self.touched.push(id.to_owned());
+        }
+    }
+
+    fn take(&mut self, event: &Event) {
+        let payer = event.subject.customer().and_then(|id| self.payer(id));
+        let verdict = match (&event.subject, payer) {
+            (Subject::Nothing, _) => Verdict::Processed,
+            (Subject::Reversal { reversal, .. }, _) => {
+                self.reverse(reversal);
+                Verdict::Processed
+            }
+            (_, None) => Verdict::Pending,
+            (Subject::Linked(_) | Subject::CustomerDeleted { .. }, Some(_)) => Verdict::Processed,
+            (Subject::Subscription { snapshot, .. }, Some(_)) => {
+                self.snapshot(snapshot);
+                Verdict::Processed
+            }
+            (Subject::Payment { payment, .. }, Some(payer)) => {
+                self.pay(payer, payment);
+                Verdict::Processed
+            }
+        };
+        self.applied.verdicts.push((event.id.clone(), verdict));
+    }
+
+    /// The registered user whose customer this is.
+    fn payer(&self, customer: &str) -> Option<u64> {
+        let sub = self.customers.get(customer)?.sub()?;
+        let users = &self.stored.users;
+        users
+            .iter()
+            .find(|user| user.sub == sub)
+            .map(|user| user.id)
+    }
+
+    fn snapshot(&mut self, snapshot: &Snapshot) {
+        if self.snapshots.iter().all(|known| known.id != snapshot.id) {
+            self.snapshots.push(snapshot.clone());
+            self.applied.snapshots.push(snapshot.clone());
+        }
+    }
+
+    fn pay(&mut self, payer: u64, payment: &Payment) {
+        let mut paid = self.applied.payments.iter().map(|(_, payment)| payment);
+        let known = paid
+            .find(|known| known.invoice == payment.invoice)
+            .or_else(|| {
+                let mut stored = self.stored.payments.iter();
+                stored.find(|known| known.invoice == payment.invoice)
+            });
+        let counts = match known {
+            Some(known) => known.clone().or(payment.clone()),
+            None => payment.clone(),
+        };
+        if known != Some(&counts) {
+            let payments = &mut self.applied.payments;
+            payments.retain(|(_, known)| known.invoice != payment.invoice);
+            payments.push((payer, counts));
+        }
+    }
+
+    fn reverse(&mut self, reversal: &Reversal) {
+        let known = self
+            .applied
+            .reversals
+            .iter()
+            .chain(&self.stored.reversals)
+            .find(|known| known.id == reversal.id);
+        let counts = match known {
+            Some(known) => known.clone().or(reversal.clone()),
+            None => reversal.clone(),
+        };
+        if known != Some(&counts) {
+            let reversals = &mut self.applied.reversals;
+            reversals.retain(|known| known.id != reversal.id);
+            reversals.push(counts);
+        }
+        self.applied.alerts.push(match reversal.kind {
+            super::payment::ReversalKind::Refund => Alert::Refunded,
+            _ => Alert::Disputed,
+        });
+    }
+
+    fn settle(mut self, prices: &Prices, grace: Grace, now: Timestamp) -> Applied {
+        let all: Vec<Held> = self.held(prices);
+        for payer in &self.stored.users {
+            let own: Vec<Customer> = self
+                .customers
+                .values()
+                .filter(|customer| customer.sub() == Some(&payer.sub))
+                .cloned()
+                .collect();
+            let held: Vec<Held> = all
+                .iter()
+                .filter(|held| own.iter().any(|customer| customer.id == held.customer))
+                .cloned()
+                .collect();
+            let after = match held.is_empty() && self.has_lost(payer) {
+                true => Billing::none(),
+                false => billing(&payer.billing, &held, &own, grace, now),
+            };
+            if after != payer.billing {
+                self.applied.users.push(Payer {
+                    billing: after,
+                    ..payer.clone()
+                });
+            }
+            self.applied.alerts.extend(alerts(&held, grace, now));
+        }
+        self.applied.unclear = all
+            .iter()
+            .filter(|held| held.certainty == Certainty::Guessed)
+            .map(|held| held.subscription.clone())
+            .collect();
+        self.applied.alerts.sort();
+        self.applied.alerts.dedup();
+        self.applied.customers = self
+            .touched
+            .iter()
+            .filter_map(|id| self.customers.get(id).cloned())
+            .collect();
+        self.applied
+    }
+
+    /// Whether the customer that gave a user their plan has turned out to be somebody else's.
+    fn has_lost(&self, payer: &Payer) -> bool {
+        let customer = payer.billing.customer.as_ref();
+        customer
+            .and_then(|id| self.customers.get(id))
+            .is_some_and(|customer| customer.sub() != Some(&payer.sub))
+    }
+
+    /// What each subscription is worth.
+    fn held(&self, prices: &Prices) -> Vec<Held> {
+        let mut subscriptions: BTreeMap<&str, Vec<Snapshot>> = BTreeMap::new();
+        for snapshot in &self.snapshots {
+            subscriptions
+                .entry(&snapshot.subscription)
+                .or_default()
+                .push(snapshot.clone());
+        }
+        subscriptions
+            .into_values()
+            .filter_map(|snapshots| held(&order(snapshots), prices))
+            .collect()
+    }
+}

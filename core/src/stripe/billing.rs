@@ -1,0 +1,200 @@
+//! What a user's subscriptions come to: the columns of `users` that the entitlement is made of.
+
+use super::customer::{Customer, Life};
+use super::order::Certainty;
+use super::timeline::{Held, Scheduled};
+use crate::plan::{Interval, PlanId, Sold};
+use crate::subscription::{Grace, Standing, Status};
+use crate::time::Timestamp;
+
+/// The billing columns of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Billing {
+    /// The plan that holds.
+    pub sold: Sold,
+    /// How often is paid.
+    pub interval: Option<Interval>,
+    /// Stripe's word for the subscription; `free` without one.
+    pub status: String,
+    /// When the paid period ends.
+    pub period_end: Option<Timestamp>,
+    /// Where monthly periods are counted from.
+    pub anchor: Option<Timestamp>,
+    /// Since when a payment is due.
+    pub past_due_since: Option<Timestamp>,
+    /// The plan that follows, and when.
+    pub scheduled: Option<Scheduled>,
+    /// Stripe's customer.
+    pub customer: Option<String>,
+}
+
+impl Billing {
+    /// The columns of a user who never subscribed.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            sold: Sold::FREE,
+            interval: None,
+            status: Status::Free.as_str().to_owned(),
+            period_end: None,
+            anchor: None,
+            past_due_since: None,
+            scheduled: None,
+            customer: None,
+        }
+    }
+}
+
+/// What an operator must look at.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Alert {
+    /// A price that no configuration names; the plan was kept.
+    UnknownPrice(String),
+    /// A status nobody knows; it changed nothing.
+    UnknownStatus(String),
+    /// More than one subscription is paid at once.
+    SeveralSubscriptions,
+    /// Events of one second whose order nobody can tell; the ids decided.
+    OrderGuessed,
+    /// A customer was somebody else's before.
+    LinkMoved,
+    /// Money was given back.
+    Refunded,
+    /// A payer disputes a charge, or did.
+    Disputed,
+}
+
+impl std::fmt::Display for Alert {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::UnknownPrice(price) => write!(out, "unknown_price {price}"),
+            Self::UnknownStatus(status) => write!(out, "unknown_status {status}"),
+            Self::SeveralSubscriptions => out.write_str("several_subscriptions"),
+            Self::OrderGuessed => out.write_str("order_guessed"),
+            Self::LinkMoved => out.write_str("link_moved"),
+            Self::Refunded => out.write_str("refunded"),
+            Self::Disputed => out.write_str("disputed"),
+        }
+    }
+}
+
+/// The billing columns of a user whose `customers` have the subscriptions `held`; `before` is what they are now. The
+/// best standing wins; where none entitles, the subscription that was last heard of gives the status.
+#[must_use]
+pub fn billing(
+    before: &Billing,
+    held: &[Held],
+    customers: &[Customer],
+    grace: Grace,
+    now: Timestamp,
+) -> Billing {
+    let is_gone = |customer: &str| {
+        customers
+            .iter()
+            .any(|known| known.id == customer && known.life == Life::Deleted)
+    };
+    let held: Vec<Held> = held
+        .iter()
+        .filter(|held| held.standing.is_some())
+        .map(|held| match is_gone(&held.customer) {
+            true => ended(held.clone()),
+            false => held.clone(),
+        })
+        .collect();
+    let plan_at = |held: &Held, at| held.plan_at(at, grace).unwrap_or(before.sold);
+    let worth = |held: &Held| {
+        let plan = plan_at(held, now).plan;
+        let rank = match (plan, held.standing) {
+            (PlanId::Free, _) => 0,
+            (_, Some(Standing::Active)) => 3,
+            (_, Some(Standing::Trialing)) => 2,
+            _ => 1,
+        };
+        let last = match rank {
+            0 => Some(held.at),
+            _ => held.period_end,
+        };
+        (rank, plan, last, held.subscription.clone())
+    };
+    let Some(best) = held.iter().max_by_key(|held| worth(held)) else {
+        return Billing {
+            customer: customer(None, customers),
+            ..before.clone()
+        };
+    };
+    let sold = plan_at(best, now);
+    let scheduled = best
+        .changes_at()
+        .filter(|at| *at > now)
+        .min()
+        .and_then(|at| {
+            // Another subscription may go on.
+            let then = held
+                .iter()
+                .map(|held| plan_at(held, at))
+                .max_by_key(|sold| sold.plan)?;
+            (then != sold).then_some(Scheduled { sold: then, at })
+        });
+    Billing {
+        sold,
+        interval: best.interval,
+        status: best.status.as_str().to_owned(),
+        period_end: best.period_end,
+        anchor: best.anchor,
+        past_due_since: best.past_due_since,
+        scheduled,
+        customer: customer(Some(&best.customer), customers),
+    }
+}
+
+/// Subscriptions end with their customer.
+fn ended(held: Held) -> Held {
+    Held {
+        status: Status::Canceled,
+        standing: Some(Standing::Free),
+        past_due_since: None,
+        downgrade: None,
+        cancel_at: None,
+        ..held
+    }
+}
+
+/// The customer that a user is shown the invoices of: the best subscription's, or the one that was first theirs.
+fn customer(best: Option<&str>, customers: &[Customer]) -> Option<String> {
+    let alive = || customers.iter().filter(|known| known.life == Life::Alive);
+    alive()
+        .find(|known| Some(known.id.as_str()) == best)
+        .or_else(|| {
+            alive().min_by_key(|known| {
+                let since = known.link.as_ref().map(|link| link.at);
+                (since, known.id.clone())
+            })
+        })
+        .map(|known| known.id.clone())
+}
+
+/// What of a user's subscriptions an operator must look at.
+#[must_use]
+pub fn alerts(held: &[Held], grace: Grace, now: Timestamp) -> Vec<Alert> {
+    let mut alerts = Vec::new();
+    for held in held {
+        let is_over = held.standing == Some(Standing::Free);
+        if !is_over {
+            alerts.extend(held.unknown_prices.iter().cloned().map(Alert::UnknownPrice));
+        }
+        if let Status::Unknown(word) = &held.status {
+            alerts.push(Alert::UnknownStatus(word.clone()));
+        }
+        if held.certainty == Certainty::Guessed {
+            alerts.push(Alert::OrderGuessed);
+        }
+    }
+    let entitles = |held: &&Held| {
+        held.plan_at(now, grace)
+            .is_some_and(|sold| sold.plan != PlanId::Free)
+    };
+    if held.iter().filter(entitles).count() > 1 {
+        alerts.push(Alert::SeveralSubscriptions);
+    }
+    alerts
+}

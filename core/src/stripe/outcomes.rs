@@ -1,0 +1,1 @@
+//! What each status comes to, for each event that can bring it: computed, for the documentation.

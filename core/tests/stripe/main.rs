@@ -1,0 +1,476 @@
+//! The laws of money: whatever order, however often and however late events come, the truth is the same.
+#![allow(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_truncation,
+    unreachable_pub,
+    reason = "a test that fails should stop"
+)]
+
+mod account;
+mod signature;
+mod store;
+
+use account::{Account, DAY, Generation, START, Step, interval, paid_plan, step};
+use legis_core::account::{Account as UserAccount, User};
+use legis_core::change::{PlanChange, preview};
+use legis_core::entitlement::Entitlement;
+use legis_core::plan::{Interval, PlanId};
+use legis_core::quota::{Usage, balance};
+use legis_core::stripe::event::{Event, fetched};
+use legis_core::stripe::order::{Certainty, Ordered};
+use legis_core::stripe::snapshot::{Snapshot, SnapshotKind};
+use legis_core::stripe::timeline::held;
+use legis_core::subscription::Standing;
+use legis_core::time::Timestamp;
+use proptest::prelude::*;
+use store::{Store, prices, read};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(seconds * 1000).unwrap()
+}
+
+fn generation() -> impl Strategy<Value = Generation> {
+    prop_oneof![Just(Generation::Old), Just(Generation::New)]
+}
+
+/// Steps, and how long the account waits before each: often not at all.
+fn life() -> impl Strategy<Value = Vec<(Step, i64)>> {
+    let wait = prop_oneof![3 => Just(0), 2 => 1_i64..5, 2 => 1_i64..40 * DAY];
+    prop::collection::vec((step(), wait), 1..14)
+}
+
+fn events(account: &Account) -> Vec<Event> {
+    account.events.iter().map(read).collect()
+}
+
+/// A store that has taken the events one by one.
+fn taken(events: &[Event], now: Timestamp) -> Store {
+    let mut store = Store::with_user("auth0|payer", at(START - DAY));
+    for event in events {
+        store.take(std::slice::from_ref(event), now);
+    }
+    store
+}
+
+/// In an order that the seed decides.
+fn shuffled(events: impl Iterator<Item = Event>, seed: u64) -> Vec<Event> {
+    let mut state = seed | 1;
+    let mut keyed: Vec<(u64, Event)> = events
+        .map(|event| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 20, event)
+        })
+        .collect();
+    keyed.sort_by_key(|(key, _)| *key);
+    keyed.into_iter().map(|(_, event)| event).collect()
+}
+
+fn snapshots(events: &[Event]) -> Vec<Snapshot> {
+    let store = taken(events, at(START));
+    let mut snapshots = store.stored.snapshots;
+    let order = |id: &str| events.iter().position(|event| event.id == id);
+    snapshots.sort_by_key(|snapshot| order(&snapshot.id));
+    snapshots
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    /// Invariant 5.
+    #[test]
+    fn any_order_and_any_repetition_of_events_ends_in_the_same_state(
+        life in life(),
+        generation in generation(),
+        seed in any::<u64>(),
+        again in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
+    ) {
+        let account = Account::live(&life, generation);
+        let now = at(account.now + 60);
+        let events = events(&account);
+        let truth = taken(&events, now).state();
+        let repeated = again.iter().map(|index| index.get(&events));
+        let shuffled = shuffled(events.iter().chain(repeated).cloned(), seed);
+        let store = taken(&shuffled, now);
+        prop_assert_eq!(&truth, &store.state());
+        // All of it once more changes nothing, not even a version.
+        let mut again = store.clone();
+        for event in &events {
+            let applied = again.take(std::slice::from_ref(event), now);
+            prop_assert!(applied.users.is_empty() && applied.snapshots.is_empty() && applied.payments.is_empty());
+        }
+        // At once or one by one.
+        let mut at_once = Store::with_user("auth0|payer", at(START - DAY));
+        at_once.take(&shuffled, now);
+        prop_assert_eq!(truth, at_once.state());
+    }
+
+    #[test]
+    fn events_that_were_lost_and_come_later_end_in_the_same_state(
+        life in life(),
+        generation in generation(),
+        lost in prop::collection::vec(any::<bool>(), 120),
+    ) {
+        let account = Account::live(&life, generation);
+        let now = at(account.now + 60);
+        let events = events(&account);
+        let (late, in_time): (Vec<_>, Vec<_>) =
+            events.iter().cloned().zip(lost).partition(|(_, lost)| *lost);
+        let delivered: Vec<Event> = in_time.into_iter().chain(late).map(|(event, _)| event).collect();
+        prop_assert_eq!(taken(&events, now).state(), taken(&delivered, now).state());
+    }
+
+    #[test]
+    fn the_order_is_the_true_one_or_stripe_is_asked(life in life(), generation in generation()) {
+        let account = Account::live(&life, generation);
+        let now = at(account.now + 60);
+        let mut reversed = events(&account);
+        let true_order = snapshots(&reversed);
+        reversed.reverse();
+        let mut store = taken(&reversed, now);
+        // What the subscriptions are worth when their snapshots are folded as they happened.
+        let mut truth = Store::with_user("auth0|payer", at(START - DAY));
+        truth.take(&reversed, now);
+        for object in account.subscriptions() {
+            let id = object["id"].as_str().unwrap().to_owned();
+            let own: Vec<Snapshot> =
+                true_order.iter().filter(|snapshot| snapshot.subscription == id).cloned().collect();
+            let folded = |snapshots: Vec<Snapshot>| {
+                let ordered = Ordered { snapshots, certainty: Certainty::Known };
+                held(&ordered, &prices()).unwrap()
+            };
+            let found = legis_core::stripe::order::order(own.clone());
+            if found.certainty == Certainty::Known {
+                let mut found = folded(found.snapshots);
+                let mut expected = folded(own);
+                // Equal states of one second are the same to whoever looks.
+                (found.at, expected.at) = (at(0), at(0));
+                prop_assert_eq!(found, expected);
+            } else {
+                let snapshot = fetched(object.to_string().as_bytes(), now).unwrap();
+                let facts = snapshot.facts.clone();
+                prop_assert_eq!(snapshot.kind, SnapshotKind::Fetched);
+                let mut asked = own;
+                asked.push(snapshot);
+                let found = legis_core::stripe::order::order(asked);
+                prop_assert_eq!(found.certainty, Certainty::Known);
+                prop_assert_eq!(&found.snapshots.last().unwrap().facts, &facts);
+            }
+        }
+        prop_assert!(store.take(&[], now).users.is_empty());
+    }
+
+    #[test]
+    fn a_crash_between_any_two_events_and_a_redelivery_of_all_change_nothing(
+        life in life(),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let account = Account::live(&life, Generation::New);
+        let now = at(account.now + 60);
+        let events = events(&account);
+        // A batch is stored whole or not at all, so a crash is a prefix.
+        let mut store = taken(&events[..cut.index(events.len() + 1)], now);
+        for event in &events {
+            store.take(std::slice::from_ref(event), now);
+        }
+        prop_assert_eq!(taken(&events, now).state(), store.state());
+    }
+
+    #[test]
+    fn whoever_registers_after_paying_has_what_they_paid_for(life in life(), cut in any::<prop::sample::Index>()) {
+        let account = Account::live(&life, Generation::New);
+        let now = at(account.now + 60);
+        let events = events(&account);
+        let mut store = Store::with_user("auth0|somebody", at(START));
+        let cut = cut.index(events.len() + 1);
+        for (index, event) in events.iter().enumerate() {
+            if index == cut {
+                store.register("auth0|payer");
+            }
+            store.take(std::slice::from_ref(event), now);
+        }
+        if cut == events.len() {
+            store.register("auth0|payer");
+        }
+        store.take(&[], now);
+        let payer = |store: &Store, sub: &str| {
+            store.stored.users.iter().find(|user| user.sub == sub).unwrap().billing.clone()
+        };
+        prop_assert_eq!(payer(&store, "auth0|payer"), payer(&taken(&events, now), "auth0|payer"));
+        prop_assert_eq!(payer(&store, "auth0|somebody"), legis_core::stripe::billing::Billing::none());
+    }
+
+    #[test]
+    fn a_paying_customer_is_never_on_the_free_plan(life in life(), generation in generation()) {
+        let account = Account::live(&life, generation);
+        let now = at(account.now + 1);
+        let store = taken(&events(&account), now);
+        let pays = account.subscriptions().last().is_some_and(|object| {
+            let until = object["current_period_end"].as_i64()
+                .or(object["items"]["data"][0]["current_period_end"].as_i64()).unwrap();
+            object["status"] == "active" && until > account.now + 1
+                && object["items"]["data"][0]["price"]["id"] != "price_nobody_knows"
+        });
+        if pays {
+            prop_assert_ne!(store.entitlement().plan_at(now), PlanId::Free);
+        }
+    }
+
+    /// `previewChange` shows what the worker then does.
+    #[test]
+    fn a_preview_is_what_the_events_then_do(
+        life in life(),
+        generation in generation(),
+        plan in paid_plan(),
+        interval in interval(),
+        wait in 0_i64..20 * DAY,
+        what in 0..3,
+    ) {
+        let mut account = Account::live(&life, generation);
+        account.now += 1 + wait;
+        let now = at(account.now);
+        // As the hourly cron leaves it: what was decided for a moment that has passed is done.
+        let mut store = taken(&events(&account), now);
+        store.take(&[], now);
+        let before = store.entitlement();
+        let subscription = account.subscriptions().last().cloned();
+        let status = subscription.as_ref().map(|object| object["status"].as_str().unwrap().to_owned());
+        let running = matches!(status.as_deref(), Some("active" | "trialing" | "past_due"));
+        let ended = subscription.as_ref().is_none_or(|object| matches!(object["status"].as_str(), Some("canceled")));
+        // What Stripe would have done meanwhile has been done.
+        let period_runs = subscription.as_ref().is_none_or(|object| {
+            object["current_period_end"].as_i64()
+                .or(object["items"]["data"][0]["current_period_end"].as_i64()).unwrap() > account.now
+        });
+        let known = subscription.as_ref().is_none_or(|object| object["items"]["data"][0]["price"]["id"] != "price_nobody_knows");
+        prop_assume!((running && period_runs && known && before.plan_at(now) != PlanId::Free) || ended);
+        prop_assume!(before.plan_at(now) == before.plan);
+        let (to, interval) = match (running, what) {
+            (true, 0) => (PlanId::Free, None),
+            _ => (plan, Some(interval)),
+        };
+        let shown = preview(&user(before.clone()), &change(to, interval), now).unwrap();
+        match (running, to) {
+            (true, PlanId::Free) => account.step(Step::CancelAtEnd),
+            (true, _) => {
+                account.step(Step::TakesBack);
+                account.change(to, interval.unwrap());
+            }
+            (false, _) => account.step(Step::Checkout { plan: to, interval: interval.unwrap(), trial: false }),
+        }
+        let after = taken(&events(&account), now).entitlement();
+        prop_assert_eq!(&shown.entitlement, &after, "{:?} of {:?}", shown.kind, before);
+        prop_assert_eq!(shown.now.plan, balance(&after, &Usage::none(at(START)), now).plan);
+    }
+}
+
+fn change(plan: PlanId, interval: Option<Interval>) -> PlanChange {
+    let mut to = serde_json::json!({ "plan": plan.slug() });
+    if let Some(interval) = interval {
+        to["interval"] = serde_json::to_value(interval).unwrap();
+    }
+    serde_json::from_value(to).unwrap()
+}
+
+fn user(entitlement: Entitlement) -> UserAccount {
+    UserAccount {
+        user: User {
+            id: 1,
+            sub: "auth0|payer".to_owned(),
+            email: None,
+            name: None,
+            created_at: at(START - DAY),
+            updated_at: at(START - DAY),
+        },
+        entitlement,
+        usage: Usage::none(at(START - DAY)),
+    }
+}
+
+// The rules of plan changes, one by one.
+
+fn after(steps: &[(Step, i64)]) -> (Account, Store) {
+    let account = Account::live(steps, Generation::New);
+    let store = taken(&events(&account), at(account.now));
+    (account, store)
+}
+
+const DEVELOPER: Step = Step::Checkout {
+    plan: PlanId::Developer,
+    interval: Interval::Month,
+    trial: false,
+};
+const PROFESSIONAL: Step = Step::Checkout {
+    plan: PlanId::Professional,
+    interval: Interval::Month,
+    trial: false,
+};
+
+fn to(plan: PlanId) -> Step {
+    Step::Change {
+        plan,
+        interval: Interval::Month,
+    }
+}
+
+#[test]
+fn an_upgrade_holds_at_once() {
+    let (account, store) = after(&[(DEVELOPER, 0), (to(PlanId::Professional), DAY)]);
+    assert_eq!(
+        store.entitlement().plan_at(at(account.now)),
+        PlanId::Professional
+    );
+    assert_eq!(store.entitlement().anchor, at(START));
+}
+
+#[test]
+fn a_downgrade_holds_when_what_is_paid_runs_out() {
+    let (account, store) = after(&[(PROFESSIONAL, 0), (to(PlanId::Developer), 3 * DAY)]);
+    let entitlement = store.entitlement();
+    let end = at(START).plus_months(1);
+    assert_eq!(entitlement.plan_at(at(account.now)), PlanId::Professional);
+    assert_eq!(
+        entitlement.plan_at(end.plus_millis(-1)),
+        PlanId::Professional
+    );
+    assert_eq!(entitlement.plan_at(end), PlanId::Developer);
+    // And after the renewal it is the plan.
+    let (_, store) = after(&[
+        (PROFESSIONAL, 0),
+        (to(PlanId::Developer), 3 * DAY),
+        (Step::Renewal { paid: true }, 0),
+    ]);
+    assert_eq!(store.entitlement().plan, PlanId::Developer);
+    assert!(store.entitlement().changes.is_empty());
+}
+
+#[test]
+fn down_and_up_again_in_one_period_takes_the_downgrade_back() {
+    let (_, store) = after(&[
+        (PROFESSIONAL, 0),
+        (to(PlanId::Developer), DAY),
+        (to(PlanId::Professional), DAY),
+    ]);
+    assert_eq!(store.entitlement().plan, PlanId::Professional);
+    assert!(store.entitlement().changes.is_empty());
+    assert_eq!(store.entitlement().anchor, at(START));
+}
+
+#[test]
+fn a_cancelled_subscription_runs_until_its_period_ends() {
+    let (account, store) = after(&[(DEVELOPER, 0), (Step::CancelAtEnd, DAY)]);
+    let entitlement = store.entitlement();
+    assert_eq!(entitlement.plan_at(at(account.now)), PlanId::Developer);
+    assert_eq!(entitlement.plan_at(at(START).plus_months(1)), PlanId::Free);
+    let (account, store) = after(&[
+        (DEVELOPER, 0),
+        (Step::CancelAtEnd, DAY),
+        (Step::Renewal { paid: true }, 0),
+    ]);
+    assert_eq!(store.billing().status, "canceled");
+    assert_eq!(store.entitlement().plan_at(at(account.now)), PlanId::Free);
+}
+
+#[test]
+fn a_payment_that_is_due_leaves_fourteen_days() {
+    let (account, store) = after(&[
+        (DEVELOPER, 0),
+        (Step::Renewal { paid: false }, 0),
+        (Step::Touch, DAY),
+    ]);
+    let entitlement = store.entitlement();
+    let since = at(account.now - DAY);
+    assert_eq!(entitlement.standing, Standing::PastDue);
+    assert_eq!(
+        entitlement.plan_at(since.plus_millis(14 * DAY * 1000 - 1)),
+        PlanId::Developer
+    );
+    assert_eq!(
+        entitlement.plan_at(since.plus_millis(14 * DAY * 1000)),
+        PlanId::Free
+    );
+}
+
+#[test]
+fn an_unpaid_period_of_a_larger_plan_is_none_to_run_on_in() {
+    let (_, store) = after(&[
+        (PROFESSIONAL, 0),
+        (Step::Renewal { paid: false }, 0),
+        (to(PlanId::Developer), DAY),
+        (Step::RetryPays, DAY),
+    ]);
+    assert_eq!(store.entitlement().plan, PlanId::Developer);
+}
+
+#[test]
+fn an_unknown_price_keeps_the_plan_and_alerts() {
+    let (account, mut store) = after(&[(DEVELOPER, 0), (Step::UnknownPrice, DAY)]);
+    assert_eq!(store.entitlement().plan, PlanId::Developer);
+    let last = read(account.events.last().unwrap());
+    let alerts = store.take(&[last], at(account.now)).alerts;
+    assert_eq!(
+        alerts.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["unknown_price price_nobody_knows"]
+    );
+}
+
+#[test]
+fn yearly_billing_has_monthly_allowances() {
+    let yearly = Step::Checkout {
+        plan: PlanId::Developer,
+        interval: Interval::Year,
+        trial: false,
+    };
+    let (account, store) = after(&[(yearly, 0)]);
+    let entitlement = store.entitlement();
+    assert_eq!(entitlement.paid_until, Some(at(START).plus_months(12)));
+    let balance = balance(
+        &entitlement,
+        &Usage::none(at(START)),
+        at(account.now + 70 * DAY),
+    );
+    assert_eq!(balance.limit(), Some(1_000));
+    assert_eq!(balance.period.start, at(START).plus_months(2));
+}
+
+#[test]
+fn the_first_paid_period_begins_where_the_trial_ends() {
+    let trial = Step::Checkout {
+        plan: PlanId::Developer,
+        interval: Interval::Month,
+        trial: true,
+    };
+    let (account, store) = after(&[(trial, 0)]);
+    let end = at(START + 14 * DAY);
+    let period = balance(
+        &store.entitlement(),
+        &Usage::none(at(START)),
+        at(account.now),
+    )
+    .period;
+    assert_eq!(period.end, Some(end));
+    let (account, store) = after(&[(trial, 0), (Step::TrialEnds, 0)]);
+    let period = balance(
+        &store.entitlement(),
+        &Usage::none(at(START)),
+        at(account.now),
+    )
+    .period;
+    assert_eq!((period.start, period.end), (end, Some(end.plus_months(1))));
+}
+
+#[test]
+fn an_email_links_nobody() {
+    let mut store = Store::with_user("auth0|payer", at(START));
+    let event = serde_json::json!({
+        "id": "evt_1", "type": "customer.created", "created": START, "livemode": false,
+        "data": { "object": { "id": "cus_1", "object": "customer", "email": "payer@example.com", "metadata": {} } },
+    });
+    store.take(&[read(&event)], at(START));
+    assert_eq!(store.pending.len(), 1);
+    assert_eq!(store.billing().customer, None);
+}

@@ -1,0 +1,102 @@
+//! Asking Stripe, where the deployment has a key.
+
+use super::settings::ApiSettings;
+use crate::clock;
+use crate::database::within;
+use crate::failure::{Failure, Outcome};
+use legis_core::problem::Dependency;
+use legis_core::stripe::event::fetched;
+use legis_core::stripe::snapshot::Snapshot;
+use serde::Deserialize;
+use std::time::Duration;
+use wasm_bindgen::JsValue;
+use web_sys::UrlSearchParams;
+use worker::{Fetch, Headers, Method, Request, RequestInit};
+
+/// How long Stripe may take.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
+
+/// What Stripe says is wrong with a request.
+#[derive(Deserialize)]
+struct Refused {
+    error: Reason,
+}
+
+#[derive(Deserialize)]
+struct Reason {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    r#type: String,
+}
+
+fn failed(error: impl std::fmt::Display) -> Failure {
+    Failure::unavailable(Dependency::Stripe, error)
+}
+
+impl ApiSettings {
+    /// The subscription as it is now. The time is taken before Stripe is asked: what happens meanwhile comes after it.
+    pub(crate) async fn subscription(&self, id: &str) -> Outcome<Snapshot> {
+        let at = clock::now();
+        let request = RequestInit {
+            method: Method::Get,
+            ..RequestInit::default()
+        };
+        let body = self
+            .ask(&format!("/v1/subscriptions/{id}"), request, None)
+            .await?;
+        fetched(&body, at).map_err(failed)
+    }
+
+    /// Makes something; the same key makes it once.
+    pub(crate) async fn create<T: for<'de> Deserialize<'de>>(
+        &self,
+        path: &str,
+        form: &[(&str, &str)],
+        key: &str,
+    ) -> Outcome<T> {
+        let parameters = UrlSearchParams::new().map_err(|_| failed("no form"))?;
+        for (name, value) in form {
+            parameters.append(name, value);
+        }
+        let text = String::from(parameters.to_string());
+        let request = RequestInit {
+            method: Method::Post,
+            body: Some(JsValue::from_str(&text)),
+            ..RequestInit::default()
+        };
+        let body = self.ask(path, request, Some(key)).await?;
+        serde_json::from_slice(&body).map_err(|error| failed(format!("{path}: {error}")))
+    }
+
+    async fn ask(
+        &self,
+        path: &str,
+        mut init: RequestInit,
+        idempotency_key: Option<&str>,
+    ) -> Outcome<Vec<u8>> {
+        let headers = Headers::new();
+        headers.set("Authorization", &format!("Bearer {}", self.key))?;
+        headers.set("Content-Type", "application/x-www-form-urlencoded")?;
+        if let Some(key) = idempotency_key {
+            headers.set("Idempotency-Key", key)?;
+        }
+        init.headers = headers;
+        let request = Request::new_with_init(&format!("{}{path}", self.url), &init)?;
+        let answer = async {
+            let mut response = Fetch::Request(request).send().await?;
+            let body = response.bytes().await?;
+            Ok::<_, worker::Error>((response.status_code(), body))
+        };
+        let (status, body) = within(TIME_LIMIT, Dependency::Stripe, answer)
+            .await?
+            .map_err(failed)?;
+        if !(200..300).contains(&status) {
+            let reason = serde_json::from_slice::<Refused>(&body)
+                .map(|refused| format!("{} {}", refused.error.r#type, refused.error.code))
+                .unwrap_or_default();
+            return Err(failed(format!("{path}: status {status} {reason}")));
+        }
+        Ok(body)
+    }
+}

@@ -1,0 +1,338 @@
+//! Events on their way into the database: load, decide, store, tell the meters. Repeatable at every point.
+
+use super::settings::ApiSettings;
+use super::store::{self, Before, Concerned, Incoming, Written};
+use crate::clock;
+use crate::configuration;
+use crate::database::{Database, Value, rows};
+use crate::failure::{Failure, Outcome};
+use crate::log;
+use crate::meter::client;
+use crate::rows::StoredUser;
+use legis_core::problem::Problem;
+use legis_core::stripe::apply::{Applied, Verdict, apply};
+use legis_core::stripe::event::{Envelope, Event, Subject, envelope, read};
+use legis_core::stripe::prices::Prices;
+use legis_core::subscription::Grace;
+use legis_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use worker::Env;
+
+/// How often somebody may be overtaken: each time, somebody else got on.
+const TRIES: u32 = 10;
+
+/// What the log says of an event.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    pub(crate) id: String,
+    pub(crate) r#type: String,
+    /// `processed`, `pending` or `duplicate`.
+    pub(crate) outcome: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) alerts: Vec<String>,
+}
+
+/// Applies an event that came, and stores it whatever becomes of it.
+pub(super) async fn take(
+    env: &Env,
+    prices: &Prices,
+    envelope: &Envelope,
+    text: &str,
+) -> Outcome<Report> {
+    let database = Database::open(env)?;
+    let (changed, report) = stored(env, &database, prices, envelope, text, 0).await?;
+    tell(env, changed).await;
+    Ok(report)
+}
+
+/// Applies an event, or stores that it failed.
+async fn stored(
+    env: &Env,
+    database: &Database,
+    prices: &Prices,
+    envelope: &Envelope,
+    text: &str,
+    attempts: u32,
+) -> Outcome<(Vec<StoredUser>, Report)> {
+    let mut incoming = Incoming {
+        id: &envelope.id,
+        kind: &envelope.r#type,
+        customer: None,
+        payload: text,
+    };
+    let event = match read(text.as_bytes()) {
+        Ok(event) => event,
+        Err(unreadable) => {
+            let reason = unreadable.to_string();
+            store::fail(database, &incoming, attempts, &reason).await?;
+            return Err(Failure::new(Problem::EventNotApplied, reason));
+        }
+    };
+    incoming.customer = event.subject.customer();
+    let grace = configuration::grace(env)?;
+    let work = Work {
+        env,
+        database,
+        prices,
+        grace,
+    };
+    match work.run(Some((&event, &incoming)), None).await {
+        Ok(done) => {
+            let report = done.report(&event);
+            Ok((done.changed, report))
+        }
+        Err(failure) => {
+            // Where the database is away this fails too; then it is the sender who has the event still.
+            store::fail(database, &incoming, attempts, &failure.reason).await?;
+            Err(Failure::new(Problem::EventNotApplied, failure.reason))
+        }
+    }
+}
+
+struct Work<'w> {
+    env: &'w Env,
+    database: &'w Database,
+    prices: &'w Prices,
+    grace: Grace,
+}
+
+/// What became of something.
+struct Done {
+    changed: Vec<StoredUser>,
+    outcome: &'static str,
+    alerts: Vec<String>,
+}
+
+impl Done {
+    fn report(&self, event: &Event) -> Report {
+        Report {
+            id: event.id.clone(),
+            r#type: event.kind.clone(),
+            outcome: self.outcome,
+            alerts: self.alerts.clone(),
+        }
+    }
+}
+
+impl Work<'_> {
+    /// Brings the users whom an event, or a subject, concerns to what the events say.
+    async fn run(
+        &self,
+        incoming: Option<(&Event, &Incoming<'_>)>,
+        sub: Option<&str>,
+    ) -> Outcome<Done> {
+        let mut fetched = Vec::new();
+        let mut changed = Vec::new();
+        for _ in 0..TRIES {
+            let concerned = match incoming {
+                Some((event, _)) => Concerned::by(&event.id, &event.subject),
+                None => Concerned {
+                    sub,
+                    ..Concerned::default()
+                },
+            };
+            let loaded = store::load(self.database, &concerned).await?;
+            if incoming.is_some() && loaded.before == Before::Applied && fetched.is_empty() {
+                let outcome = match changed.is_empty() {
+                    true => "duplicate",
+                    false => "processed",
+                };
+                return Ok(Done {
+                    changed,
+                    outcome,
+                    alerts: Vec::new(),
+                });
+            }
+            let mut events: Vec<Event> =
+                incoming.iter().map(|(event, _)| (*event).clone()).collect();
+            // What is stored was read before it was stored as waiting.
+            let waiting = loaded.waiting.iter();
+            events.extend(waiting.filter_map(|text| read(text.as_bytes()).ok()));
+            events.extend(fetched.iter().cloned());
+            let now = clock::now();
+            let applied = apply(&loaded.stored, &events, self.prices, self.grace, now);
+            if let Some(asked) = self.ask(&applied, &fetched).await {
+                fetched = asked;
+                continue;
+            }
+            let incoming = incoming.map(|(_, incoming)| incoming);
+            match store::write(self.database, &applied, incoming, self.grace).await? {
+                Written::Overtaken => {}
+                Written::Stored(users) => {
+                    changed.extend(users);
+                    let waits = is_waiting(&applied, incoming);
+                    // Whoever registered while we wrote has found nothing that waits for them.
+                    if waits
+                        && applied
+                            .customers
+                            .iter()
+                            .any(|customer| customer.link.is_some())
+                        && !self.is_settled(&applied).await?
+                    {
+                        continue;
+                    }
+                    return Ok(Done {
+                        changed,
+                        outcome: if waits { "pending" } else { "processed" },
+                        alerts: applied.alerts.iter().map(ToString::to_string).collect(),
+                    });
+                }
+            }
+        }
+        Err(Failure::new(Problem::Internal, "overtaken again and again"))
+    }
+
+    /// Whether those whose events wait are still not registered.
+    async fn is_settled(&self, applied: &Applied) -> Outcome<bool> {
+        #[derive(Deserialize)]
+        struct Registered {}
+        let sub = applied.customers.iter().find_map(|customer| customer.sub());
+        let statement = self.database.statement(
+            "SELECT id FROM users WHERE auth0_user_id = ?1",
+            &[Value::OptionalText(sub)],
+        )?;
+        let results = self.database.batch(vec![statement]).await?;
+        let users: Vec<Registered> = rows("rows of users", results.first())?;
+        Ok(users.is_empty())
+    }
+
+    /// Where the events do not tell which state is the last, Stripe does, once: a snapshot for each such subscription.
+    /// Where it cannot be asked the order that everybody guesses holds, and the alert stays.
+    async fn ask(&self, applied: &Applied, fetched: &[Event]) -> Option<Vec<Event>> {
+        if applied.unclear.is_empty() || !fetched.is_empty() {
+            return None;
+        }
+        let api = ApiSettings::read(self.env)?;
+        let mut events = Vec::new();
+        for subscription in &applied.unclear {
+            match api.subscription(subscription).await {
+                Ok(snapshot) => events.push(Event {
+                    id: snapshot.id.clone(),
+                    kind: "fetched".to_owned(),
+                    at: snapshot.at,
+                    mode: legis_core::stripe::event::Mode::Test,
+                    subject: Subject::Subscription {
+                        snapshot: Box::new(snapshot),
+                        link: None,
+                    },
+                }),
+                Err(failure) => log::event("subscription_not_fetched", &failure),
+            }
+        }
+        (!events.is_empty()).then_some(events)
+    }
+}
+
+fn is_waiting(applied: &Applied, incoming: Option<&Incoming<'_>>) -> bool {
+    incoming.is_some_and(|incoming| {
+        applied
+            .verdicts
+            .iter()
+            .any(|(id, verdict)| id == incoming.id && *verdict == Verdict::Pending)
+    })
+}
+
+/// Tells the meters of users what they are entitled to now. A meter that cannot be told finds out when it asks the
+/// database: before it refuses a call, and after ten minutes at the latest.
+async fn tell(env: &Env, users: Vec<StoredUser>) {
+    for user in users {
+        if let Err(failure) = client::learn(env, user).await {
+            log::event("meter_not_told", &failure);
+        }
+    }
+}
+
+/// Brings a user to what the events say that waited for them, or whose moment has come; the user as they are then, where
+/// that changed something. Their meter is not told.
+pub(crate) async fn reconcile(env: &Env, sub: &str) -> Outcome<Option<StoredUser>> {
+    let database = Database::open(env)?;
+    let configuration = configuration::load(env).await?;
+    let work = Work {
+        env,
+        database: &database,
+        prices: configuration.prices()?,
+        grace: configuration::grace(env)?,
+    };
+    let done = work.run(None, Some(sub)).await?;
+    Ok(done.changed.into_iter().next_back())
+}
+
+// What the cron does.
+
+/// How many at once; the rest is the next run's.
+const AT_ONCE: u32 = 100;
+
+/// An event that is stored.
+#[derive(Deserialize)]
+struct StoredEvent {
+    raw_payload: String,
+    attempts: u32,
+}
+
+/// Tries again what failed and is due, and what told of a price or an order that nobody knew.
+pub(crate) async fn overdue(env: &Env, database: &Database, now: Timestamp) -> Outcome<u64> {
+    let configuration = configuration::load(env).await?;
+    let prices = configuration.prices()?;
+    let statement = database.statement(
+        &format!(
+            "SELECT raw_payload, attempts FROM stripe_webhook_logs WHERE next_attempt_at <= ?1 \
+             ORDER BY next_attempt_at LIMIT {AT_ONCE}"
+        ),
+        &[Value::Moment(now)],
+    )?;
+    let results = database.batch(vec![statement]).await?;
+    let events: Vec<StoredEvent> = rows("rows of stripe_webhook_logs", results.first())?;
+    let mut changed: u64 = 0;
+    for event in events {
+        let Some(envelope) = envelope(event.raw_payload.as_bytes()) else {
+            continue;
+        };
+        let text = &event.raw_payload;
+        match stored(env, database, prices, &envelope, text, event.attempts).await {
+            Ok((users, _)) => {
+                changed = changed.saturating_add(1);
+                tell(env, users).await;
+            }
+            Err(failure) => log::event("event_not_applied", &failure),
+        }
+    }
+    Ok(changed)
+}
+
+#[derive(Deserialize)]
+struct Due {
+    auth0_user_id: String,
+}
+
+/// Brings users to what the events say whose decided change has come, whose events wait though they have registered, or
+/// whose last event told of a price or an order that nobody knew.
+pub(crate) async fn reconcile_due(env: &Env, database: &Database, now: Timestamp) -> Outcome<u64> {
+    let statement = database.statement(
+        &format!(
+            "SELECT auth0_user_id FROM users WHERE scheduled_at <= ?1 UNION \
+             SELECT auth0_user_id FROM users JOIN stripe_customers ON sub = auth0_user_id \
+             JOIN stripe_webhook_logs ON customer_id = stripe_customers.id AND processing_status = 'pending' UNION \
+             SELECT auth0_user_id FROM users JOIN stripe_customers ON sub = auth0_user_id \
+             JOIN stripe_webhook_logs ON customer_id = stripe_customers.id AND alerts IS NOT NULL \
+             WHERE stripe_webhook_logs.created_at > ?2 AND (alerts LIKE '%unknown_price%' OR alerts LIKE '%order_guessed%') \
+             LIMIT {AT_ONCE}"
+        ),
+        &[
+            Value::Moment(now),
+            Value::Moment(now.plus_millis(ALERTS_MILLIS.saturating_neg())),
+        ],
+    )?;
+    let results = database.batch(vec![statement]).await?;
+    let due: Vec<Due> = rows("rows of users", results.first())?;
+    let mut changed: u64 = 0;
+    for user in due {
+        if let Some(user) = reconcile(env, &user.auth0_user_id).await? {
+            changed = changed.saturating_add(1);
+            tell(env, vec![user]).await;
+        }
+    }
+    Ok(changed)
+}
+
+/// For how long an alert is a reason to look again.
+const ALERTS_MILLIS: i64 = 35 * 24 * 60 * 60 * 1000;

@@ -1,0 +1,66 @@
+//! What a deployment says of its payments. A secret that is missing is named; it is never shown.
+
+use crate::failure::{Failure, Outcome};
+use legis_core::problem::Problem;
+use legis_core::stripe::event::Mode;
+use legis_core::stripe::signature::Secrets;
+use worker::Env;
+
+const WEBHOOK_SECRET: &str = "STRIPE_WEBHOOK_SECRET";
+const MODE: &str = "STRIPE_MODE";
+const API_KEY: &str = "STRIPE_API_KEY";
+const API_URL: &str = "STRIPE_API_URL";
+
+/// What receiving webhooks needs.
+pub(crate) struct WebhookSettings {
+    pub(crate) secrets: Secrets,
+    pub(crate) mode: Mode,
+}
+
+/// What asking Stripe needs.
+pub(crate) struct ApiSettings {
+    pub(crate) key: String,
+    pub(crate) url: String,
+}
+
+fn text(env: &Env, name: &str) -> Option<String> {
+    let value = env.var(name).ok()?.to_string();
+    (!value.trim().is_empty()).then_some(value)
+}
+
+fn missing(name: &str) -> Failure {
+    Failure::new(Problem::Misconfigured, format!("{name} is missing"))
+}
+
+impl WebhookSettings {
+    pub(crate) fn read(env: &Env) -> Outcome<Self> {
+        let secrets = text(env, WEBHOOK_SECRET).and_then(|secrets| Secrets::parse(&secrets));
+        let mode = text(env, MODE).ok_or_else(|| missing(MODE))?;
+        Ok(Self {
+            secrets: secrets.ok_or_else(|| missing(WEBHOOK_SECRET))?,
+            mode: Mode::parse(mode.trim()).ok_or_else(|| {
+                let reason = format!("{MODE} is {mode}; it must be live or test");
+                Failure::new(Problem::Misconfigured, reason)
+            })?,
+        })
+    }
+
+    /// Whether webhooks are meant to be received, and if so, whether they can be.
+    pub(crate) fn check(env: &Env) -> Outcome<()> {
+        match text(env, WEBHOOK_SECRET) {
+            Some(_) => Self::read(env).map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ApiSettings {
+    /// `None` where Stripe is never asked.
+    pub(crate) fn read(env: &Env) -> Option<Self> {
+        let url = text(env, API_URL).unwrap_or_else(|| "https://api.stripe.com".to_owned());
+        Some(Self {
+            key: text(env, API_KEY)?.trim().to_owned(),
+            url: url.trim_end_matches('/').to_owned(),
+        })
+    }
+}
