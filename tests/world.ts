@@ -17,7 +17,7 @@ export interface World {
 /** With which status the data service answers to a path; 0 hangs up. */
 export type Answers = (path: string) => number | Promise<number>;
 
-export async function world() {
+export async function world(vars: Record<string, string> = {}) {
 	let answers: Answers = () => 200;
 	let served = 0;
 	const { privateKey, publicKey } = await generateKeyPair("RS256", { extractable: true });
@@ -46,7 +46,7 @@ export async function world() {
 		workers: [
 			{
 				configPath: join(import.meta.dirname, "faults.wrangler.jsonc"),
-				vars: { UPSTREAM_URL: `http://${upstream}` },
+				vars: { UPSTREAM_URL: `http://${upstream}`, ...vars },
 			},
 		],
 	});

@@ -137,9 +137,11 @@ export function happen(account: Account, wish: Wish): Stripe.Event {
 			});
 	}
 	if (wish.type.startsWith("customer.subscription.")) {
-		const subscription = customer.subscriptions.at(-1);
-		if (subscription === undefined) {
-			throw new Error(`${wish.user} has no subscription yet: send customer.subscription.created first.`);
+		// Whoever begins in the middle has had a subscription since yesterday.
+		const since = { type: wish.type, user: wish.user, at: wish.at - DAY };
+		const subscription = customer.subscriptions.at(-1) ?? begin(id("sub"), since);
+		if (customer.subscriptions.length === 0) {
+			customer.subscriptions.push(subscription);
 		}
 		const before = shown(subscription);
 		change(subscription, wish);
@@ -161,6 +163,17 @@ export function happen(account: Account, wish: Wish): Stripe.Event {
 		});
 	}
 	return event(money(wish, customer, id));
+}
+
+/** Everything that happens with it: who pays at Checkout gets a subscription and an invoice first. */
+export function series(account: Account, wish: Wish): Stripe.Event[] {
+	const subscription = account.customers[wish.user]?.subscriptions.at(-1);
+	const begins = subscription === undefined || subscription.status === "canceled" || wish.plan !== undefined;
+	const types =
+		wish.type === "checkout.session.completed" && begins
+			? ["customer.subscription.created", "invoice.paid", wish.type]
+			: [wish.type];
+	return types.map((type) => happen(account, { ...wish, type }));
 }
 
 function begin(id: string, wish: Wish): Subscription {

@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import Stripe from "stripe";
-import { type Account, empty, happen, type Wish } from "./account.ts";
+import { type Account, empty, series, type Wish } from "./account.ts";
 
 interface Arguments {
 	/** Where the account is kept. */
@@ -18,26 +18,32 @@ const { file, secret, send, wish } = JSON.parse(process.argv[2] ?? "{}") as Argu
 const account = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Account) : empty();
 
 async function main(): Promise<void> {
-	const payload = JSON.stringify(happen(account, { ...wish, at: wish.at ?? Math.floor(Date.now() / 1000) }));
-	const header = await Stripe.webhooks.generateTestHeaderStringAsync({ payload, secret });
-	if (send === undefined) {
-		console.log(`Stripe-Signature: ${header}\n\n${payload}`);
-	} else {
-		const url = new URL(send);
-		if (url.pathname === "/") {
-			url.pathname = "/api/webhooks/stripe";
+	for (const event of series(account, { ...wish, at: wish.at ?? Math.floor(Date.now() / 1000) })) {
+		const payload = JSON.stringify(event);
+		const header = await Stripe.webhooks.generateTestHeaderStringAsync({ payload, secret });
+		if (send === undefined) {
+			console.log(`Stripe-Signature: ${header}\n\n${payload}`);
+		} else {
+			console.log(`${event.type} for ${wish.user}: ${await deliver(send, header, payload)}`);
 		}
-		const headers = { "Content-Type": "application/json", "Stripe-Signature": header };
-		const response = await fetch(url, { method: "POST", headers, body: payload });
-		const text = await response.text();
-		if (!response.ok) {
-			throw new Error(`${url} answered ${response.status}: ${text}`);
-		}
-		console.log(`${wish.type} for ${wish.user}: ${response.status} ${text}`);
 	}
 	// What was not delivered has not happened here either.
 	mkdirSync(dirname(file), { recursive: true });
 	writeFileSync(file, JSON.stringify(account, null, 2));
+}
+
+async function deliver(to: string, header: string, payload: string): Promise<string> {
+	const url = new URL(to);
+	if (url.pathname === "/") {
+		url.pathname = "/api/webhooks/stripe";
+	}
+	const headers = { "Content-Type": "application/json", "Stripe-Signature": header };
+	const response = await fetch(url, { method: "POST", headers, body: payload });
+	const text = await response.text();
+	if (!response.ok) {
+		throw new Error(`${url} answered ${response.status}: ${text}`);
+	}
+	return `${response.status} ${text}`;
 }
 
 try {

@@ -34,6 +34,8 @@ CREATE TABLE subscription_snapshots (
   kind TEXT NOT NULL CHECK (kind IN ('created', 'updated', 'deleted', 'fetched')),
   facts TEXT NOT NULL CHECK (json_type(facts) = 'object'),
   facts_before TEXT CHECK (facts_before IS NULL OR json_type(facts_before) = 'object'),
+  -- Of a fetched one: the snapshots that were known when Stripe was asked.
+  seen TEXT CHECK (seen IS NULL OR json_type(seen) = 'array'),
   created_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 

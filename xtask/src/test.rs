@@ -15,7 +15,7 @@ struct Suite {
     run: fn() -> Result<Count>,
 }
 
-const SUITES: [Suite; 14] = [
+const SUITES: [Suite; 15] = [
     Suite {
         name: "lint",
         shows: "formatting, clippy and the TypeScript checks",
@@ -55,6 +55,11 @@ const SUITES: [Suite; 14] = [
         name: "calls",
         shows: "calls that other services meter, and the old MCP server",
         run: || vitest("calls"),
+    },
+    Suite {
+        name: "money",
+        shows: "Stripe's events, in any order, signed by the official package",
+        run: || vitest("money"),
     },
     Suite {
         name: "faults",

@@ -57,8 +57,9 @@ pub struct Applied {
     pub verdicts: Vec<(String, Verdict)>,
     /// What an operator must look at.
     pub alerts: Vec<Alert>,
-    /// Subscriptions whose last state the events do not tell: Stripe has to be asked.
-    pub unclear: Vec<String>,
+    /// Subscriptions whose last state the events do not tell: Stripe has to be asked. With each the snapshots that are
+    /// known of it.
+    pub unclear: Vec<(String, Vec<String>)>,
 }
 
 /// What became of an event.
@@ -246,7 +247,12 @@ impl<'s> Work<'s> {
         self.applied.unclear = all
             .iter()
             .filter(|held| held.certainty == Certainty::Guessed)
-            .map(|held| held.subscription.clone())
+            .map(|held| {
+                let known = self.snapshots.iter();
+                let own = known.filter(|snapshot| snapshot.subscription == held.subscription);
+                let ids = own.map(|snapshot| snapshot.id.clone()).collect();
+                (held.subscription.clone(), ids)
+            })
             .collect();
         self.applied.alerts.sort();
         self.applied.alerts.dedup();

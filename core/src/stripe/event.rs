@@ -8,6 +8,7 @@ use crate::payload::json::JsonObject;
 use crate::payload::stripe::{Amount, StripeEvent, StripeObject};
 use crate::payload::text::{StripeId, StripeWord};
 use crate::schema::{Origin, Violations};
+use crate::subscription::Status;
 use crate::time::Timestamp;
 use serde::Deserialize;
 
@@ -276,14 +277,20 @@ fn link(event: &StripeEvent, sub: &str) -> Option<Link> {
 fn subscription(event: &StripeEvent, kind: SnapshotKind) -> Result<Subject, Unreadable> {
     let object = &event.data.object;
     let previous = event.data.previous_attributes.as_ref();
+    let mut facts = Facts::of(object).ok_or(Unreadable::Missing("data.object.status"))?;
+    if kind == SnapshotKind::Deleted && !facts.is_final() {
+        // Whatever else it says: what was deleted has ended.
+        Status::Canceled.as_str().clone_into(&mut facts.status);
+    }
     let snapshot = Snapshot {
         id: event.id.as_str().to_owned(),
         customer: owned(object.customer.as_ref(), "data.object.customer")?,
         subscription: id(object)?,
         at: moment(event.created),
         kind,
-        facts: Facts::of(object).ok_or(Unreadable::Missing("data.object.status"))?,
+        facts,
         before: previous.and_then(|JsonObject(previous)| Facts::before(object, previous)),
+        seen: Vec::new(),
     };
     Ok(Subject::Subscription {
         snapshot: Box::new(snapshot),
@@ -365,11 +372,11 @@ fn reversal(event: &StripeEvent, kind: ReversalKind) -> Result<Subject, Unreadab
     })
 }
 
-/// Reads a subscription that Stripe was asked for at `at`.
+/// Reads a subscription that Stripe was asked for at `at`, when the snapshots `seen` were known.
 ///
 /// # Errors
 /// [`Unreadable`] when it is not what Stripe documents.
-pub fn fetched(text: &[u8], at: Timestamp) -> Result<Snapshot, Unreadable> {
+pub fn fetched(text: &[u8], at: Timestamp, seen: Vec<String>) -> Result<Snapshot, Unreadable> {
     let wrapped = [
         br#"{"id":"fetched","type":"fetched","created":0,"livemode":false,"data":{"object":"#,
         text,
@@ -381,12 +388,13 @@ pub fn fetched(text: &[u8], at: Timestamp) -> Result<Snapshot, Unreadable> {
     let object = &event.data.object;
     let subscription = id(object)?;
     Ok(Snapshot {
-        id: format!("{subscription}@{}", at.seconds()),
+        id: format!("{subscription}@{}", at.millis()),
         customer: owned(object.customer.as_ref(), "customer")?,
         subscription,
         at: Timestamp::EPOCH.plus_millis(at.seconds().saturating_mul(1000)),
         kind: SnapshotKind::Fetched,
         facts: Facts::of(object).ok_or(Unreadable::Missing("status"))?,
         before: None,
+        seen,
     })
 }

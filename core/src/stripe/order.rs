@@ -60,6 +60,17 @@ fn is_same(one: &Snapshot, other: &Snapshot) -> bool {
 
 /// Arranges the snapshots of one second so that the chain breaks as rarely as it can.
 fn arrange(before: Option<&Facts>, second: &mut Vec<Snapshot>) -> Certainty {
+    let has_seen = |fetched: &Snapshot| {
+        let mut others = second.iter().filter(|other| other.id != fetched.id);
+        fetched.kind == SnapshotKind::Fetched
+            && others.all(|other| fetched.seen.contains(&other.id))
+    };
+    if let Some(index) = second.iter().position(has_seen) {
+        let last = second.remove(index);
+        arrange(before, second);
+        second.push(last);
+        return Certainty::Known;
+    }
     if second.len() > MOST_TRIED {
         return Certainty::Guessed;
     }
@@ -117,7 +128,15 @@ impl Search<'_> {
             if self.path.contains(&index) {
                 continue;
             }
-            let broken = usize::from(breaks_chain(current, self.path.is_empty(), snapshot));
+            let follows = |id: &String| {
+                let mut path = self.path.iter().filter_map(|index| snapshots.get(*index));
+                !snapshots.iter().any(|known| known.id == *id) || path.any(|known| known.id == *id)
+            };
+            // To come before what was known already is worse than any broken chain.
+            let broken = match snapshot.seen.iter().all(follows) {
+                true => usize::from(breaks_chain(current, self.path.is_empty(), snapshot)),
+                false => snapshots.len(),
+            };
             self.path.push(index);
             self.go_on(Some(&snapshot.facts), breaks.saturating_add(broken));
             self.path.pop();

@@ -100,6 +100,8 @@ pub struct Snapshot {
     pub facts: Facts,
     /// As it was before, where the event says so.
     pub before: Option<Facts>,
+    /// Of a fetched one: the snapshots that were known when Stripe was asked, which are older than it therefore.
+    pub seen: Vec<String>,
 }
 
 impl Facts {

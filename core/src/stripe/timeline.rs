@@ -228,7 +228,8 @@ impl Running {
 }
 
 /// What a change of price does: the rule that `previewChange` and the webhooks share (system rule "Plan changes").
-/// A plan as large or larger holds at once. A smaller one holds when what is paid runs out.
+/// A plan as large or larger holds at once. A smaller one holds when what is paid runs out; where a new cycle cuts that
+/// short, with the end of the new one at the latest, because Stripe gives back what is left of the old.
 #[must_use]
 pub fn change(
     running: Option<Running>,
@@ -244,8 +245,10 @@ pub fn change(
     let Some(running) = running.map(|running| running.at(since)) else {
         return at_once;
     };
-    match running.paid_until {
+    let runs_until = running.paid_until.min(paid_until.or(running.paid_until));
+    match runs_until {
         Some(until) if offered.plan < running.sold.plan && since < until => Running {
+            paid_until: Some(until),
             downgrade: Some(Scheduled {
                 sold: offered,
                 at: until,

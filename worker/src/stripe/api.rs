@@ -36,7 +36,7 @@ fn failed(error: impl std::fmt::Display) -> Failure {
 
 impl ApiSettings {
     /// The subscription as it is now. The time is taken before Stripe is asked: what happens meanwhile comes after it.
-    pub(crate) async fn subscription(&self, id: &str) -> Outcome<Snapshot> {
+    pub(crate) async fn subscription(&self, id: &str, seen: Vec<String>) -> Outcome<Snapshot> {
         let at = clock::now();
         let request = RequestInit {
             method: Method::Get,
@@ -45,7 +45,7 @@ impl ApiSettings {
         let body = self
             .ask(&format!("/v1/subscriptions/{id}"), request, None)
             .await?;
-        fetched(&body, at).map_err(failed)
+        fetched(&body, at, seen).map_err(failed)
     }
 
     /// Makes something; the same key makes it once.

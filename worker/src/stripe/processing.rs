@@ -204,8 +204,8 @@ impl Work<'_> {
         }
         let api = ApiSettings::read(self.env)?;
         let mut events = Vec::new();
-        for subscription in &applied.unclear {
-            match api.subscription(subscription).await {
+        for (subscription, known) in &applied.unclear {
+            match api.subscription(subscription, known.clone()).await {
                 Ok(snapshot) => events.push(Event {
                     id: snapshot.id.clone(),
                     kind: "fetched".to_owned(),

@@ -68,6 +68,7 @@ pub(super) struct SnapshotRow {
     kind: String,
     facts: String,
     facts_before: Option<String>,
+    seen: Option<String>,
     created_at: f64,
 }
 
@@ -82,6 +83,12 @@ impl SnapshotRow {
                 .ok_or_else(|| Failure::corrupt(what, "unknown kind"))?,
             facts: facts(&self.facts)?,
             before: self.facts_before.as_deref().map(facts).transpose()?,
+            seen: match &self.seen {
+                Some(json) => {
+                    serde_json::from_str(json).map_err(|error| Failure::corrupt(what, error))?
+                }
+                None => Vec::new(),
+            },
             at: moment(what, self.created_at)?,
             id: self.id,
             customer: self.customer_id,

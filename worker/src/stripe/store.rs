@@ -109,7 +109,7 @@ pub(super) async fn load(database: &Database, concerned: &Concerned<'_>) -> Outc
             )?,
             database.statement(
                 &format!(
-                    "SELECT id, customer_id, subscription_id, kind, facts, facts_before, created_at \
+                    "SELECT id, customer_id, subscription_id, kind, facts, facts_before, seen, created_at \
                      FROM subscription_snapshots WHERE customer_id IN ({ids}) ORDER BY created_at DESC LIMIT {SNAPSHOTS}"
                 ),
                 &keys,
@@ -324,8 +324,8 @@ fn snapshot_statement(database: &Database, snapshot: &Snapshot) -> Outcome<D1Pre
     let text = |facts| String::from_utf8(json(facts)).unwrap_or_default();
     let before = snapshot.before.as_ref().map(text);
     database.statement(
-        "INSERT INTO subscription_snapshots (id, customer_id, subscription_id, kind, facts, facts_before, created_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO subscription_snapshots (id, customer_id, subscription_id, kind, facts, facts_before, seen, \
+         created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, nullif(?7, '[]'), ?8) ON CONFLICT (id) DO NOTHING",
         &[
             Value::Text(&snapshot.id),
             Value::Text(&snapshot.customer),
@@ -333,6 +333,7 @@ fn snapshot_statement(database: &Database, snapshot: &Snapshot) -> Outcome<D1Pre
             Value::Text(snapshot.kind.as_str()),
             Value::Text(&text(&snapshot.facts)),
             Value::OptionalText(before.as_deref()),
+            Value::Text(&String::from_utf8(json(&snapshot.seen)).unwrap_or_default()),
             Value::Moment(snapshot.at),
         ],
     )

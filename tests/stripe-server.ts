@@ -1,0 +1,91 @@
+// A local server that speaks as much of Stripe's API as the gateway asks for, idempotency keys included.
+
+import { createServer, type IncomingMessage } from "node:http";
+import type { AddressInfo } from "node:net";
+
+export interface Asked {
+	method: string;
+	path: string;
+	key: string | undefined;
+	authorization: string | undefined;
+	form: Record<string, string>;
+}
+
+export async function stripeServer() {
+	const asked: Asked[] = [];
+	const subscriptions = new Map<string, object>();
+	const answered = new Map<string, { form: string; answer: object }>();
+	let made = 0;
+	let down = false;
+
+	const make = (path: string): object | undefined => {
+		made += 1;
+		switch (path) {
+			case "/v1/customers":
+				return { id: `cus_made_${made}`, object: "customer" };
+			case "/v1/checkout/sessions":
+				return { id: `cs_made_${made}`, object: "checkout.session", url: `https://checkout.example.com/${made}` };
+			case "/v1/billing_portal/sessions":
+				return { id: `bps_made_${made}`, object: "billing_portal.session", url: `https://portal.example.com/${made}` };
+			default:
+				return undefined;
+		}
+	};
+	const answer = (one: Asked, body: string): [number, object] => {
+		const refused = (type: string): [number, object] => [type === "not_found" ? 404 : 400, { error: { type } }];
+		if (down) {
+			return [503, { error: { type: "api_error" } }];
+		}
+		if (one.method === "GET") {
+			const found = subscriptions.get(one.path.replace("/v1/subscriptions/", ""));
+			return found === undefined ? refused("not_found") : [200, found];
+		}
+		const before = one.key === undefined ? undefined : answered.get(one.key);
+		if (before !== undefined) {
+			return before.form === body ? [200, before.answer] : refused("idempotency_error");
+		}
+		const answer = make(one.path);
+		if (answer === undefined) {
+			return refused("not_found");
+		}
+		if (one.key !== undefined) {
+			answered.set(one.key, { form: body, answer });
+		}
+		return [200, answer];
+	};
+	const server = createServer(async (request, response) => {
+		const body = await text(request);
+		const one: Asked = {
+			method: request.method ?? "",
+			path: request.url ?? "",
+			key: request.headers["idempotency-key"] as string | undefined,
+			authorization: request.headers.authorization,
+			form: Object.fromEntries(new URLSearchParams(body)),
+		};
+		asked.push(one);
+		const [status, said] = answer(one, body);
+		response.writeHead(status, { "Content-Type": "application/json" });
+		response.end(JSON.stringify(said));
+	});
+	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+	return {
+		url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+		asked,
+		subscriptions,
+		fail(fails: boolean) {
+			down = fails;
+		},
+		close() {
+			server.closeAllConnections();
+			server.close();
+		},
+	};
+}
+
+async function text(request: IncomingMessage): Promise<string> {
+	let body = "";
+	for await (const chunk of request) {
+		body += chunk;
+	}
+	return body;
+}
