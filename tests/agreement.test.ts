@@ -32,6 +32,8 @@ const account = fc.record(
 				plan: fc.constantFrom("free", "developer", "professional", "enterprise"),
 				standing: fc.constantFrom("free", "active", "trialing", "past_due", "unknown"),
 				anchor: moment,
+				interval: fc.constantFrom("month", "year"),
+				paidUntil: moment,
 				changes: fc.array(fc.record({ plan: fc.constantFrom("free", "developer"), at: moment }), { maxLength: 5 }),
 				version: fc.nat(),
 			},
@@ -59,6 +61,18 @@ const decision = fc.record(
 	},
 	{ requiredKeys: ["account", "now"] },
 );
+
+const change = fc.record({
+	account,
+	now: moment,
+	to: fc.record(
+		{
+			plan: fc.constantFrom("free", "starter", "Pro", "enterprise", "gold"),
+			interval: fc.constantFrom("month", "year", "week"),
+		},
+		{ requiredKeys: ["plan"] },
+	),
+});
 
 const word = fc.oneof(
 	fc.constantFrom(
@@ -110,6 +124,9 @@ const members: Record<string, string[]> = {
 	callRequest: ["tool", "endpoint", "method", "cost", "idempotencyKey"],
 	callSettlement: ["status", "fault", "statusCode", "responseTimeMs", "requestData", "responseData", "tokensUsed"],
 	usageRecord: ["endpoint", "method", "status_code", "response_time_ms", "ip_address", "user_agent", "timestamp"],
+	checkoutRequest: ["plan", "interval", "successUrl", "cancelUrl"],
+	portalRequest: ["returnUrl"],
+	stripeEvent: ["id", "type", "created", "livemode", "data"],
 	authConfig: [
 		"config_name",
 		"auth0_domain",
@@ -146,6 +163,7 @@ const spelled = fc
 		fc.oneof(
 			{ weight: 3, arbitrary: documents },
 			{ weight: 3, arbitrary: decision.map((value) => ({ about: "decision", text: JSON.stringify(value) })) },
+			{ weight: 1, arbitrary: change.map((value) => ({ about: "change", text: JSON.stringify(value) })) },
 			{ weight: 1, arbitrary: account.map((value) => ({ about: "account", text: JSON.stringify(value) })) },
 			{ weight: 1, arbitrary: fc.array(word).map((value) => ({ about: "planFeatures", text: JSON.stringify(value) })) },
 		),
@@ -154,7 +172,7 @@ const spelled = fc
 	)
 	.map(([{ about, text }, spelling, place]) => {
 		// A question about a decision reaches the package as values, which have one spelling.
-		switch (about === "decision" ? undefined : spelling) {
+		switch (about === "decision" || about === "change" ? undefined : spelling) {
 			case 0:
 				return { about, text: JSON.stringify(JSON.parse(text), null, 2) };
 			case 1:
@@ -267,7 +285,8 @@ function normal(answer: string): string {
 
 /** An answer as the worker gives it: a refused question about a decision is a problem document with the same list. */
 function overHttp(answer: string, index: number): string {
-	if (questions[index]?.about !== "decision" || !answer.startsWith('{"ok":false')) {
+	const isQuestion = ["decision", "change"].includes(questions[index]?.about ?? "");
+	if (!isQuestion || !answer.startsWith('{"ok":false')) {
 		return normal(answer);
 	}
 	const { issues } = JSON.parse(answer) as { issues: legis.Issue[] };
@@ -275,7 +294,7 @@ function overHttp(answer: string, index: number): string {
 }
 
 test("some questions of every kind are accepted and some refused", () => {
-	for (const about of ["decision", "registration", "toolCall", "callRequest", "account", "planFeatures"]) {
+	for (const about of ["decision", "change", "registration", "toolCall", "callRequest", "account", "planFeatures"]) {
 		const answers = expected.filter((_, index) => questions[index]?.about === about);
 		expect(answers.some((answer) => answer.includes('"ok":false'))).toBe(true);
 		expect(answers.some((answer) => !answer.includes('"ok":false'))).toBe(true);
@@ -310,7 +329,7 @@ test("the worker", async () => {
 	const ask = async () => {
 		for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
 			const [index, { about, text }] = next;
-			const path = about === "decision" ? "decision" : `payload/${about}`;
+			const path = about === "decision" || about === "change" ? about : `payload/${about}`;
 			const response = await fetch(`${base}/api/evaluate/${path}`, {
 				method: "POST",
 				body: text,

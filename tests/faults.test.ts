@@ -402,7 +402,12 @@ describe("the cron", () => {
 		expect(first?.changed).toBeGreaterThanOrEqual(2);
 		expect(second).toMatchObject({ outcome: "succeeded", changed: 0 });
 		const ready = await (await world.harness.fetch("/api/ready")).json();
-		expect(ready).toMatchObject({ cron: [{ task: "close_periods", outcome: "succeeded" }, { task: "prune_history" }] });
+		expect(ready).toMatchObject({
+			cron: ["apply_events", "close_periods", "prune_history", "reconcile_billing"].map((task) => ({
+				task,
+				outcome: "succeeded",
+			})),
+		});
 	});
 
 	test("prunes what is older than it is kept, and nothing else", async () => {

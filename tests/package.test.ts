@@ -64,7 +64,7 @@ describe("importable", () => {
 
 test("the size stays within its budget", () => {
 	// Raised only in a commit that says why.
-	const BUDGET = 106_000;
+	const BUDGET = 114_000;
 	const size = gzipSync(readFileSync(join(DIST, "index.js")), { level: 9 }).length;
 	console.log(`legis-edge: ${size} bytes gzip of ${BUDGET}`);
 	expect(size).toBeLessThanOrEqual(BUDGET);

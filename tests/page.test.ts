@@ -1,11 +1,13 @@
 // The page, used as people use it: with a mouse, with a keyboard, on a phone.
 
+import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { CHROMIUM_FLAGS, chromiumPath } from "./chromium.ts";
+import { ROOT } from "./stack.ts";
 
 const SHOTS = join(import.meta.dirname, "screenshots");
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -106,6 +108,46 @@ test("when nothing is left, the page and the gateway refuse in the same words", 
 	expect(await page.locator(".refused p").first().textContent()).toBe(here);
 	await context.close();
 });
+
+test("a change of plan is told before it is made, and shows without a reload once it is", async () => {
+	const { page, context, faults } = await open(1280, 900);
+	await signUp(page, `payer-${Date.now()}@example.com`);
+	await page.getByRole("button", { name: "Change to Professional" }).click();
+	await page.getByText("Professional begins at once: 10,000 calls left in this period.").waitFor();
+	expect(await barriers(page)).toEqual([]);
+	await page.screenshot({ path: join(SHOTS, "change-1280.png"), fullPage: true });
+	await page.getByRole("button", { name: "Go on with Professional" }).click();
+	await page.getByText("This deployment has no key of a payment service.").waitFor();
+
+	const sub = await page.evaluate(async () => {
+		const headers = { Authorization: `Bearer ${sessionStorage.getItem("legis.session")}` };
+		return (await (await fetch("/api/account", { headers })).json()).user.sub as string;
+	});
+	let loads = 0;
+	page.on("load", () => {
+		loads += 1;
+	});
+	webhook("checkout.session.completed", "--user", sub, "--plan", "pro");
+	await page.getByText("0 of 10,000 calls used this month").waitFor();
+	await page.getByRole("button", { name: "Change to Developer" }).click();
+	await page.getByText("Professional stays until what you paid for runs out, with 10,000 calls left.").waitFor();
+	webhook("customer.subscription.updated", "--user", sub, "--plan", "starter");
+	await page
+		.locator(".usage")
+		.getByText(/Developer begins on/)
+		.waitFor();
+	expect([loads, faults]).toEqual([0, []]);
+	await page.screenshot({ path: join(SHOTS, "payer-1280.png"), fullPage: true });
+	await context.close();
+});
+
+/** An event of the local account at Stripe, sent as the README says. */
+function webhook(...words: string[]) {
+	const xtask = process.env.LEGIS_XTASK ?? "cargo";
+	const first = xtask === "cargo" ? ["xtask"] : [];
+	const to = ["--send", inject("base"), "--state", inject("state")];
+	execFileSync(xtask, [...first, "webhook", ...words, ...to], { cwd: ROOT, stdio: "pipe" });
+}
 
 test("everything can be done with the keyboard", async () => {
 	const { page, context } = await open(1280, 900);

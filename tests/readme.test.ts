@@ -15,16 +15,20 @@ function block(language: string): string {
 	return first?.[1] ?? "";
 }
 
-test("the walk in the terminal ends with the refusal of the 101st call", () => {
+test("the walk in the terminal: 100 calls, the refusal of the 101st, and the one that was paid for", () => {
 	const walk = block("sh")
 		.replaceAll("http://localhost:8787", inject("base"))
-		.replaceAll("cargo xtask token", `${process.env.LEGIS_XTASK ?? "cargo xtask"} token --state ${inject("state")}`);
+		.replaceAll(/cargo xtask (token|webhook)/g, (_, command) => {
+			return `${process.env.LEGIS_XTASK ?? "cargo xtask"} ${command} --state ${inject("state")}`;
+		});
 	const said = execFileSync("bash", ["-eu", "-c", walk], { cwd: ROOT, encoding: "utf8", env: process.env });
 	expect(said).toContain('"api_calls_limit":100');
 	expect(said).toContain('RateLimit: "plan";r=99');
 	expect(said).toContain("Infrastructure Investment and Jobs Act");
 	expect(said).toContain("429 Too Many Requests");
 	expect(said).toContain('"suggestedPlan":"developer"');
+	expect(said).toContain("checkout.session.completed for local|ada: 200");
+	expect(said).toContain('RateLimit: "plan";r=999;');
 });
 
 test("a second dev on the same state is refused, and says what to do", async () => {

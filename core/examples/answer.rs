@@ -7,7 +7,7 @@ use std::io::{BufRead, Write};
 
 #[derive(Deserialize)]
 struct Question {
-    /// A schema, or `decision`.
+    /// A schema, `decision` or `change`.
     about: String,
     text: String,
 }
@@ -27,6 +27,12 @@ fn answer(question: &Question) -> Vec<u8> {
     if question.about == "decision" {
         return match evaluate::decision_request(text, Origin::Text) {
             Ok(request) => evaluate::json(&evaluate::decision(&request)),
+            Err(violations) => evaluate::refused(&violations),
+        };
+    }
+    if question.about == "change" {
+        return match evaluate::decode("changeRequest", text, Origin::Text) {
+            Ok(request) => evaluate::json(&evaluate::change(&request).ok()),
             Err(violations) => evaluate::refused(&violations),
         };
     }

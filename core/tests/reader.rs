@@ -11,8 +11,10 @@
 
 use garde::Validate;
 use legis_core::evaluate::DecisionRequest;
+use legis_core::payload::stripe::StripeEvent;
 use legis_core::payload::{
-    AuthConfig, CallRequest, CallSettlement, PlanFeatures, Registration, ToolCall, UsageRecord,
+    AuthConfig, CallRequest, CallSettlement, CheckoutRequest, PlanFeatures, PortalRequest,
+    Registration, ToolCall, UsageRecord,
 };
 use legis_core::schema::{Origin, SCHEMAS, by_name, write};
 use proptest::prelude::*;
@@ -116,6 +118,11 @@ fn agree<T: for<'de> serde::Deserialize<'de> + Validate<Context = ()>>(
         }
         (Some(expected), Err(places)) => prop_assert_eq!(expected, places, "{}", text),
         (None, Err(_)) => {}
+        // Where unknown members are passed over, serde never sees their names, half of a surrogate pair among them.
+        (None, Ok(())) if name == "stripeEvent" => prop_assert!(
+            legis_core::evaluate::decode::<T>(name, text.as_bytes(), Origin::Text).is_ok(),
+            "not even without its unknown members: {text}"
+        ),
         (None, Ok(())) => prop_assert!(false, "only serde refuses {text}"),
     }
     Ok(())
@@ -306,6 +313,24 @@ agreement! {
     call_settlement: CallSettlement = "callSettlement" from json!({
         "status": "error", "fault": "caller", "statusCode": 404, "responseTimeMs": 12, "errorMessage": "none",
         "requestData": {"q": "tax"}, "responseData": [1, null], "tokensUsed": 0,
+    });
+    checkout_request: CheckoutRequest = "checkoutRequest" from json!({
+        "plan": "pro", "interval": "year", "successUrl": "https://example.com/thanks", "cancelUrl": "https://example.com/",
+    });
+    portal_request: PortalRequest = "portalRequest" from json!({ "returnUrl": "https://example.com/" });
+    stripe_event: StripeEvent = "stripeEvent" from json!({
+        "id": "evt_1", "type": "customer.subscription.updated", "created": 1_800_000_000, "livemode": false,
+        "data": {
+            "object": {
+                "id": "sub_1", "object": "subscription", "customer": "cus_1", "status": "active", "cancel_at": null,
+                "cancel_at_period_end": false, "billing_cycle_anchor": 1_800_000_000, "metadata": {"sub": "auth0|1"},
+                "items": {"data": [{
+                    "price": {"id": "price_1", "recurring": {"interval": "month"}}, "quantity": 1,
+                    "current_period_start": 1_800_000_000, "current_period_end": 1_802_592_000,
+                }]},
+            },
+            "previous_attributes": {"status": "trialing"},
+        },
     });
     plan_features: PlanFeatures = "planFeatures" from json!(["Email support"]);
 }

@@ -1,4 +1,4 @@
-import { type Account, sessionProps } from "legis-edge";
+import type { Account } from "legis-edge";
 import { useCallback, useEffect, useState } from "react";
 import { Dashboard } from "./dashboard.tsx";
 import { Plans } from "./plans.tsx";
@@ -38,6 +38,25 @@ export function App() {
 			.then(refresh)
 			.catch((error: Error) => setState({ at: "visitor", error: error.message }));
 	}, [refresh]);
+
+	// What is paid at Stripe shows here without a reload.
+	const at = state.at;
+	useEffect(() => {
+		if (at !== "user") {
+			return;
+		}
+		const look = () => {
+			if (document.visibilityState === "visible") {
+				refresh().catch(() => {});
+			}
+		};
+		const timer = setInterval(look, 3_000);
+		document.addEventListener("visibilitychange", look);
+		return () => {
+			clearInterval(timer);
+			document.removeEventListener("visibilitychange", look);
+		};
+	}, [at, refresh]);
 
 	const leave = () => {
 		signOut();
@@ -87,7 +106,7 @@ export function App() {
 					</section>
 				)}
 				<Plans
-					current={state.at === "user" ? sessionProps(state.account, Date.now()).plan : undefined}
+					account={state.at === "user" ? state.account : undefined}
 					choose={(slug) => {
 						choosePlan(slug);
 						document.getElementById("email")?.focus();

@@ -1,15 +1,19 @@
-import { type Plan, type PlanId, plans } from "legis-edge";
+import { type Account, type Plan, plans, previewChange, sessionProps } from "legis-edge";
 import { useState } from "react";
+import { token } from "./session.ts";
 
 type Interval = "month" | "year";
 
 interface Props {
-	current: PlanId | undefined;
+	/** The account of whoever is signed in. */
+	account: Account | undefined;
 	choose: (slug: string) => void;
 }
 
 /** The price list. Names, prices, savings and allowances come from the package. */
-export function Plans({ current, choose }: Props) {
+export function Plans({ account, choose }: Props) {
+	const current = account && sessionProps(account, Date.now()).plan;
+	const [considered, consider] = useState<Plan>();
 	const [interval, setInterval] = useState<Interval>("month");
 	const saving = Math.max(...plans().flatMap((plan) => plan.prices.map((price) => price.savingPercent ?? 0)));
 	return (
@@ -48,6 +52,14 @@ export function Plans({ current, choose }: Props) {
 								<li key={feature}>{feature}</li>
 							))}
 						</ul>
+						{account && plan.id !== current && (plan.prices.length > 0 || plan.id === "free") && (
+							<button type="button" aria-label={`Change to ${plan.name}`} onClick={() => consider(plan)}>
+								Change
+							</button>
+						)}
+						{account && considered?.id === plan.id && plan.id !== current && (
+							<Change account={account} plan={plan} interval={interval} />
+						)}
 						{current === undefined && plan.prices.length > 0 && (
 							<button type="button" aria-label={`Choose ${plan.name}`} onClick={() => choose(plan.slug)}>
 								Choose
@@ -59,6 +71,42 @@ export function Plans({ current, choose }: Props) {
 		</section>
 	);
 }
+
+/** What a change would do, in the words of the code that does it, and the way to it. */
+function Change({ account, plan, interval }: { account: Account; plan: Plan; interval: Interval }) {
+	const [problem, setProblem] = useState<string>();
+	const to = plan.id === "free" ? { plan: plan.slug } : { plan: plan.slug, interval };
+	const preview = previewChange(account, to, Date.now());
+
+	/** Paying and changing are done at Stripe: whoever has a subscription changes it in the portal. */
+	const go = async () => {
+		setProblem(undefined);
+		const pays = account.entitlement.standing !== "free";
+		const response = await fetch(pays ? "/api/billing/portal" : "/api/billing/checkout", {
+			method: "POST",
+			headers: { Authorization: `Bearer ${token()}`, "Content-Type": "application/json" },
+			body: JSON.stringify(pays ? { returnUrl: page() } : { ...to, successUrl: page(), cancelUrl: page() }),
+		}).catch(() => undefined);
+		const body = (await response?.json().catch(() => undefined)) as { url?: string; detail?: string } | undefined;
+		if (response?.ok && body?.url !== undefined) {
+			location.assign(body.url);
+		} else {
+			setProblem(body?.detail ?? "The gateway cannot be reached. Please try again.");
+		}
+	};
+
+	return (
+		<div className="change" role="status">
+			<p>{preview.text}</p>
+			<button type="button" className="primary" onClick={go}>
+				{plan.id === "free" ? "Cancel the subscription" : `Go on with ${plan.name}`}
+			</button>
+			{problem !== undefined && <p role="alert">{problem}</p>}
+		</div>
+	);
+}
+
+const page = () => `${location.origin}/`;
 
 function PriceTag({ plan, interval }: { plan: Plan; interval: Interval }) {
 	const price = plan.prices.find((price) => price.interval === interval) ?? plan.prices[0];

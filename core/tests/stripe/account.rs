@@ -196,7 +196,7 @@ impl Account {
             }
         }
         *self.subscriptions.last_mut().unwrap() = after;
-        let previous = (kind.ends_with("updated")).then(|| Value::Object(previous));
+        let previous = kind.ends_with("updated").then_some(Value::Object(previous));
         self.emit(kind, is, previous);
     }
 
