@@ -139,7 +139,9 @@ describe("who sent it", () => {
 	});
 
 	test("what nobody needs is stored all the same", async () => {
-		const unknown = { ...event, id: "evt_unknown_type", type: "treasury.something.new" };
+		// It may look like anything: a proration's amount is negative, a coupon's id has spaces.
+		const object = { id: "SUMMER SALE", amount: -500, currency: { code: 1 } };
+		const unknown = { ...event, id: "evt_unknown_type", type: "invoiceitem.created", data: { object } };
 		await sent([unknown]);
 		expect(await logged("evt_unknown_type")).toMatchObject({ processing_status: "processed" });
 	});
@@ -376,6 +378,51 @@ describe("any order, any number of times", () => {
 	});
 });
 
+test("two subscriptions of two customers of one user that end at once leave nothing behind", async () => {
+	for (let round = 0; round < 5; round++) {
+		const { sub, event } = await payer();
+		const other = local();
+		const second = (type: string) => happen(other, { type, user: sub, at: now(), plan: "starter" });
+		await sent([event("customer.subscription.created", { plan: "starter" }), second("customer.subscription.created")]);
+		expect(await row(sub)).toMatchObject({ current_plan_id: 20 });
+		const ends = [event("customer.subscription.deleted"), second("customer.subscription.deleted")];
+		const answers = await Promise.all(ends.map((event) => deliver(event)));
+		expect(answers.map((response) => response.status)).toEqual([200, 200]);
+		expect(await row(sub)).toMatchObject({ current_plan_id: 10, subscription_status: "canceled" });
+	}
+});
+
+test("one user who cannot be reconciled does not keep the others from it", async () => {
+	const [broken, sound] = [await payer(), await payer()];
+	for (const one of [broken, sound]) {
+		await sent([
+			one.event("customer.subscription.created", { plan: "starter" }),
+			one.event("customer.subscription.updated", { cancel: true }),
+		]);
+		await world.rows("UPDATE users SET scheduled_at = 1 WHERE auth0_user_id = ? RETURNING id", one.sub);
+	}
+	const facts = "UPDATE subscription_snapshots SET facts = '{}' WHERE customer_id = ? RETURNING id";
+	await world.rows(facts, broken.stripe.customers[broken.sub]?.id);
+	await cron();
+	expect(await row(sound.sub)).toMatchObject({ scheduled_plan_id: 10, scheduled_at: expect.any(Number) });
+	expect(Number((await row(sound.sub))?.scheduled_at)).toBeGreaterThan(1);
+	await world.rows(
+		"UPDATE users SET scheduled_at = NULL, scheduled_plan_id = NULL WHERE auth0_user_id = ? RETURNING id",
+		broken.sub,
+	);
+});
+
+test("who pays at a price nobody knows before they register is not forgotten", async () => {
+	const sub = newSubject();
+	const paid = happen(local(), { type: "customer.subscription.created", user: sub, plan: "secret", at: now() });
+	await sent([paid]);
+	const bearer = await world.token(sub);
+	expect((await account(bearer)).entitlement.plan).toBe("free");
+	expect(await logged(paid.id)).toMatchObject({ alerts: `["unknown_price ${price("secret", "month")}"]` });
+	const alerts = await world.rows("SELECT billing_alerts FROM users WHERE auth0_user_id = ?", sub);
+	expect(alerts).toEqual([{ billing_alerts: `["unknown_price ${price("secret", "month")}"]` }]);
+});
+
 describe("what cannot be applied", () => {
 	test("answers 500, stays with its reason, and is tried again, each time later", async () => {
 		const { event } = await payer();
@@ -402,10 +449,11 @@ describe("what cannot be applied", () => {
 		const { sub, event } = await payer();
 		const paid = event("customer.subscription.created", { plan: "starter" });
 		await world.rows(
-			"INSERT INTO stripe_webhook_logs (stripe_event_id, event_type, processing_status, error_message, raw_payload, created_at, next_attempt_at) VALUES (?, ?, 'failed', 'the day before', ?, 0, 1) RETURNING id",
+			"INSERT INTO stripe_webhook_logs (stripe_event_id, event_type, processing_status, error_message, raw_payload, created_at, next_attempt_at) VALUES (?, ?, 'failed', 'the day before', ?, ?, 1) RETURNING id",
 			paid.id,
 			paid.type,
 			JSON.stringify(paid),
+			Date.now(),
 		);
 		await cron();
 		expect(await logged(paid.id)).toMatchObject({ processing_status: "processed", error_message: null });
@@ -561,6 +609,17 @@ describe("Checkout and the portal", () => {
 				post(bearer, "/api/billing/checkout", { plan: "pro", interval: "year", ...pages }),
 			),
 		);
+		// What the webhook of the customer that was made tells does not make it another page.
+		await sent([
+			{
+				id: `evt_made_${sub}`,
+				type: "customer.created",
+				created: now(),
+				livemode: false,
+				data: { object: { id: stripe.made("/v1/customers"), metadata: { sub } } },
+			},
+		]);
+		asked.push(await post(bearer, "/api/billing/checkout", { plan: "pro", interval: "year", ...pages }));
 		const urls = await Promise.all(asked.map(async (response) => [response.status, await response.json()]));
 		expect(new Set(urls.map((url) => JSON.stringify(url))).size).toBe(1);
 		expect(urls[0]).toMatchObject([201, { url: expect.stringContaining("https://checkout.example.com/") }]);
@@ -583,6 +642,24 @@ describe("Checkout and the portal", () => {
 		const portal = await post(bearer, "/api/billing/portal", {}, { Origin: "http://localhost:3000" });
 		expect(await portal.json()).toMatchObject({ url: expect.stringContaining("https://portal.example.com/") });
 		expect(stripe.asked.at(-1)?.form).toMatchObject({ return_url: "http://localhost:3000/" });
+	});
+
+	test("a fault that Stripe repeats under the same key is got around; what it refuses is not asked again", async () => {
+		const { bearer } = await payer();
+		stripe.once(500);
+		expect((await post(bearer, "/api/billing/checkout", { plan: "pro", ...pages })).status).toBe(201);
+		stripe.once(409);
+		expect((await post(bearer, "/api/billing/checkout", { plan: "starter", ...pages })).status).toBe(201);
+		stripe.once(402);
+		const refused = await post(bearer, "/api/billing/checkout", { plan: "pro", interval: "year", ...pages });
+		expect([refused.status, refused.headers.get("retry-after")]).toEqual([502, null]);
+	});
+
+	test("a token that was given to an agent opens neither", async () => {
+		const agent = await world.token(newSubject(), "mcp");
+		for (const path of ["checkout", "portal"]) {
+			expect((await post(agent, `/api/billing/${path}`, { plan: "pro", ...pages })).status).toBe(403);
+		}
 	});
 
 	test("what is not sold, and pages that are not ours, are refused", async () => {

@@ -17,6 +17,11 @@ export async function stripeServer() {
 	const answered = new Map<string, { form: string; answer: object }>();
 	let made = 0;
 	let down = false;
+	/** The status of the next answer. */
+	let next: number | undefined;
+	/** Faults are repeated under the same key, as Stripe does. */
+	const faults = new Map<string, number>();
+	const latest = new Map<string, string>();
 
 	const make = (path: string): object | undefined => {
 		made += 1;
@@ -40,6 +45,14 @@ export async function stripeServer() {
 			const found = subscriptions.get(one.path.replace("/v1/subscriptions/", ""));
 			return found === undefined ? refused("not_found") : [200, found];
 		}
+		const fault = next ?? faults.get(one.key ?? "");
+		next = undefined;
+		if (fault !== undefined) {
+			if (fault >= 500) {
+				faults.set(one.key ?? "", fault);
+			}
+			return [fault, { error: { type: fault === 409 ? "idempotency_key_in_use" : "api_error" } }];
+		}
 		const before = one.key === undefined ? undefined : answered.get(one.key);
 		if (before !== undefined) {
 			return before.form === body ? [200, before.answer] : refused("idempotency_error");
@@ -48,6 +61,7 @@ export async function stripeServer() {
 		if (answer === undefined) {
 			return refused("not_found");
 		}
+		latest.set(one.path, (answer as { id: string }).id);
 		if (one.key !== undefined) {
 			answered.set(one.key, { form: body, answer });
 		}
@@ -72,6 +86,11 @@ export async function stripeServer() {
 		url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
 		asked,
 		subscriptions,
+		/** What was made last at a path. */
+		made: (path: string) => latest.get(path) ?? "",
+		once(status: number) {
+			next = status;
+		},
 		fail(fails: boolean) {
 			down = fails;
 		},

@@ -2,6 +2,7 @@
 
 use legis_core::evaluate;
 use legis_core::schema::{self, Origin};
+use legis_core::violation::refused;
 use serde::Deserialize;
 use std::io::{BufRead, Write};
 
@@ -27,13 +28,13 @@ fn answer(question: &Question) -> Vec<u8> {
     if question.about == "decision" {
         return match evaluate::decision_request(text, Origin::Text) {
             Ok(request) => evaluate::json(&evaluate::decision(&request)),
-            Err(violations) => evaluate::refused(&violations),
+            Err(violations) => refused(&violations),
         };
     }
     if question.about == "change" {
         return match evaluate::decode("changeRequest", text, Origin::Text) {
             Ok(request) => evaluate::json(&evaluate::change(&request).ok()),
-            Err(violations) => evaluate::refused(&violations),
+            Err(violations) => refused(&violations),
         };
     }
     match schema::by_name(&question.about) {

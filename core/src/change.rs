@@ -4,7 +4,7 @@ use crate::account::Account;
 use crate::entitlement::{Entitlement, ScheduledChange};
 use crate::money::group;
 use crate::payload::text::PlanName;
-use crate::plan::{Allowance, Interval, PlanId, Sold, UnknownPlan};
+use crate::plan::{Allowance, Interval, PlanId, Sold};
 use crate::quota::{Usage, balance};
 use crate::stripe::timeline::{Running, change};
 use crate::subscription::Standing;
@@ -59,6 +59,19 @@ pub enum ChangeKind {
     Resume,
 }
 
+impl ChangeKind {
+    /// Every kind.
+    pub const ALL: [Self; 7] = [
+        Self::None,
+        Self::Subscribe,
+        Self::Upgrade,
+        Self::Downgrade,
+        Self::Interval,
+        Self::Cancel,
+        Self::Resume,
+    ];
+}
+
 /// Where the account stands on a plan at a moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -91,8 +104,10 @@ pub struct PlanBalance {
 pub struct ChangePreview {
     /// What kind of change it is.
     pub kind: ChangeKind,
-    /// When the plan that was asked for holds.
-    pub effective_at: Timestamp,
+    /// When the plan that was asked for holds; absent where that is when a payment comes that is due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", tsify(optional))]
+    pub effective_at: Option<Timestamp>,
     /// Right after the change.
     pub now: PlanBalance,
     /// When the plan changes or the period renews, whichever the change decides; absent when neither ever happens.
@@ -105,41 +120,37 @@ pub struct ChangePreview {
     pub text: String,
 }
 
-/// What `to` does to `account` at `now`.
-///
-/// # Errors
-/// [`UnknownPlan`] when no plan has that name.
+/// What a change to `plan`, paid by `interval`, does at `now` to whoever has used so much of what they are entitled to.
+#[must_use]
 pub fn preview(
-    account: &Account,
-    to: &PlanChange,
+    before: &Entitlement,
+    usage: &Usage,
+    plan: PlanId,
+    interval: Option<Interval>,
     now: Timestamp,
-) -> Result<ChangePreview, UnknownPlan> {
-    let plan = PlanId::resolve(to.plan.as_str())?;
-    let before = &account.entitlement;
-    let (kind, entitlement) = decided(before, plan, to.interval, now);
+) -> ChangePreview {
+    let (kind, entitlement) = decided(before, plan, interval, now);
     let effective_at = match kind {
+        ChangeKind::Upgrade if entitlement.plan_at(now) != plan => None,
         ChangeKind::Downgrade | ChangeKind::Cancel => entitlement
             .changes
             .iter()
             .find(|change| change.plan == plan)
-            .map_or(now, |change| change.at),
-        _ => now,
+            .map_or(Some(now), |change| Some(change.at)),
+        _ => Some(now),
     };
-    let usage = &account.usage;
     let at = |moment| standing_at(&entitlement, usage, moment);
     let present = at(now);
-    let renewal = match effective_at > now {
-        true => Some(at(effective_at)),
-        false => present.period_end.map(at),
-    };
-    Ok(ChangePreview {
+    let later = effective_at.filter(|effective_at| *effective_at > now);
+    let renewal = later.or(present.period_end).map(at);
+    ChangePreview {
         kind,
         effective_at,
         text: text(kind, &present, renewal.as_ref(), plan),
         now: present,
         renewal,
         entitlement,
-    })
+    }
 }
 
 /// The entitlement after the change, and what kind of change that is.
@@ -267,7 +278,12 @@ fn changed(
         plan,
         interval: interval.or(before.interval),
     };
-    let after = change(Some(running), offered, now, until);
+    // A larger plan begins when what is due is paid.
+    let waits = before.standing == Standing::PastDue && plan > current;
+    let after = match waits {
+        true => running,
+        false => change(Some(running), offered, now, until),
+    };
     let next = after.downgrade.map(|downgrade| ScheduledChange {
         plan: downgrade.sold.plan,
         at: downgrade.at,
@@ -320,6 +336,12 @@ fn text(
     });
     match kind {
         ChangeKind::None => format!("You are on {name} already: {}.", left(now)),
+        ChangeKind::Upgrade if now.plan != plan => {
+            format!(
+                "{name} begins when what is due is paid: {} until then.",
+                left(now)
+            )
+        }
         ChangeKind::Subscribe | ChangeKind::Upgrade | ChangeKind::Interval => {
             format!("{name} begins at once: {} in this period.", left(now))
         }

@@ -3,11 +3,11 @@
 
 use crate::account::Account;
 use crate::change::{self, ChangePreview, ChangeRequest};
-use crate::plan::UnknownPlan;
+use crate::plan::{PlanId, UnknownPlan};
 use crate::quota::{Cost, Decision};
 use crate::schema::{self, Origin, Schema, Violations};
 use crate::time::Moment;
-use crate::violation::{Issue, Violation};
+use crate::violation::{Violation, refused};
 use serde::{Deserialize, Serialize};
 
 /// A question about an account at a moment.
@@ -46,7 +46,15 @@ pub fn decision(request: &DecisionRequest) -> Decision {
 /// # Errors
 /// [`UnknownPlan`] when no plan has that name, which the schema refuses before.
 pub fn change(request: &ChangeRequest) -> Result<ChangePreview, UnknownPlan> {
-    change::preview(&request.account, &request.to, request.now.0)
+    let plan = PlanId::resolve(request.to.plan.as_str())?;
+    let account = &request.account;
+    Ok(change::preview(
+        &account.entitlement,
+        &account.usage,
+        plan,
+        request.to.interval,
+        request.now.0,
+    ))
 }
 
 /// Reads a payload of a known schema into its type.
@@ -80,21 +88,6 @@ pub fn payload(schema: &Schema, text: &[u8], origin: Origin) -> Vec<u8> {
         }
         Err(violations) => refused(&violations),
     }
-}
-
-/// `{"ok":false,"issues":[…]}`
-#[must_use]
-pub fn refused(violations: &[Violation]) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Refused<'v> {
-        ok: bool,
-        issues: Vec<Issue<'v>>,
-    }
-    let answer = Refused {
-        ok: false,
-        issues: violations.iter().map(Issue::from).collect(),
-    };
-    json(&answer)
 }
 
 /// A value as JSON text. Serializing our own plain types cannot fail.

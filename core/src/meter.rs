@@ -1,9 +1,9 @@
 //! What a usage bar shows.
 
-use crate::account::Account;
+use crate::entitlement::Entitlement;
 use crate::money::group;
 use crate::plan::Allowance;
-use crate::quota::{Cost, balance, renewal};
+use crate::quota::{Cost, Usage, balance, renewal};
 use crate::time::Timestamp;
 use serde::Serialize;
 
@@ -20,6 +20,11 @@ pub enum Level {
     Low,
     /// Nothing left.
     Exhausted,
+}
+
+impl Level {
+    /// Every level, from the least to the most urgent.
+    pub const ALL: [Self; 4] = [Self::Unlimited, Self::Normal, Self::Low, Self::Exhausted];
 }
 
 /// Figures and words for a usage bar.
@@ -51,10 +56,10 @@ pub struct Meter {
     pub text: String,
 }
 
-/// The usage bar of `account` at `now`.
+/// The usage bar at `now` of whoever has used so much of what they are entitled to.
 #[must_use]
-pub fn meter(account: &Account, now: Timestamp) -> Meter {
-    let balance = balance(&account.entitlement, &account.usage, now);
+pub fn meter(entitlement: &Entitlement, usage: &Usage, now: Timestamp) -> Meter {
+    let balance = balance(entitlement, usage, now);
     let (limit, remaining) = (balance.limit(), balance.remaining());
     let percent = limit.map_or(0, |limit| {
         balance
@@ -71,7 +76,7 @@ pub fn meter(account: &Account, now: Timestamp) -> Meter {
         Some(_) => Level::Normal,
     };
     let used = group(balance.used);
-    let resets_at = renewal(&account.entitlement, &account.usage, &balance, Cost::ONE);
+    let resets_at = renewal(entitlement, usage, &balance, Cost::ONE);
     let text = match (balance.allowance, limit, resets_at) {
         (Allowance::Monthly { .. }, Some(limit), Some(end)) => format!(
             "{used} of {} calls used this month, renews on {}",

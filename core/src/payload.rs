@@ -270,6 +270,14 @@ pub struct UsageRecord {
     pub timestamp: crate::time::Timestamp,
 }
 
+/// Rows of `api_usage`, many at once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, garde::Validate)]
+#[serde(transparent)]
+#[garde(transparent)]
+#[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UsageRecords(#[garde(length(max = 1000), dive)] pub Vec<UsageRecord>);
+
 /// The body of `POST /api/billing/checkout`: the plan that a user wants to pay for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, garde::Validate)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]

@@ -55,6 +55,9 @@ pub enum Interval {
 }
 
 impl Interval {
+    /// Every interval, the shortest first.
+    pub const ALL: [Self; 2] = [Self::Month, Self::Year];
+
     /// The interval that Stripe's word stands for, if plans are sold by it.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {

@@ -43,6 +43,10 @@ pub enum Problem {
     MachineCaller,
     /// The caller is no administrator.
     NotAdministrator,
+    /// A token of the MCP server's where money is spent.
+    NotForAgents,
+    /// The payment service does not take what it was asked for.
+    PaymentRefused,
     /// A webhook whose signature does not fit.
     Unverified,
     /// A webhook that is no event of Stripe's.
@@ -150,6 +154,7 @@ impl Problem {
             Self::InsufficientScope(_) => (403, "insufficient_scope", "The token lacks a scope"),
             Self::MachineCaller => (403, "machine_caller", "This is for people"),
             Self::NotAdministrator => (403, "not_administrator", "This is for administrators"),
+            Self::NotForAgents => (403, "not_for_agents", "This is for the user"),
             Self::NotSold => (404, "not_sold", "The plan is not sold that way"),
             Self::NoCustomer => (404, "no_customer", "Nothing was paid yet"),
             Self::NotFound => (404, "not_found", "Nothing is at this address"),
@@ -175,6 +180,7 @@ impl Problem {
             Self::Internal => (500, "internal", "A fault of ours"),
             Self::EventNotApplied => (500, "event_not_applied", "The event is not applied yet"),
             Self::PaymentsNotOffered => (501, "payments_not_offered", "Nothing is sold here"),
+            Self::PaymentRefused => (502, "payment_refused", "The payment service refused"),
             Self::BadGateway => (502, "bad_gateway", "The data service cannot be reached"),
             Self::SchemaMismatch => (503, "schema_mismatch", "The database does not fit"),
             Self::Misconfigured => (503, "misconfigured", "The service is not set up"),
@@ -236,6 +242,13 @@ impl Problem {
             }
             Self::NotAdministrator => {
                 "It takes a token with the scope admin and a user who is an administrator.".to_owned()
+            }
+            Self::NotForAgents => {
+                "Plans are bought and changed with the user's own token, not with the MCP server's.".to_owned()
+            }
+            Self::PaymentRefused => {
+                "The payment service did not take the request. Trying again does not help; an operator finds the reason in the log."
+                    .to_owned()
             }
             Self::Unverified => {
                 "Sign the raw body with the endpoint's secret, and send it within five minutes.".to_owned()

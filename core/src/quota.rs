@@ -133,6 +133,9 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 2] = [Self::AllowanceExhausted, Self::CostExceedsAllowance];
+
     /// The name used everywhere.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -178,6 +181,9 @@ impl Balance {
     }
 }
 
+/// How far a clock may run behind without being taken for another period.
+const SKEW_MILLIS: i64 = 60 * 60 * 1000;
+
 /// Where the account stands at `now`.
 ///
 /// A recorded period rules until it ends, whatever the clock or the anchor do meanwhile: a clock that steps back, or
@@ -204,10 +210,12 @@ pub fn balance(entitlement: &Entitlement, usage: &Usage, now: Timestamp) -> Bala
             },
         ),
         _ => {
-            // A trial has periods of its own, the last of which ends where the first paid one begins.
-            let month = match entitlement.standing {
-                Standing::Trialing => month_around(entitlement.anchor, now),
-                _ => month_containing(entitlement.anchor, now),
+            // What comes before the anchor, such as a trial, has periods of its own, the last of which ends there. A clock
+            // that runs behind is not meant.
+            let ahead = entitlement.anchor.since(now);
+            let month = match entitlement.standing == Standing::Trialing || ahead > SKEW_MILLIS {
+                true => month_around(entitlement.anchor, now),
+                false => month_containing(entitlement.anchor, now),
             };
             let period = Period {
                 start: month.start,

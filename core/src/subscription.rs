@@ -102,6 +102,15 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// Every standing.
+    pub const ALL: [Self; 5] = [
+        Self::Free,
+        Self::Active,
+        Self::Trialing,
+        Self::PastDue,
+        Self::Unknown,
+    ];
+
     /// The name used everywhere.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -152,6 +152,101 @@ impl Serialize for Params<'_> {
     }
 }
 
+/// `{"ok":false,"issues":[…]}`, written without a serializer: in the npm package it would be most of the module. A test
+/// holds it to what the serializer writes.
+#[must_use]
+pub fn refused(violations: &[Violation]) -> Vec<u8> {
+    let mut out = String::from(r#"{"ok":false,"issues":["#);
+    for (index, violation) in violations.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        issue(&mut out, violation);
+    }
+    out.push_str("]}");
+    out.into_bytes()
+}
+
+fn issue(out: &mut String, violation: &Violation) {
+    out.push_str(r#"{"pointer":"#);
+    quoted(out, &violation.pointer());
+    out.push_str(r#","path":["#);
+    for (index, segment) in violation.path.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        match segment {
+            Segment::Index(index) => number(out, u64::from(*index)),
+            Segment::Key(key) => quoted(out, key),
+        }
+    }
+    out.push_str(r#"],"code":"#);
+    quoted(out, violation.code.name());
+    out.push_str(r#","message":"#);
+    quoted(out, &violation.code.message());
+    let Params(params) = violation.code.params();
+    for (index, (name, param)) in params.iter().enumerate() {
+        out.push_str(if index == 0 { r#","params":{"# } else { "," });
+        quoted(out, name);
+        out.push(':');
+        match param {
+            Param::Number(value) => number(out, *value),
+            Param::Word(word) => quoted(out, word),
+            Param::Words(words) => {
+                out.push('[');
+                for (index, word) in words.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    quoted(out, word);
+                }
+                out.push(']');
+            }
+        }
+    }
+    out.push_str(if params.is_empty() { "}" } else { "}}" });
+}
+
+/// A whole number in decimal digits.
+fn number(out: &mut String, mut value: u64) {
+    let mut digits = [b'0'; 20];
+    let mut start = digits.len();
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0'.saturating_add(u8::try_from(value % 10).unwrap_or(0));
+        value /= 10;
+        start = start.saturating_sub(1);
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend(digits.iter().skip(start).map(|digit| char::from(*digit)));
+}
+
+/// A text as JSON writes it (RFC 8259).
+fn quoted(out: &mut String, text: &str) {
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            control @ '\0'..='\u{1f}' => {
+                out.push_str("\\u00");
+                for shift in [4_u32, 0] {
+                    let digit = (u32::from(control) >> shift) & 0xf;
+                    out.extend(char::from_digit(digit, 16));
+                }
+            }
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+}
+
 impl Violation {
     /// The violation of `code` at `path`.
     #[must_use]

@@ -412,7 +412,7 @@ fn the_bar_is_full_only_when_nothing_is_left() {
             used,
             mcp: 0,
         });
-        let bar = meter::meter(&account, start);
+        let bar = meter::meter(&account.entitlement, &account.usage, start);
         assert_eq!((bar.percent, bar.level), (percent, level), "{used} used");
     }
 }

@@ -456,3 +456,58 @@ fn what_json_cannot_say_is_refused_where_it_stands() {
         "malformed_json"
     );
 }
+
+proptest! {
+    /// What is written by hand, for its size, is what the serializer writes.
+    #[test]
+    fn issues_are_written_as_the_serializer_writes_them(
+        name in prop::sample::select(SCHEMAS.iter().map(|schema| schema.name).collect::<Vec<_>>()),
+        document in json_value(),
+        key in "\\PC{0,6}|[\\x00-\\x1f\"\\\\/~é😀]{0,6}",
+    ) {
+        let document = json!({ "email": document.clone(), "plan": document.clone(), "data": { "object": document }, key: 1 });
+        if let Err(violations) = by_name(name).unwrap().read(document.to_string().as_bytes(), Origin::Text) {
+            let issues: Vec<_> = violations.iter().map(legis_core::violation::Issue::from).collect();
+            let expected = serde_json::to_string(&issues).unwrap();
+            let written = String::from_utf8(legis_core::violation::refused(&violations)).unwrap();
+            prop_assert_eq!(format!("{{\"ok\":false,\"issues\":{}}}", expected), written);
+        }
+    }
+}
+
+fn json_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        text().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[a-z]{1,6}", inner, 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    /// What the package takes without asking is what core would take.
+    #[test]
+    fn what_plainly_has_a_form_has_it(
+        (format, text) in prop::sample::select(
+            legis_core::payload::format::Format::ALL
+                .into_iter()
+                .filter(|format| format.plain().is_some())
+                .collect::<Vec<_>>(),
+        )
+        .prop_flat_map(|format| {
+            // Rust writes \u{…} where JavaScript writes \u….
+            let pattern = format.plain().unwrap().replace(r"\u0000", r"\x00").replace(r"\u00a0", r"\u{a0}").replace(r"\ud7ff", r"\u{d7ff}");
+            let pattern = pattern.trim_start_matches('^').trim_end_matches('$').to_owned();
+            (Just(format), prop::string::string_regex(&pattern).unwrap())
+        }),
+    ) {
+        prop_assert!(format.holds(&text), "{:?}: {text:?}", format);
+    }
+}

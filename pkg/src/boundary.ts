@@ -2,6 +2,7 @@
 // numbers. `docs/boundary.md` tells why.
 
 import { LegisError } from "./error.ts";
+import type { Issue } from "./types.ts";
 
 /** What `wasm/src/lib.rs` exports. */
 interface Exports {
@@ -10,20 +11,19 @@ interface Exports {
 	input(length: number): number;
 	output(): number;
 	tape(): number;
+	slots(): number;
 	check(schema: number, length: number, origin: number): number;
 	names(schema: number): number;
-	plans(): number;
 	plan(length: number): number;
 	recommend(calls: number): number;
-	contract(): number;
-	decide(length: number): number;
-	meter(length: number): number;
-	session_props(length: number): number;
-	tool_refusal(length: number): number;
-	preview_change(length: number): number;
+	decide(cost: number): number;
+	meter(): number;
+	balance(): number;
+	preview_change(plan: number, by: number): number;
 }
 
-export type Question = "decide" | "meter" | "session_props" | "tool_refusal" | "preview_change";
+/** What can be asked about the account in the slots. */
+export type Question = "decide" | "meter" | "balance" | "preview_change";
 
 let wasm: Exports | undefined;
 let bytes = new Uint8Array();
@@ -34,14 +34,16 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /** More than any payload is; the module's memory ends at 4 GB. */
 const MAX_INPUT = 256 * 1024 * 1024;
 
-/** Where the last input lies. */
-let inputAt = 0;
+/** As many slots as `wasm/src/slots.rs` has. */
+const SLOTS = 48;
+let numbers = new Float64Array();
 
 /** Starts the module. Again is harmless: the module keeps nothing between calls. */
 export function instantiate(module: WebAssembly.Module): void {
 	// Only numbers cross, so the table of JavaScript values that wasm-bindgen prepares stays empty.
 	const imports = { "./module_bg.js": { __wbindgen_init_externref_table() {} } };
 	const instance = new WebAssembly.Instance(module, imports);
+	room = 0;
 	wasm = instance.exports as unknown as Exports;
 	wasm.__wbindgen_start();
 }
@@ -61,35 +63,50 @@ function memory(module: Exports): Uint8Array {
 	return bytes;
 }
 
+/** Where the input lies, and how much of it there may be. */
+let inputAt = 0;
+let room = 0;
+
 /** Writes the input; how many bytes it has. */
 function write(module: Exports, text: string | Uint8Array): number {
+	const isText = typeof text === "string";
 	// A UTF-16 unit takes at most three bytes of UTF-8.
-	const room = typeof text === "string" ? text.length * 3 : text.length;
-	if (room > MAX_INPUT) {
-		throw new LegisError("too_large", `The text is longer than ${MAX_INPUT} bytes.`);
+	const needed = isText ? text.length * 3 : text.length;
+	if (needed > room || room > KEPT) {
+		if (needed > MAX_INPUT) {
+			throw new LegisError("too_large", `The text is longer than ${MAX_INPUT} bytes.`);
+		}
+		room = Math.max(needed, LEAST);
+		inputAt = module.input(room);
 	}
-	inputAt = module.input(room);
-	const place = memory(module).subarray(inputAt, inputAt + room);
-	if (typeof text === "string") {
-		return encoder.encodeInto(text, place).written;
+	const view = memory(module);
+	if (isText) {
+		return encoder.encodeInto(text, view.subarray(inputAt, inputAt + needed)).written;
 	}
-	place.set(text);
+	view.set(text, inputAt);
 	return text.length;
 }
+
+/** Room that is made at once, and room that is given back after use. */
+const [LEAST, KEPT] = [1 << 14, 1 << 20];
 
 function read(module: Exports, length: number): string {
 	const at = module.output();
 	return decoder.decode(memory(module).subarray(at, at + length));
 }
 
-function answer(module: Exports, length: number): unknown {
-	return JSON.parse(read(module, length));
+/** The text of so many bytes that the last answer came with. */
+export function output(length: number): string {
+	return read(started(), length);
 }
 
-/** What is known without asking about anything. */
-export function constant(name: "plans" | "contract"): unknown {
+/** Where accounts and answers lie. */
+export function slots(): Float64Array {
 	const module = started();
-	return answer(module, module[name]());
+	if (numbers.buffer !== module.memory.buffer) {
+		numbers = new Float64Array(module.memory.buffer, module.slots(), SLOTS);
+	}
+	return numbers;
 }
 
 /** The position of the plan of that name, or -1. */
@@ -103,43 +120,58 @@ export function recommendedPosition(calls: number): number {
 	return started().recommend(calls);
 }
 
-/** Asks about an account; `request` is the text of a `decisionRequest`, or of a `changeRequest` for a preview. */
-export function ask(question: Question, request: string): unknown {
+/** Asks about the account in the slots, where the answer then lies; how long its text is. */
+export function ask(question: Question, ...details: number[]): number {
 	const module = started();
-	return answer(module, module[question](write(module, request)));
+	const [first = 0, second = 0] = details;
+	return module[question](first, second);
 }
 
 /** Where a text comes from, as `Origin` in `core/src/schema/reader.rs`. */
 export const Origin = { text: 0, value: 1 } as const;
+export type Origin = (typeof Origin)[keyof typeof Origin];
 
-/** What reading a payload yields: where its values lie, or why it is refused. */
-export type Checked = { tape: Uint32Array; text: (start: number, end: number) => string } | { issues: unknown };
+/** How often a text was checked: what lies in the module is the last one's. */
+let checks = 0;
 
-/** Holds a text to the schema at a position. */
-export function check(
-	schema: number,
-	text: string | Uint8Array,
-	origin: (typeof Origin)[keyof typeof Origin],
-): Checked {
+/** The number of the last check. */
+export const lastCheck = () => checks;
+
+/** Holds a text to the schema at a position: how long the tape is, or, negative, the issues. */
+export function check(schema: number, text: string | Uint8Array, origin: Origin): number {
 	const module = started();
-	const length = write(module, text);
-	const verdict = module.check(schema, length, origin);
-	if (verdict <= 0) {
-		return { issues: (answer(module, -verdict) as { issues: unknown }).issues };
-	}
+	checks += 1;
+	inputLength = write(module, text);
+	return module.check(schema, inputLength, origin);
+}
+
+let inputLength = 0;
+
+/** The issues of the last check, which returned `verdict`. */
+export function issues(verdict: number): Issue[] {
+	return (JSON.parse(read(started(), -verdict)) as { issues: Issue[] }).issues;
+}
+
+/** The tape of the last check, and what of the text lies between two places. */
+export function accepted(
+	length: number,
+	text: string | Uint8Array,
+): { tape: Uint32Array; span: (start: number, end: number) => string } {
+	const module = started();
 	const view = memory(module);
-	const tape = new Uint32Array(view.buffer, module.tape(), verdict);
-	// As many bytes as units: all ASCII, so positions in the bytes are positions in the string.
-	const whole = typeof text === "string" ? text : decoder.decode(text);
-	if (whole.length === length) {
-		return { tape, text: (start, end) => whole.slice(start, end) };
+	const tape = new Uint32Array(view.buffer, module.tape(), length);
+	const [at, bytes] = [inputAt, inputLength];
+	// The module has a copy of the bytes; the caller's may be others by now.
+	const whole = typeof text === "string" ? text : decoder.decode(view.subarray(at, at + bytes));
+	// As many bytes as units: all ASCII, so places in the bytes are places in the string.
+	if (whole.length === bytes) {
+		return { tape, span: (start, end) => whole.slice(start, end) };
 	}
-	const at = inputAt;
-	return { tape, text: (start, end) => decoder.decode(view.subarray(at + start, at + end)) };
+	return { tape, span: (start, end) => decoder.decode(view.subarray(at + start, at + end)) };
 }
 
 /** The member names of the schema at a position. */
 export function memberNames(schema: number): string[] {
 	const module = started();
-	return answer(module, module.names(schema)) as string[];
+	return read(module, module.names(schema)).split("\n");
 }

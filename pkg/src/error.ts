@@ -1,7 +1,7 @@
 import type { Issue } from "./types.ts";
 
 /** Why a call of the package itself was wrong. Bad data is never thrown; it comes back as issues. */
-export type LegisErrorCode = "not_initialized" | "invalid_argument" | "too_large";
+export type LegisErrorCode = "not_initialized" | "invalid_argument" | "too_large" | "internal";
 
 /** The package was used wrongly. */
 export class LegisError extends Error {

@@ -1,6 +1,8 @@
-import { check, memberNames, Origin } from "./boundary.ts";
+import { check, issues, lastCheck, Origin } from "./boundary.ts";
 import { encode } from "./encode.ts";
 import { LegisError } from "./error.ts";
+import { SCHEMA_NAMES } from "./facts.ts";
+import { quick, UNSURE } from "./quick.ts";
 import { build } from "./tape.ts";
 import type {
 	Account,
@@ -15,8 +17,8 @@ import type {
 	StripeEvent,
 	ToolCall,
 	UsageRecord,
+	UsageRecords,
 } from "./types.ts";
-import { SCHEMA_NAMES } from "./types.ts";
 
 /** What holding a value to a schema yields. Bad data is a value, never an exception. */
 export type Result<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly issues: Issue[] };
@@ -69,6 +71,8 @@ export const schemas = {
 	portalRequest: schema<PortalRequest>("portalRequest"),
 	/** A row of `api_usage`. */
 	usageRecord: schema<UsageRecord>("usageRecord"),
+	/** Rows of `api_usage`, a thousand at most. */
+	usageRecords: schema<UsageRecords>("usageRecords"),
 	/** A row of `auth_config`. */
 	authConfig: schema<AuthConfig>("authConfig"),
 	/** The JSON of `plans.features`. */
@@ -81,29 +85,50 @@ export const schemas = {
 
 /** Holds a JavaScript value to a schema. The value of the result is a fresh copy of what the schema knows. */
 export function validate<T>(schema: Schema<T>, value: unknown): Result<T> {
-	const text = encode(value);
-	return hold(schema, text, Origin.value);
+	const position = positionOf(schema);
+	const copy = quick(position, value);
+	if (copy !== UNSURE) {
+		return { ok: true, value: copy as T };
+	}
+	return hold(position, encode(value), Origin.value);
 }
 
-/** Holds JSON text, or its bytes, to a schema. */
+/** Holds JSON text, or its bytes, to a schema. The value is built when it is asked for. */
 export function parse<T>(schema: Schema<T>, text: string | Uint8Array): Result<T> {
-	return hold(schema, text, Origin.text);
+	return hold(positionOf(schema), text, Origin.text);
 }
 
-const names: string[][] = [];
-
-function hold<T>(
-	schema: Schema<T>,
-	text: string | Uint8Array,
-	origin: (typeof Origin)[keyof typeof Origin],
-): Result<T> {
+function positionOf(schema: Schema<unknown>): number {
 	const position = SCHEMA_NAMES.indexOf(schema?.name as (typeof SCHEMA_NAMES)[number]);
 	if (position < 0) {
 		throw new LegisError("invalid_argument", "The first argument must be one of schemas.");
 	}
-	names[position] ??= memberNames(position);
-	const checked = check(position, text, origin);
-	return "tape" in checked
-		? { ok: true, value: build(checked.tape, checked.text, names[position]) as T }
-		: { ok: false, issues: checked.issues as Issue[] };
+	return position;
+}
+
+function hold<T>(schema: number, text: string | Uint8Array, origin: Origin): Result<T> {
+	const verdict = check(schema, text, origin);
+	if (verdict <= 0) {
+		return { ok: false, issues: issues(verdict) };
+	}
+	const number = lastCheck();
+	let value: unknown = UNSURE;
+	return {
+		ok: true,
+		get value() {
+			if (value === UNSURE) {
+				value = valueIn(schema, text, origin, verdict, number);
+			}
+			return value as T;
+		},
+	};
+}
+
+/** Builds the value of a text that was accepted. When another was checked meanwhile, it is checked again. */
+function valueIn(schema: number, text: string | Uint8Array, origin: Origin, verdict: number, number: number): unknown {
+	const length = lastCheck() === number ? verdict : check(schema, text, origin);
+	if (length <= 0) {
+		throw new LegisError("invalid_argument", "The bytes were changed after they had been read.");
+	}
+	return build(schema, length, text);
 }

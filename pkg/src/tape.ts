@@ -1,5 +1,7 @@
 // A value built from the places of its parts in the text that core accepted.
 
+import { accepted, memberNames } from "./boundary.ts";
+
 /** The kinds of entries, as `Mark` in `core/src/schema/tape.rs`. */
 const Mark = {
 	object: 0,
@@ -12,12 +14,16 @@ const Mark = {
 	json: 7,
 } as const;
 
-/** The value that `tape` describes. */
-export function build(
-	tape: Uint32Array,
-	text: (start: number, end: number) => string,
-	names: readonly string[],
-): unknown {
+const names: string[][] = [];
+
+/** The value of the text that the last check accepted; `length` is what it returned. */
+export function build(schema: number, length: number, text: string | Uint8Array): unknown {
+	const { tape, span } = accepted(length, text);
+	names[schema] ??= memberNames(schema);
+	return built(tape, span, names[schema] as string[]);
+}
+
+function built(tape: Uint32Array, text: (start: number, end: number) => string, names: readonly string[]): unknown {
 	let at = 0;
 	const next = () => tape[at++] as number;
 	const span = () => text(next(), next());

@@ -818,9 +818,9 @@ export interface ChangePreview {
      */
     kind: ChangeKind;
     /**
-     * When the plan that was asked for holds.
+     * When the plan that was asked for holds; absent where that is when a payment comes that is due.
      */
-    effectiveAt: Timestamp;
+    effectiveAt?: Timestamp;
     /**
      * Right after the change.
      */
@@ -1152,6 +1152,11 @@ export interface UsageRecord {
 }
 
 /**
+ * Rows of `api_usage`, many at once.
+ */
+export type UsageRecords = UsageRecord[];
+
+/**
  * The body of `POST /api/billing/checkout`: the plan that a user wants to pay for.
  */
 export interface CheckoutRequest {
@@ -1354,6 +1359,10 @@ export interface StripeObject {
      * What whoever made it wrote down.
      */
     metadata?: JsonObject;
+    /**
+     * What a Checkout session is for: `payment`, `setup` or `subscription`.
+     */
+    mode?: StripeWord;
     /**
      * Its status; the words depend on the kind.
      */
@@ -1631,8 +1640,3 @@ export interface Contract {
  * The stable names of the rules a payload can break.
  */
 export type IssueCode = "malformed_json" | "too_deep" | "type" | "required" | "unknown_field" | "duplicate_key" | "choice" | "too_short" | "too_long" | "too_small" | "too_large" | "integer" | "too_few" | "too_many" | "unicode" | "format" | "too_complex";
-
-/**
- * The schemas, in the order the WASM module knows them.
- */
-export const SCHEMA_NAMES = ["account", "authConfig", "callRequest", "callSettlement", "changeRequest", "checkoutRequest", "decisionRequest", "planFeatures", "portalRequest", "registration", "stripeEvent", "toolCall", "usageRecord"] as const;

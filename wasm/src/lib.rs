@@ -1,24 +1,36 @@
 //! `legis-core` for JavaScript: conversion at the boundary and nothing else.
 //!
-//! Text goes in and out through buffers that JavaScript writes and reads in place, so a call crosses once, with
-//! numbers. `pkg/src/boundary.ts` is the only caller; why the boundary looks like this is told in
-//! `docs/boundary.md`.
+//! Only numbers cross. Text lies in buffers of the module that JavaScript writes and reads in place; what is known of an
+//! account, and what is answered about it, lies in slots ([`slots`]). `pkg/src/boundary.ts` is the only caller; why the
+//! boundary looks like this is told in `docs/boundary.md`.
 
+mod slots;
+
+use legis_core::quota::{self, Cost, Decision};
 use legis_core::schema::{Origin, SCHEMAS};
-use legis_core::{account, contract, evaluate, meter, plan, refusal};
+use legis_core::violation::refused;
+use legis_core::{change, meter, plan};
+use slots::{Account, Answer, SLOTS, interval, plan_of, position};
 use std::cell::RefCell;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// What JavaScript writes into and reads from.
-#[derive(Default)]
 struct Buffers {
     input: Vec<u8>,
     output: Vec<u8>,
     tape: Vec<u32>,
+    slots: [f64; SLOTS],
 }
 
 thread_local! {
-    static BUFFERS: RefCell<Buffers> = RefCell::default();
+    static BUFFERS: RefCell<Buffers> = const {
+        RefCell::new(Buffers {
+            input: Vec::new(),
+            output: Vec::new(),
+            tape: Vec::new(),
+            slots: [0.0; SLOTS],
+        })
+    };
 }
 
 /// Buffers that grew beyond this are given back after use.
@@ -30,9 +42,13 @@ const KEPT_BYTES: usize = 1 << 20;
 pub fn input(length: usize) -> *const u8 {
     BUFFERS.with_borrow_mut(|buffers| {
         if buffers.input.capacity() > KEPT_BYTES && length <= KEPT_BYTES {
-            *buffers = Buffers::default();
+            buffers.input = Vec::new();
+            buffers.output = Vec::new();
+            buffers.tape = Vec::new();
         }
-        buffers.input.resize(length.max(buffers.input.len()), 0);
+        if length > buffers.input.len() {
+            buffers.input.resize(length, 0);
+        }
         buffers.input.as_ptr()
     })
 }
@@ -51,19 +67,11 @@ pub fn tape() -> *const u32 {
     BUFFERS.with_borrow(|buffers| buffers.tape.as_ptr())
 }
 
-/// Answers from the first `length` bytes of input; how long the output is.
-fn answer(length: usize, compute: impl FnOnce(&[u8]) -> Vec<u8>) -> usize {
-    BUFFERS.with_borrow_mut(|buffers| {
-        buffers.output = compute(buffers.input.get(..length).unwrap_or_default());
-        buffers.output.len()
-    })
-}
-
-fn origin(origin: u32) -> Origin {
-    match origin {
-        0 => Origin::Text,
-        _ => Origin::Value,
-    }
+/// Where the slots begin.
+#[wasm_bindgen]
+#[must_use]
+pub fn slots() -> *const f64 {
+    BUFFERS.with_borrow(|buffers| buffers.slots.as_ptr())
 }
 
 /// Holds the input to the schema at position `schema` of `SCHEMA_NAMES`. Positive: accepted, so many entries are on
@@ -76,31 +84,30 @@ pub fn check(schema: usize, length: usize, from: u32) -> i32 {
         let Some(schema) = SCHEMAS.get(schema) else {
             return 0;
         };
+        let origin = match from {
+            0 => Origin::Text,
+            _ => Origin::Value,
+        };
         let text = buffers.input.get(..length).unwrap_or_default();
-        match schema.read_into(text, origin(from), &mut buffers.tape) {
+        match schema.read_into(text, origin, &mut buffers.tape) {
             Ok(()) => signed(buffers.tape.len()),
             Err(violations) => {
-                buffers.output = evaluate::refused(&violations);
+                buffers.output = refused(&violations);
                 signed(buffers.output.len()).saturating_neg()
             }
         }
     })
 }
 
-/// The member names of the schema at position `schema`, as a JSON array.
+/// The member names of the schema at position `schema`, a line each; how long the output is.
 #[wasm_bindgen]
 #[must_use]
 pub fn names(schema: usize) -> usize {
-    answer(0, |_| {
-        evaluate::json(&SCHEMAS.get(schema).map(|schema| schema.names))
+    BUFFERS.with_borrow_mut(|buffers| {
+        let names = SCHEMAS.get(schema).map(|schema| schema.names.join("\n"));
+        buffers.output = names.unwrap_or_default().into_bytes();
+        buffers.output.len()
     })
-}
-
-/// The plans, as a JSON array.
-#[wasm_bindgen]
-#[must_use]
-pub fn plans() -> usize {
-    answer(0, |_| evaluate::json(&plan::plans()))
 }
 
 /// The position of the plan whose name is the input; -1 when there is none.
@@ -122,57 +129,80 @@ pub fn recommend(calls: u32) -> i32 {
     position(plan::recommend(u64::from(calls)))
 }
 
-fn position(id: plan::PlanId) -> i32 {
-    (0..)
-        .zip(plan::PlanId::ALL)
-        .find(|(_, known)| *known == id)
-        .map_or(-1, |(position, _)| position)
+/// Answers about the account in the slots, into the slots; how long the output is, which is the answer's text. -1 when the
+/// slots hold no account.
+fn answered(answer: impl FnOnce(&Account, &mut Answer<'_>) -> String) -> i32 {
+    BUFFERS.with_borrow_mut(|buffers| {
+        let Some(account) = Account::read(&buffers.slots) else {
+            return -1;
+        };
+        buffers.output = answer(&account, &mut Answer::new(&mut buffers.slots)).into_bytes();
+        i32::try_from(buffers.output.len()).unwrap_or(i32::MAX)
+    })
 }
 
-/// The contract, as JSON.
+/// The decision on a call that costs so many calls.
 #[wasm_bindgen]
 #[must_use]
-pub fn contract() -> usize {
-    answer(0, |_| evaluate::json(&contract::contract()))
-}
-
-/// What a change of plan does, as JSON; the input is a `changeRequest`.
-#[wasm_bindgen]
-#[must_use]
-pub fn preview_change(length: usize) -> usize {
-    answer(length, |text| {
-        match evaluate::decode("changeRequest", text, Origin::Value) {
-            Ok(request) => evaluate::json(&evaluate::change(&request).ok()),
-            Err(violations) => evaluate::refused(&violations),
+pub fn decide(cost: u32) -> i32 {
+    let Some(cost) = Cost::new(cost) else {
+        return -1;
+    };
+    answered(|account, answer| {
+        match quota::decide(&account.entitlement, &account.usage, cost, account.now) {
+            Decision::Admit(admission) => {
+                answer.admission(&admission);
+                String::new()
+            }
+            Decision::Refuse(refusal) => {
+                answer.refusal(&refusal);
+                refusal.message
+            }
         }
     })
 }
 
-/// What can be asked about an account at a moment; the input is a `decisionRequest`.
-macro_rules! questions {
-    ($($(#[$doc:meta])* $name:ident($request:ident) -> $answer:expr;)+) => {$(
-        $(#[$doc])*
-        #[wasm_bindgen]
-        #[must_use]
-        pub fn $name(length: usize) -> usize {
-            answer(length, |text| match evaluate::decision_request(text, Origin::Value) {
-                Ok($request) => evaluate::json(&$answer),
-                Err(violations) => evaluate::refused(&violations),
-            })
-        }
-    )+};
+/// The usage bar.
+#[wasm_bindgen]
+#[must_use]
+pub fn meter() -> i32 {
+    answered(|account, answer| {
+        let bar = meter::meter(&account.entitlement, &account.usage, account.now);
+        answer.meter(&bar);
+        bar.text
+    })
 }
 
-questions! {
-    /// The decision, as JSON.
-    decide(request) -> evaluate::decision(&request);
-    /// The usage bar, as JSON.
-    meter(request) -> meter::meter(&request.account, request.now.0);
-    /// The MCP session props, as JSON.
-    session_props(request) -> account::session_props(&request.account, request.now.0);
-    /// The MCP tool result of a refusal, as JSON; `null` when the call would be admitted.
-    tool_refusal(request) -> match evaluate::decision(&request) {
-        legis_core::quota::Decision::Refuse(refusal) => Some(refusal::tool_result(&refusal)),
-        legis_core::quota::Decision::Admit(_) => None,
+/// Where the account stands.
+#[wasm_bindgen]
+#[must_use]
+pub fn balance() -> i32 {
+    answered(|account, answer| {
+        answer.balance(&quota::balance(
+            &account.entitlement,
+            &account.usage,
+            account.now,
+        ));
+        String::new()
+    })
+}
+
+/// What a change does to the plan at a position, paid by an interval: 0 as now, 1 by the month, 2 by the year.
+#[wasm_bindgen]
+#[must_use]
+pub fn preview_change(plan: usize, by: u32) -> i32 {
+    let Some(plan) = plan_of(plan) else {
+        return -1;
     };
+    answered(|account, answer| {
+        let preview = change::preview(
+            &account.entitlement,
+            &account.usage,
+            plan,
+            interval(f64::from(by)),
+            account.now,
+        );
+        answer.preview(&preview);
+        preview.text
+    })
 }

@@ -12,19 +12,27 @@ export function App() {
 	const [state, setState] = useState<State>({ at: "starting" });
 	const [plan, choosePlan] = useState("free");
 
-	const refresh = useCallback(async () => {
+	const refresh = useCallback(async (inBackground = false) => {
 		const bearer = token();
 		if (bearer === undefined) {
 			setState({ at: "visitor" });
 			return;
 		}
 		const response = await fetch("/api/account", { headers: { Authorization: `Bearer ${bearer}` } });
+		// Whoever signed out meanwhile, or signed in as somebody else, is not shown this one's account.
+		if (bearer !== token()) {
+			return;
+		}
 		if (response.status === 401) {
 			signOut();
 			setState({ at: "visitor", error: "Your session has ended. Please sign in again." });
 			return;
 		}
 		if (!response.ok) {
+			// What does not answer now may in a moment; what is shown still holds.
+			if (inBackground) {
+				return;
+			}
 			const problem = (await response.json()) as { detail: string };
 			setState({ at: "visitor", error: problem.detail });
 			return;
@@ -35,7 +43,7 @@ export function App() {
 
 	useEffect(() => {
 		begin()
-			.then(refresh)
+			.then(() => refresh())
 			.catch((error: Error) => setState({ at: "visitor", error: error.message }));
 	}, [refresh]);
 
@@ -47,7 +55,7 @@ export function App() {
 		}
 		const look = () => {
 			if (document.visibilityState === "visible") {
-				refresh().catch(() => {});
+				refresh(true).catch(() => {});
 			}
 		};
 		const timer = setInterval(look, 3_000);

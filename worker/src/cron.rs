@@ -228,5 +228,15 @@ async fn prune(env: &Env, database: &Database, now: Timestamp) -> Outcome<u64> {
             }
         }
     }
+    let sql = "DELETE FROM stripe_webhook_logs WHERE id IN (SELECT id FROM stripe_webhook_logs \
+               WHERE processing_status = 'processed' AND created_at < ?1 ORDER BY created_at LIMIT 500)";
+    for _ in 0..ROUNDS {
+        let statement = database.statement(sql, &[Value::Moment(since)])?;
+        let deleted = database.changes(vec![statement]).await?;
+        changed = changed.saturating_add(deleted);
+        if deleted == 0 {
+            break;
+        }
+    }
     Ok(changed)
 }

@@ -121,6 +121,11 @@ impl Drop for Timer {
     }
 }
 
+/// Lets time pass.
+pub(crate) async fn wait(time: Duration) {
+    Timer::new(time).await;
+}
+
 /// `future`, or nothing when it takes longer than `limit`.
 pub(crate) async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
     match select(pin!(future), Timer::new(limit)).await {

@@ -76,7 +76,7 @@ pub(crate) async fn ensure(
     // Whoever paid before they registered has what they paid for.
     let waits: Option<Waiting> = row("rows of stripe_webhook_logs", results.get(3))?;
     if waits.is_some() {
-        match stripe::reconcile(env, &identity.sub).await {
+        match stripe::reconcile(env, &identity.sub, stripe::Asking::Nobody).await {
             Ok(Some(user)) => return Ok(user),
             Ok(None) => {}
             // The cron tries again; meanwhile the user is as the row says.

@@ -8,7 +8,7 @@ mod rows;
 pub(crate) mod settings;
 mod store;
 
-pub(crate) use processing::{Report, overdue, reconcile, reconcile_due};
+pub(crate) use processing::{Asking, Report, overdue, reconcile, reconcile_due};
 pub(crate) use rows::interval;
 
 use crate::answer::Answer;

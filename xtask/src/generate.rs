@@ -54,7 +54,11 @@ fn files() -> Result<Vec<Generated>> {
         },
         Generated {
             path: paths::root().join("pkg/src/types.ts"),
-            content: types(&schemas),
+            content: types(),
+        },
+        Generated {
+            path: paths::root().join("pkg/src/facts.ts"),
+            content: facts(&schemas)?,
         },
         plan_rows()?,
         readme()?,
@@ -86,6 +90,7 @@ fn schemas() -> BTreeMap<&'static str, Value> {
         "stripeEvent": payload::stripe::StripeEvent,
         "toolCall": payload::ToolCall,
         "usageRecord": payload::UsageRecord,
+        "usageRecords": payload::UsageRecords,
     }
 }
 
@@ -120,7 +125,8 @@ fn tables(schemas: &BTreeMap<&str, Value>) -> Result<String> {
             schema: name.to_uppercase(),
             ..Known::default()
         };
-        let root = node(schema, &mut known).with_context(|| format!("schema {name}"))?;
+        let shape = shape(schema).with_context(|| format!("schema {name}"))?;
+        let root = node(&shape, &mut known)?;
         out.push_str(&known.objects.concat());
         let _ = writeln!(
             table,
@@ -152,11 +158,12 @@ impl Known {
     }
 }
 
-/// The table entry of a JSON Schema; refuses what the reader cannot hold a text to.
-fn node(schema: &Value, known: &mut Known) -> Result<String> {
+/// What a JSON Schema asks of a value, as the package has it: an array that begins with a letter, after which the figures
+/// come. Refuses what the reader cannot hold a text to.
+fn shape(schema: &Value) -> Result<Value> {
     let number = |key: &str| schema[key].as_u64();
     if let Some(choices) = choices(schema) {
-        return Ok(format!("Node::Choice(&{choices:?})"));
+        return Ok(json!(["c", choices]));
     }
     if let Some(options) = schema["anyOf"].as_array() {
         let [option] = &options
@@ -166,12 +173,12 @@ fn node(schema: &Value, known: &mut Known) -> Result<String> {
         else {
             bail!("unions other than with null are not read: {schema}");
         };
-        return node(option, known);
+        return shape(option);
     }
     if schema["type"] == json!(["string", "integer"]) && schema["format"] == Format::DateTime.name()
     {
         let max = number("maximum").context("a moment needs a maximum")?;
-        return Ok(format!("Node::Moment {{ max: {max} }}"));
+        return Ok(json!(["m", max]));
     }
     let kind = match &schema["type"] {
         Value::String(kind) => kind.as_str(),
@@ -180,36 +187,85 @@ fn node(schema: &Value, known: &mut Known) -> Result<String> {
             .filter_map(Value::as_str)
             .find(|kind| *kind != "null")
             .context("no type but null")?,
-        _ => return Ok("Node::Any".to_owned()),
+        _ => return Ok(json!(["any"])),
     };
     Ok(match kind {
-        "object" if schema["properties"].is_object() => object(schema, known)?,
-        "object" => "Node::AnyObject".to_owned(),
-        "array" => format!(
-            "Node::Array {{ items: &{}, min: {}, max: {} }}",
-            node(&schema["items"], known)?,
+        "object" if schema["properties"].is_object() => members(schema)?,
+        "object" => json!(["anyObject"]),
+        "array" => json!([
+            "a",
+            shape(&schema["items"])?,
             number("minItems").unwrap_or(0),
             number("maxItems").context("an array needs a maximum")?
-        ),
+        ]),
         "string" => {
             let name = schema["format"].as_str().unwrap_or(Format::Any.name());
-            let format = Format::ALL
-                .into_iter()
-                .find(|format| format.name() == name)
-                .with_context(|| format!("unknown format {name}"))?;
-            format!(
-                "Node::Text {{ min: {}, max: {}, format: Format::{format:?} }}",
+            ensure!(
+                Format::ALL.into_iter().any(|format| format.name() == name),
+                "unknown format {name}"
+            );
+            json!([
+                "t",
                 number("minLength").unwrap_or(0),
                 number("maxLength").unwrap_or(u64::from(u32::MAX)),
-            )
+                name
+            ])
         }
-        "integer" => format!(
-            "Node::Integer {{ min: {}, max: {} }}",
+        "integer" => json!([
+            "n",
             number("minimum").unwrap_or(0),
             number("maximum").context("an integer needs a maximum")?
-        ),
-        "boolean" => "Node::Boolean".to_owned(),
+        ]),
+        "boolean" => json!(["b"]),
         other => bail!("the reader has no {other}"),
+    })
+}
+
+fn members(schema: &Value) -> Result<Value> {
+    let properties = schema["properties"].as_object().context("no properties")?;
+    ensure!(
+        properties.len() <= 64,
+        "the reader marks at most 64 members"
+    );
+    let required = schema["required"].as_array();
+    let mut members = Vec::new();
+    for (name, schema) in properties {
+        let is_required = required.is_some_and(|names| names.iter().any(|known| known == name));
+        let shape = shape(schema).with_context(|| format!("member {name}"))?;
+        members.push(json!([name, u8::from(is_required), shape]));
+    }
+    let refuses = schema["additionalProperties"] == false;
+    Ok(json!(["o", u8::from(refuses), members]))
+}
+
+/// The same as a table of the reader.
+fn node(shape: &Value, known: &mut Known) -> Result<String> {
+    let kind = shape[0].as_str().context("no kind")?;
+    Ok(match kind {
+        "c" => format!("Node::Choice(&{})", shape[1]),
+        "m" => format!("Node::Moment {{ max: {} }}", shape[1]),
+        "any" => "Node::Any".to_owned(),
+        "anyObject" => "Node::AnyObject".to_owned(),
+        "b" => "Node::Boolean".to_owned(),
+        "n" => format!("Node::Integer {{ min: {}, max: {} }}", shape[1], shape[2]),
+        "a" => format!(
+            "Node::Array {{ items: &{}, min: {}, max: {} }}",
+            node(&shape[1], known)?,
+            shape[2],
+            shape[3]
+        ),
+        "t" => {
+            let format = Format::ALL
+                .into_iter()
+                .find(|format| shape[3] == format.name())
+                .context("unknown format")?;
+            format!(
+                "Node::Text {{ min: {}, max: {}, format: Format::{format:?} }}",
+                shape[1], shape[2]
+            )
+        }
+        "o" => object(shape, known)?,
+        other => bail!("unknown kind {other}"),
     })
 }
 
@@ -223,34 +279,24 @@ fn choices(schema: &Value) -> Option<Vec<&str>> {
     Some(values)
 }
 
-fn object(schema: &Value, known: &mut Known) -> Result<String> {
-    let properties = schema["properties"].as_object().context("no properties")?;
-    ensure!(
-        properties.len() <= 64,
-        "the reader marks at most 64 members"
-    );
-    let required: Vec<&str> = schema["required"]
-        .as_array()
-        .map(|names| names.iter().filter_map(Value::as_str).collect())
-        .unwrap_or_default();
+fn object(shape: &Value, known: &mut Known) -> Result<String> {
     let mut fields = String::new();
-    for (name, schema) in properties {
+    for member in shape[2].as_array().into_iter().flatten() {
+        let name = member[0].as_str().context("no name")?;
         let index = known.index(name);
-        let presence = if required.contains(&name.as_str()) {
-            "Required"
-        } else {
-            "Optional"
+        let presence = match member[1] == 1 {
+            true => "Required",
+            false => "Optional",
         };
-        let node = node(schema, known).with_context(|| format!("member {name}"))?;
+        let node = node(&member[2], known)?;
         let _ = write!(
             fields,
             "Field {{ name: {name:?}, index: {index}, presence: Presence::{presence}, node: &{node} }},"
         );
     }
-    let unknown = if schema["additionalProperties"] == false {
-        "Refused"
-    } else {
-        "Ignored"
+    let unknown = match shape[1] == 1 {
+        true => "Refused",
+        false => "Ignored",
     };
     let item = format!("{}_{}", known.schema, known.objects.len());
     known.objects.push(format!(
@@ -266,7 +312,7 @@ fn rustfmt(source: &str) -> Result<String> {
 
 // The TypeScript types.
 
-fn types(schemas: &BTreeMap<&str, Value>) -> String {
+fn types() -> String {
     macro_rules! declarations {
         ($($type:ty,)+) => { [$(<$type as Tsify>::DECL),+] };
     }
@@ -337,6 +383,7 @@ fn types(schemas: &BTreeMap<&str, Value>) -> String {
         payload::Fault,
         payload::CallSettlement,
         payload::UsageRecord,
+        payload::UsageRecords,
         payload::CheckoutRequest,
         payload::PortalRequest,
         payload::AuthClient,
@@ -381,13 +428,87 @@ fn types(schemas: &BTreeMap<&str, Value>) -> String {
         "\n/**\n * The stable names of the rules a payload can break.\n */\nexport type IssueCode = {};\n",
         codes.join(" | ")
     );
-    out.push_str("\n/**\n * The schemas, in the order the WASM module knows them.\n */\nexport const SCHEMA_NAMES = [");
-    for name in schemas.keys() {
-        let _ = write!(out, "\"{name}\", ");
-    }
-    out.truncate(out.len() - 2);
-    out.push_str("] as const;\n");
     out
+}
+
+// What the package knows without asking the module.
+
+fn facts(schemas: &BTreeMap<&'static str, Value>) -> Result<String> {
+    let fact = |doc: &str, name: &str, value: Value| {
+        format!("\n/** {doc} */\nexport const {name} = {value} as const;\n")
+    };
+    let contract = json!({
+        "version": contract::contract().version,
+        "fingerprint": fingerprint(schemas),
+    });
+    let source = [
+        "// Generated by `cargo xtask generate` from core. Do not edit.\n".to_owned(),
+        fact(
+            "The schemas, in the order the WASM module knows them.",
+            "SCHEMA_NAMES",
+            json!(schemas.keys().collect::<Vec<_>>()),
+        ),
+        fact(
+            "What each of them asks for, in the same order (`pkg/src/quick.ts`).",
+            "SHAPES",
+            json!(schemas.values().map(shape).collect::<Result<Vec<_>>>()?),
+        ),
+        fact(
+            "Texts that plainly have a form; of others core is asked.",
+            "PLAIN",
+            plain(),
+        ),
+        fact(
+            "The plans by their ids, in the module's order.",
+            "PLAN_IDS",
+            json!(plan::PlanId::ALL),
+        ),
+        fact(
+            "The standings, in the module's order.",
+            "STANDINGS",
+            json!(subscription::Standing::ALL),
+        ),
+        fact(
+            "The intervals, in the module's order.",
+            "INTERVALS",
+            json!(plan::Interval::ALL),
+        ),
+        fact(
+            "The reasons of a refusal, in the module's order.",
+            "REASONS",
+            json!(quota::Reason::ALL),
+        ),
+        fact(
+            "The levels of a usage bar, in the module's order.",
+            "LEVELS",
+            json!(meter::Level::ALL),
+        ),
+        fact(
+            "The kinds of changes, in the module's order.",
+            "CHANGE_KINDS",
+            json!(change::ChangeKind::ALL),
+        ),
+        fact(
+            "Every plan, in display order.",
+            "PLANS",
+            json!(plan::plans()),
+        ),
+        fact("The contract of this build.", "CONTRACT", contract),
+    ];
+    crate::process::filter(
+        "biome",
+        &["format", "--stdin-file-path=facts.ts"],
+        &source.concat(),
+    )
+}
+
+/// The patterns of `Format::plain`, by the names of the formats.
+fn plain() -> Value {
+    Format::ALL
+        .into_iter()
+        .filter_map(|format| Some((format.name().to_owned(), Value::String(format.plain()?))))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 // The plan rows.

@@ -129,6 +129,37 @@ impl Format {
         }
     }
 
+    /// A pattern of texts that plainly have the form: ASCII, and no longer than a rule inside the form allows. The npm
+    /// package takes such a text without asking; of every other it asks [`Self::holds`]. `None` where it has its own
+    /// reader, or always asks.
+    #[must_use]
+    pub fn plain(self) -> Option<String> {
+        const DOMAIN: &str = r"(?:[A-Za-z0-9]{1,30}(?:-[A-Za-z0-9]{1,30})?\.){1,3}[A-Za-z]{2,20}";
+        const BYTE: &str = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
+        let pattern = match self {
+            Self::Any => r"^[\u0000-\ud7ff]*$".to_owned(),
+            Self::Line => r"^[ -~\u00a0-\ud7ff]*$".to_owned(),
+            Self::Email => {
+                format!(r"^[A-Za-z0-9_+-]{{1,30}}(?:\.[A-Za-z0-9_+-]{{1,16}}){{0,2}}@{DOMAIN}$")
+            }
+            Self::PlanName => {
+                let names = PlanId::ALL.into_iter().flat_map(|plan| plan.plan().names);
+                format!("^(?:{})$", names.collect::<Vec<_>>().join("|"))
+            }
+            Self::ToolName => r"^[A-Za-z0-9_./:-]*$".to_owned(),
+            Self::Path => r#"^/[!"$->@-~]*$"#.to_owned(),
+            Self::Method => "^[A-Z]*$".to_owned(),
+            Self::Ip => format!(r"^(?:{BYTE}\.){{3}}{BYTE}$"),
+            Self::Host => format!("^{DOMAIN}$"),
+            Self::Token => "^[!-~]*$".to_owned(),
+            Self::Scopes => "^[!-~]+(?: [!-~]+)*$".to_owned(),
+            Self::Url => format!("^https://{DOMAIN}(?:/[!-~]*)?$"),
+            Self::Origin => format!("^https://{DOMAIN}$"),
+            Self::DateTime => return None,
+        };
+        Some(pattern)
+    }
+
     /// The form as a garde rule.
     pub(crate) fn rule(self) -> impl FnOnce(&String, &()) -> garde::Result {
         move |text, ()| {

@@ -128,6 +128,8 @@ objects! {
         client_reference_id: StripeReference,
         /// What whoever made it wrote down.
         metadata: JsonObject,
+        /// What a Checkout session is for: `payment`, `setup` or `subscription`.
+        mode: StripeWord,
         /// Its status; the words depend on the kind.
         status: StripeWord,
         /// Whether a Checkout session is paid.

@@ -137,6 +137,12 @@ impl Sold {
             .map_or_else(|| row_id(self.plan), |row| row.id)
     }
 
+    /// As it is read back: a plan that is not sold by the interval has the plan's first row.
+    #[must_use]
+    pub fn listed(self) -> Self {
+        Self::of_row(self.row_id()).unwrap_or(self)
+    }
+
     /// What a row of `plans` stands for.
     #[must_use]
     pub fn of_row(id: u32) -> Option<Self> {

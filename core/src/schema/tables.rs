@@ -4,7 +4,7 @@ use super::{Field, Node, Presence, Schema, Unknown};
 use crate::payload::format::Format;
 
 /// The fingerprint of catalog, rules and schemas.
-pub const FINGERPRINT: &str = "10a33db115d8784b";
+pub const FINGERPRINT: &str = "09220ff4e938521b";
 
 static ACCOUNT_0: Node = Node::Object {
     fields: &[
@@ -1514,6 +1514,16 @@ static STRIPEEVENT_6: Node = Node::Object {
             node: &Node::AnyObject,
         },
         Field {
+            name: "mode",
+            index: 24,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 1,
+                max: 100,
+                format: Format::Token,
+            },
+        },
+        Field {
             name: "object",
             index: 2,
             presence: Presence::Optional,
@@ -1525,7 +1535,7 @@ static STRIPEEVENT_6: Node = Node::Object {
         },
         Field {
             name: "payment_intent",
-            index: 24,
+            index: 25,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 1,
@@ -1535,7 +1545,7 @@ static STRIPEEVENT_6: Node = Node::Object {
         },
         Field {
             name: "payment_status",
-            index: 25,
+            index: 26,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 1,
@@ -1545,7 +1555,7 @@ static STRIPEEVENT_6: Node = Node::Object {
         },
         Field {
             name: "status",
-            index: 26,
+            index: 27,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 1,
@@ -1567,7 +1577,7 @@ static STRIPEEVENT_7: Node = Node::Object {
         },
         Field {
             name: "previous_attributes",
-            index: 27,
+            index: 28,
             presence: Presence::Optional,
             node: &Node::AnyObject,
         },
@@ -1604,13 +1614,13 @@ static STRIPEEVENT_8: Node = Node::Object {
         },
         Field {
             name: "livemode",
-            index: 28,
+            index: 29,
             presence: Presence::Required,
             node: &Node::Boolean,
         },
         Field {
             name: "type",
-            index: 29,
+            index: 30,
             presence: Presence::Required,
             node: &Node::Text {
                 min: 1,
@@ -1685,6 +1695,87 @@ static TOOLCALL_0: Node = Node::Object {
 };
 
 static USAGERECORD_0: Node = Node::Object {
+    fields: &[
+        Field {
+            name: "endpoint",
+            index: 0,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 1,
+                max: 2048,
+                format: Format::Path,
+            },
+        },
+        Field {
+            name: "error_message",
+            index: 1,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 0,
+                max: 2000,
+                format: Format::Any,
+            },
+        },
+        Field {
+            name: "ip_address",
+            index: 2,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 2,
+                max: 45,
+                format: Format::Ip,
+            },
+        },
+        Field {
+            name: "method",
+            index: 3,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 1,
+                max: 20,
+                format: Format::Method,
+            },
+        },
+        Field {
+            name: "response_time_ms",
+            index: 4,
+            presence: Presence::Optional,
+            node: &Node::Integer {
+                min: 0,
+                max: 86400000,
+            },
+        },
+        Field {
+            name: "status_code",
+            index: 5,
+            presence: Presence::Required,
+            node: &Node::Integer { min: 100, max: 599 },
+        },
+        Field {
+            name: "timestamp",
+            index: 6,
+            presence: Presence::Required,
+            node: &Node::Text {
+                min: 0,
+                max: 4294967295,
+                format: Format::DateTime,
+            },
+        },
+        Field {
+            name: "user_agent",
+            index: 7,
+            presence: Presence::Optional,
+            node: &Node::Text {
+                min: 0,
+                max: 512,
+                format: Format::Line,
+            },
+        },
+    ],
+    unknown: Unknown::Refused,
+};
+
+static USAGERECORDS_0: Node = Node::Object {
     fields: &[
         Field {
             name: "endpoint",
@@ -1950,6 +2041,7 @@ pub static SCHEMAS: &[Schema] = &[
             "recurring",
             "price",
             "metadata",
+            "mode",
             "payment_intent",
             "payment_status",
             "status",
@@ -1974,6 +2066,24 @@ pub static SCHEMAS: &[Schema] = &[
     Schema {
         name: "usageRecord",
         root: &USAGERECORD_0,
+        names: &[
+            "endpoint",
+            "error_message",
+            "ip_address",
+            "method",
+            "response_time_ms",
+            "status_code",
+            "timestamp",
+            "user_agent",
+        ],
+    },
+    Schema {
+        name: "usageRecords",
+        root: &Node::Array {
+            items: &USAGERECORDS_0,
+            min: 0,
+            max: 1000,
+        },
         names: &[
             "endpoint",
             "error_message",

@@ -43,7 +43,7 @@ pub struct Payer {
 /// What is to be stored, all of it or nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Applied {
-    /// Customers that are new or changed; each is to replace the one of the version it has.
+    /// Every customer that is concerned; each is to replace the one of the version it has.
     pub customers: Vec<Customer>,
     /// Snapshots that are new.
     pub snapshots: Vec<Snapshot>,
@@ -88,14 +88,13 @@ pub fn apply(
     for event in events {
         work.take(event);
     }
-    work.settle(prices, grace, now)
+    work.settle(events, prices, grace, now)
 }
 
 /// The state on its way.
 struct Work<'s> {
     stored: &'s Stored,
     customers: BTreeMap<String, Customer>,
-    touched: Vec<String>,
     snapshots: Vec<Snapshot>,
     applied: Applied,
 }
@@ -108,7 +107,6 @@ impl<'s> Work<'s> {
             customers: customers
                 .map(|customer| (customer.id.clone(), customer.clone()))
                 .collect(),
-            touched: Vec::new(),
             snapshots: stored.snapshots.clone(),
             applied: Applied::default(),
         }
@@ -132,9 +130,6 @@ impl<'s> Work<'s> {
         }
         if let Subject::CustomerDeleted { .. } = event.subject {
             customer.life = Life::Deleted;
-        }
-        if !self.touched.iter().any(|touched| touched == id) {
-            self.touched.push(id.to_owned());
         }
     }
 
@@ -218,8 +213,25 @@ impl<'s> Work<'s> {
         });
     }
 
-    fn settle(mut self, prices: &Prices, grace: Grace, now: Timestamp) -> Applied {
-        let all: Vec<Held> = self.held(prices);
+    fn settle(
+        mut self,
+        events: &[Event],
+        prices: &Prices,
+        grace: Grace,
+        now: Timestamp,
+    ) -> Applied {
+        let subscriptions = self.subscriptions();
+        let all: Vec<Held> = subscriptions
+            .values()
+            .filter_map(|snapshots| held(&order(snapshots.clone()), prices))
+            .collect();
+        // What tells nothing of subscriptions leaves alone what it does not know of: a plan that was agreed otherwise.
+        let tells = events.is_empty()
+            || !self.applied.snapshots.is_empty()
+            || events
+                .iter()
+                .any(|event| matches!(event.subject, Subject::CustomerDeleted { .. }))
+            || self.applied.alerts.contains(&Alert::LinkMoved);
         for payer in &self.stored.users {
             let own: Vec<Customer> = self
                 .customers
@@ -227,14 +239,16 @@ impl<'s> Work<'s> {
                 .filter(|customer| customer.sub() == Some(&payer.sub))
                 .cloned()
                 .collect();
-            let held: Vec<Held> = all
+            let mut held: Vec<Held> = all
                 .iter()
                 .filter(|held| own.iter().any(|customer| customer.id == held.customer))
                 .cloned()
                 .collect();
-            let after = match held.is_empty() && self.has_lost(payer) {
-                true => Billing::none(),
-                false => billing(&payer.billing, &held, &own, grace, now),
+            keep(&mut held, &subscriptions, prices, grace);
+            let after = match (held.is_empty() && self.has_lost(payer), tells) {
+                (true, _) => Billing::none(),
+                (false, true) => billing(&payer.billing, &held, &own, grace, now),
+                (false, false) => billing(&payer.billing, &[], &own, grace, now),
             };
             if after != payer.billing {
                 self.applied.users.push(Payer {
@@ -248,19 +262,18 @@ impl<'s> Work<'s> {
             .iter()
             .filter(|held| held.certainty == Certainty::Guessed)
             .map(|held| {
-                let known = self.snapshots.iter();
-                let own = known.filter(|snapshot| snapshot.subscription == held.subscription);
-                let ids = own.map(|snapshot| snapshot.id.clone()).collect();
-                (held.subscription.clone(), ids)
+                let known = subscriptions.get(held.subscription.as_str());
+                let ids = known
+                    .into_iter()
+                    .flatten()
+                    .map(|snapshot| snapshot.id.clone());
+                (held.subscription.clone(), ids.collect())
             })
             .collect();
         self.applied.alerts.sort();
         self.applied.alerts.dedup();
-        self.applied.customers = self
-            .touched
-            .iter()
-            .filter_map(|id| self.customers.get(id).cloned())
-            .collect();
+        // All of them, touched or not: two events of two customers of one user must not pass each other by.
+        self.applied.customers = self.customers.into_values().collect();
         self.applied
     }
 
@@ -272,18 +285,43 @@ impl<'s> Work<'s> {
             .is_some_and(|customer| customer.sub() != Some(&payer.sub))
     }
 
-    /// What each subscription is worth.
-    fn held(&self, prices: &Prices) -> Vec<Held> {
-        let mut subscriptions: BTreeMap<&str, Vec<Snapshot>> = BTreeMap::new();
+    /// The snapshots of each subscription.
+    fn subscriptions(&self) -> BTreeMap<String, Vec<Snapshot>> {
+        let mut subscriptions: BTreeMap<String, Vec<Snapshot>> = BTreeMap::new();
         for snapshot in &self.snapshots {
-            subscriptions
-                .entry(&snapshot.subscription)
-                .or_default()
-                .push(snapshot.clone());
+            let own = subscriptions
+                .entry(snapshot.subscription.clone())
+                .or_default();
+            own.push(snapshot.clone());
         }
         subscriptions
-            .into_values()
-            .filter_map(|snapshots| held(&order(snapshots), prices))
-            .collect()
+    }
+}
+
+/// For a subscription whose price nobody knows: the plan that the others held when it began. So what is kept does not
+/// depend on which event came first.
+fn keep(
+    held: &mut [Held],
+    subscriptions: &BTreeMap<String, Vec<Snapshot>>,
+    prices: &Prices,
+    grace: Grace,
+) {
+    let ids: Vec<String> = held.iter().map(|held| held.subscription.clone()).collect();
+    for own in held
+        .iter_mut()
+        .filter(|own| own.sold.is_none() && ids.len() > 1)
+    {
+        let others = ids.iter().filter(|id| **id != own.subscription);
+        own.kept = others
+            .filter_map(|id| {
+                let then = subscriptions.get(id)?.iter();
+                let then: Vec<Snapshot> = then
+                    .filter(|snapshot| snapshot.at <= own.begun_at)
+                    .cloned()
+                    .collect();
+                self::held(&order(then), prices)?.plan_at(own.begun_at, grace)
+            })
+            .max_by_key(|sold| sold.plan)
+            .or(Some(crate::plan::Sold::FREE));
     }
 }

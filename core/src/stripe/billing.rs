@@ -26,6 +26,8 @@ pub struct Billing {
     pub scheduled: Option<Scheduled>,
     /// Stripe's customer.
     pub customer: Option<String>,
+    /// What an operator must look at, as long as it is so.
+    pub alerts: Vec<String>,
 }
 
 impl Billing {
@@ -41,6 +43,7 @@ impl Billing {
             past_due_since: None,
             scheduled: None,
             customer: None,
+            alerts: Vec::new(),
         }
     }
 }
@@ -101,7 +104,10 @@ pub fn billing(
             false => held.clone(),
         })
         .collect();
-    let plan_at = |held: &Held, at| held.plan_at(at, grace).unwrap_or(before.sold);
+    let plan_at = |held: &Held, at| {
+        held.plan_at(at, grace)
+            .unwrap_or(held.kept.unwrap_or(before.sold))
+    };
     let worth = |held: &Held| {
         let plan = plan_at(held, now).plan;
         let rank = match (plan, held.standing) {
@@ -133,10 +139,13 @@ pub fn billing(
                 .iter()
                 .map(|held| plan_at(held, at))
                 .max_by_key(|sold| sold.plan)?;
-            (then != sold).then_some(Scheduled { sold: then, at })
+            (then != sold).then_some(Scheduled {
+                sold: then.listed(),
+                at,
+            })
         });
     Billing {
-        sold,
+        sold: sold.listed(),
         interval: best.interval,
         status: best.status.as_str().to_owned(),
         period_end: best.period_end,
@@ -144,6 +153,10 @@ pub fn billing(
         past_due_since: best.past_due_since,
         scheduled,
         customer: customer(Some(&best.customer), customers),
+        alerts: alerts(&held, grace, now)
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
     }
 }
 

@@ -2,11 +2,44 @@
 
 use crate::time::Timestamp;
 
+/// Who said whose a customer is, from the weakest to the strongest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LinkKind {
+    /// A row of `users` from before there were events.
+    Users,
+    /// A Checkout session, whose reference may come from the buyer's address line.
+    Checkout,
+    /// Metadata, which only the account's owner writes.
+    Metadata,
+}
+
+impl LinkKind {
+    const ALL: [Self; 3] = [Self::Users, Self::Checkout, Self::Metadata];
+
+    /// The value of the column.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Users => "users",
+            Self::Checkout => "checkout",
+            Self::Metadata => "metadata",
+        }
+    }
+
+    /// The kind of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
 /// That a customer is somebody's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     /// Whose.
     pub sub: String,
+    /// Who said so.
+    pub kind: LinkKind,
     /// When that was said.
     pub at: Timestamp,
     /// By which event.
@@ -53,9 +86,9 @@ impl Customer {
         self.link.as_ref().map(|link| link.sub.as_str())
     }
 
-    /// Notes whose it is; what was said later holds, whatever came first. The same again is no news.
+    /// Notes whose it is; the stronger word holds, of equals the later, whatever came first. The same again is no news.
     pub fn learn(&mut self, link: Link) {
-        let order = |link: &Link| (link.at, link.event.clone());
+        let order = |link: &Link| (link.kind, link.at, link.event.clone());
         if self
             .link
             .as_ref()

@@ -1,8 +1,8 @@
 //! An event, read: what it is about and what it says.
 
-use super::customer::Link;
+use super::customer::{Link, LinkKind};
 use super::payment::{Payment, PaymentStatus, Reversal, ReversalKind};
-use super::snapshot::{Facts, Snapshot, SnapshotKind, moment};
+use super::snapshot::{Facts, Snapshot, SnapshotKind, moment, moment_of};
 use crate::evaluate;
 use crate::payload::json::JsonObject;
 use crate::payload::stripe::{Amount, StripeEvent, StripeObject};
@@ -155,6 +155,9 @@ pub struct Envelope {
     pub r#type: String,
     /// Whether real money moved.
     pub livemode: bool,
+    /// When, in seconds since 1970.
+    #[serde(default)]
+    pub created: u64,
 }
 
 /// Reads what every event has; `None` when the text is no event at all.
@@ -189,6 +192,16 @@ impl Envelope {
 /// # Errors
 /// [`Unreadable`] when it is not what Stripe documents, or lacks what its type needs.
 pub fn read(text: &[u8]) -> Result<Event, Unreadable> {
+    // What nobody needs may look like anything.
+    if let Some(envelope) = envelope(text).filter(|envelope| !is_needed(&envelope.r#type)) {
+        return Ok(Event {
+            at: moment_of(envelope.created),
+            mode: envelope.mode(),
+            id: envelope.id,
+            kind: envelope.r#type,
+            subject: Subject::Nothing,
+        });
+    }
     let event: StripeEvent =
         evaluate::decode("stripeEvent", text, Origin::Text).map_err(Unreadable::Shape)?;
     let subject = subject(&event)?;
@@ -202,6 +215,35 @@ pub fn read(text: &[u8]) -> Result<Event, Unreadable> {
         },
         subject,
     })
+}
+
+/// Every type that something is done about.
+pub const NEEDED: [&str; 21] = [
+    "checkout.session.completed",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
+    "customer.created",
+    "customer.updated",
+    "customer.deleted",
+    "customer.subscription.created",
+    "customer.subscription.updated",
+    "customer.subscription.deleted",
+    "customer.subscription.paused",
+    "customer.subscription.resumed",
+    "customer.subscription.trial_will_end",
+    "customer.subscription.pending_update_applied",
+    "customer.subscription.pending_update_expired",
+    "invoice.paid",
+    "invoice.payment_succeeded",
+    "invoice.payment_failed",
+    "invoice.voided",
+    "charge.refunded",
+    "charge.dispute.created",
+    "charge.dispute.closed",
+];
+
+fn is_needed(kind: &str) -> bool {
+    NEEDED.contains(&kind)
 }
 
 fn subject(event: &StripeEvent) -> Result<Subject, Unreadable> {
@@ -245,9 +287,14 @@ fn owned(id: Option<&StripeId>, member: &'static str) -> Result<String, Unreadab
         .ok_or(Unreadable::Missing(member))
 }
 
-/// A session without a customer was paid by a guest, who has no subscription.
+/// A session without a customer was paid by a guest, who has no subscription; one that sells something else tells nothing
+/// of whose subscriptions the customer has.
 fn checkout(event: &StripeEvent) -> Subject {
     let session = &event.data.object;
+    let mode = session.mode.as_ref().map(StripeWord::as_str);
+    if mode.is_some_and(|mode| mode != "subscription") {
+        return Subject::Nothing;
+    }
     let reference = session.client_reference_id.as_ref();
     let Some(customer) = session.customer.as_ref() else {
         return Subject::Nothing;
@@ -255,7 +302,7 @@ fn checkout(event: &StripeEvent) -> Subject {
     Subject::Linked(Linked {
         customer: customer.as_str().to_owned(),
         link: reference
-            .and_then(|reference| link(event, reference.as_str()))
+            .and_then(|reference| link(event, reference.as_str(), LinkKind::Checkout))
             .or_else(|| stated(event)),
     })
 }
@@ -263,12 +310,13 @@ fn checkout(event: &StripeEvent) -> Subject {
 /// The `sub` in the metadata.
 fn stated(event: &StripeEvent) -> Option<Link> {
     let JsonObject(metadata) = event.data.object.metadata.as_ref()?;
-    link(event, metadata.get("sub")?.as_str()?)
+    link(event, metadata.get("sub")?.as_str()?, LinkKind::Metadata)
 }
 
-fn link(event: &StripeEvent, sub: &str) -> Option<Link> {
+fn link(event: &StripeEvent, sub: &str, kind: LinkKind) -> Option<Link> {
     (1..=255).contains(&sub.len()).then(|| Link {
         sub: sub.to_owned(),
+        kind,
         at: moment(event.created),
         event: event.id.as_str().to_owned(),
     })

@@ -175,7 +175,11 @@ fn overlay(item: &mut Value, was: &Value) {
 }
 
 pub(super) fn moment(seconds: Seconds) -> Timestamp {
-    let millis = i64::try_from(seconds.get())
+    moment_of(seconds.get())
+}
+
+pub(super) fn moment_of(seconds: u64) -> Timestamp {
+    let millis = i64::try_from(seconds)
         .unwrap_or(i64::MAX)
         .saturating_mul(1000);
     Timestamp::EPOCH.plus_millis(millis)

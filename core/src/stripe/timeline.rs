@@ -20,6 +20,10 @@ pub struct Held {
     pub standing: Option<Standing>,
     /// The plan it pays for; `None` while no price of it was ever known.
     pub sold: Option<Sold>,
+    /// The plan that the user's other subscriptions held when this one began: it is kept while its own is not known.
+    pub kept: Option<Sold>,
+    /// When it was first heard of.
+    pub begun_at: Timestamp,
     /// How often is paid now; a smaller plan that follows may be paid otherwise.
     pub interval: Option<Interval>,
     /// Until when that plan is paid.
@@ -61,6 +65,8 @@ pub fn held(ordered: &Ordered, prices: &Prices) -> Option<Held> {
         status: Status::Free,
         standing: None,
         sold: None,
+        kept: None,
+        begun_at: first.at,
         interval: None,
         paid_until: None,
         downgrade: None,
@@ -122,6 +128,12 @@ impl Held {
             (Standing::Free, offered, _) => Running::unpaid(offered.or(self.sold)),
             (_, None, Some(running)) => Some(running.renewed(since, paid_until)),
             (_, None, None) => Running::unpaid(self.sold),
+            // A larger plan that was never paid is none yet.
+            (Standing::PastDue, Some(offered), Some(running))
+                if offered.plan > running.sold.plan =>
+            {
+                Some(running.renewed(since, paid_until))
+            }
             (_, Some(offered), running) => Some(change(running, offered, since, paid_until)),
         };
         Self {

@@ -14,9 +14,7 @@ mod signature;
 mod store;
 
 use account::{Account, DAY, Generation, START, Step, interval, paid_plan, step};
-use legis_core::account::{Account as UserAccount, User};
-use legis_core::change::{PlanChange, preview};
-use legis_core::entitlement::Entitlement;
+use legis_core::change::preview;
 use legis_core::plan::{Interval, PlanId};
 use legis_core::quota::{Usage, balance};
 use legis_core::stripe::event::{Event, fetched};
@@ -256,7 +254,7 @@ proptest! {
             (true, 0) => (PlanId::Free, None),
             _ => (plan, Some(interval)),
         };
-        let shown = preview(&user(before.clone()), &change(to, interval), now).unwrap();
+        let shown = preview(&before, &Usage::none(at(START - DAY)), to, interval, now);
         match (running, to) {
             (true, PlanId::Free) => account.step(Step::CancelAtEnd),
             (true, _) => {
@@ -268,29 +266,6 @@ proptest! {
         let after = taken(&events(&account), now).entitlement();
         prop_assert_eq!(&shown.entitlement, &after, "{:?} of {:?}", shown.kind, before);
         prop_assert_eq!(shown.now.plan, balance(&after, &Usage::none(at(START)), now).plan);
-    }
-}
-
-fn change(plan: PlanId, interval: Option<Interval>) -> PlanChange {
-    let mut to = serde_json::json!({ "plan": plan.slug() });
-    if let Some(interval) = interval {
-        to["interval"] = serde_json::to_value(interval).unwrap();
-    }
-    serde_json::from_value(to).unwrap()
-}
-
-fn user(entitlement: Entitlement) -> UserAccount {
-    UserAccount {
-        user: User {
-            id: 1,
-            sub: "auth0|payer".to_owned(),
-            email: None,
-            name: None,
-            created_at: at(START - DAY),
-            updated_at: at(START - DAY),
-        },
-        entitlement,
-        usage: Usage::none(at(START - DAY)),
     }
 }
 
@@ -476,4 +451,172 @@ fn an_email_links_nobody() {
     store.take(&[read(&event)], at(START));
     assert_eq!(store.pending.len(), 1);
     assert_eq!(store.billing().customer, None);
+}
+
+/// An event about something nobody needs may look like anything.
+#[test]
+fn what_nobody_needs_is_read_whatever_it_looks_like() {
+    for (kind, object) in [
+        (
+            "invoiceitem.created",
+            serde_json::json!({ "id": "ii_1", "amount": -500 }),
+        ),
+        ("payout.paid", serde_json::json!({ "amount": -1 })),
+        (
+            "billing.credit_grant.created",
+            serde_json::json!({ "amount": { "type": "monetary" } }),
+        ),
+        ("coupon.created", serde_json::json!({ "id": "SUMMER SALE" })),
+    ] {
+        let event = serde_json::json!({
+            "id": "evt_1", "type": kind, "created": START, "livemode": false, "data": { "object": object },
+        });
+        assert_eq!(
+            read(&event).subject,
+            legis_core::stripe::event::Subject::Nothing
+        );
+    }
+}
+
+/// A second customer's subscription, as an event.
+fn other(id: &str, kind: &str, status: &str, price: &str, customer: &str, seconds: i64) -> Event {
+    read(&serde_json::json!({
+        "id": id, "type": kind, "created": seconds, "livemode": false,
+        "data": { "object": {
+            "id": format!("sub_of_{customer}"), "object": "subscription", "customer": customer, "status": status,
+            "billing_cycle_anchor": START, "metadata": { "sub": "auth0|payer" },
+            "items": { "data": [{
+                "price": { "id": price, "recurring": { "interval": "month" } },
+                "current_period_start": START, "current_period_end": START + 30 * DAY,
+            }] },
+        } },
+    }))
+}
+
+/// Two events of two customers of one user stand on the same versions, so that one of two at once is done again.
+#[test]
+fn events_of_two_customers_of_one_user_concern_both_customers() {
+    let (created, deleted) = (
+        "customer.subscription.created",
+        "customer.subscription.deleted",
+    );
+    let developer = account::price(PlanId::Developer, Interval::Month);
+    let mut store = taken(
+        &[
+            other("evt_1", created, "active", &developer, "cus_1", START),
+            other("evt_2", created, "active", &developer, "cus_2", START),
+        ],
+        at(START + 1),
+    );
+    for (id, customer) in [("evt_3", "cus_1"), ("evt_4", "cus_2")] {
+        let ended = other(id, deleted, "canceled", &developer, customer, START + DAY);
+        let applied = store.take(&[ended], at(START + DAY));
+        let mut concerned: Vec<String> = applied
+            .customers
+            .into_iter()
+            .map(|customer| customer.id)
+            .collect();
+        concerned.sort();
+        assert_eq!(concerned, ["cus_1", "cus_2"]);
+    }
+    assert_eq!(store.entitlement().plan, PlanId::Free);
+}
+
+#[test]
+fn the_plan_that_is_kept_for_an_unknown_price_does_not_depend_on_the_order() {
+    let (created, deleted) = (
+        "customer.subscription.created",
+        "customer.subscription.deleted",
+    );
+    let developer = account::price(PlanId::Developer, Interval::Month);
+    let events = [
+        other("evt_1", created, "active", &developer, "cus_1", START),
+        other(
+            "evt_2",
+            deleted,
+            "canceled",
+            &developer,
+            "cus_1",
+            START + DAY,
+        ),
+        other(
+            "evt_3",
+            created,
+            "active",
+            "price_nobody_knows",
+            "cus_2",
+            START + 2 * DAY,
+        ),
+    ];
+    let now = at(START + 3 * DAY);
+    let states: Vec<_> = [
+        [0, 1, 2],
+        [0, 2, 1],
+        [2, 1, 0],
+        [1, 2, 0],
+        [2, 0, 1],
+        [1, 0, 2],
+    ]
+    .map(|order| taken(&order.map(|index| events[index].clone()), now).state())
+    .into();
+    assert!(states.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[test]
+fn what_a_customer_buys_otherwise_does_not_take_their_plan_away() {
+    let (account, mut store) = after(&[(DEVELOPER, 0)]);
+    let session = serde_json::json!({
+        "id": "evt_once", "type": "checkout.session.completed", "created": account.now + 5, "livemode": false,
+        "data": { "object": { "id": "cs_9", "customer": "cus_1", "client_reference_id": "order-77", "mode": "payment" } },
+    });
+    store.take(&[read(&session)], at(account.now + 5));
+    assert_eq!(store.entitlement().plan, PlanId::Developer);
+    // Nor does a reference that a buyer made up: metadata is the owner's.
+    let mut forged = session;
+    forged["id"] = "evt_forged".into();
+    forged["data"]["object"]["mode"] = "subscription".into();
+    store.take(&[read(&forged)], at(account.now + 6));
+    assert_eq!(store.entitlement().plan, PlanId::Developer);
+}
+
+#[test]
+fn an_upgrade_that_is_not_paid_is_none_yet() {
+    let steps = [
+        (DEVELOPER, 0),
+        (Step::Renewal { paid: false }, 0),
+        (to(PlanId::Professional), DAY),
+    ];
+    let (_, store) = after(&steps);
+    assert_eq!(store.entitlement().plan, PlanId::Developer);
+    let (_, store) = after(&[steps[0], steps[1], steps[2], (Step::RetryPays, DAY)]);
+    assert_eq!(store.entitlement().plan, PlanId::Professional);
+}
+
+#[test]
+fn a_plan_that_was_agreed_otherwise_is_left_alone_by_what_tells_nothing_of_subscriptions() {
+    let mut store = taken(
+        &events(&Account::live(
+            &[(DEVELOPER, 0), (Step::CancelNow, DAY)],
+            Generation::New,
+        )),
+        at(START + 2 * DAY),
+    );
+    store.stored.users[0].billing.sold = legis_core::plan::Sold::of_row(40).unwrap();
+    store.stored.users[0].billing.status = "active".to_owned();
+    let touched = serde_json::json!({
+        "id": "evt_touched", "type": "customer.updated", "created": START + 3 * DAY, "livemode": false,
+        "data": { "object": { "id": "cus_1", "metadata": { "sub": "auth0|payer" } } },
+    });
+    store.take(&[read(&touched)], at(START + 3 * DAY));
+    assert_eq!(store.entitlement().plan, PlanId::Enterprise);
+}
+
+#[test]
+fn a_stub_before_the_anchor_is_a_period_of_its_own() {
+    let (account, store) = after(&[(DEVELOPER, 0)]);
+    let mut entitlement = store.entitlement();
+    entitlement.anchor = at(account.now + 20 * DAY);
+    let period = balance(&entitlement, &Usage::none(at(START)), at(account.now)).period;
+    assert!(period.start <= at(account.now));
+    assert_eq!(period.end, Some(entitlement.anchor));
 }

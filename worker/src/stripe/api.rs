@@ -4,7 +4,8 @@ use super::settings::ApiSettings;
 use crate::clock;
 use crate::database::within;
 use crate::failure::{Failure, Outcome};
-use legis_core::problem::Dependency;
+use crate::platform;
+use legis_core::problem::{Dependency, Problem};
 use legis_core::stripe::event::fetched;
 use legis_core::stripe::snapshot::Snapshot;
 use serde::Deserialize;
@@ -30,6 +31,16 @@ struct Reason {
     r#type: String,
 }
 
+/// What Stripe answered.
+enum Answered {
+    Made(Vec<u8>),
+    /// The status, and the kind of error.
+    Refused(u16, String),
+}
+
+/// How often a request is repeated that another one with the same key is under way for.
+const CONFLICTS: u32 = 5;
+
 fn failed(error: impl std::fmt::Display) -> Failure {
     Failure::unavailable(Dependency::Stripe, error)
 }
@@ -42,19 +53,50 @@ impl ApiSettings {
             method: Method::Get,
             ..RequestInit::default()
         };
-        let body = self
-            .ask(&format!("/v1/subscriptions/{id}"), request, None)
-            .await?;
+        let path = format!("/v1/subscriptions/{id}");
+        let body = match self.ask(&path, request, None).await? {
+            Answered::Made(body) => body,
+            Answered::Refused(status, reason) => {
+                return Err(failed(format!("{path}: status {status} {reason}")));
+            }
+        };
         fetched(&body, at, seen).map_err(failed)
     }
 
-    /// Makes something; the same key makes it once.
+    /// Makes something; the same key makes it once. Stripe answers a key as it answered it first, its own faults included,
+    /// so after such a fault another key is tried, the same for a minute.
     pub(crate) async fn create<T: for<'de> Deserialize<'de>>(
         &self,
         path: &str,
         form: &[(&str, &str)],
         key: &str,
     ) -> Outcome<T> {
+        let mut key = key.to_owned();
+        let (mut conflicts, mut faults) = (0..CONFLICTS, 0..1);
+        let body = loop {
+            let (status, reason) = match self.post(path, form, &key).await? {
+                Answered::Made(body) => break body,
+                Answered::Refused(status, reason) => {
+                    (status, format!("{path}: status {status} {reason}"))
+                }
+            };
+            match status {
+                // Another request with this key is under way.
+                409 if conflicts.next().is_some() => {
+                    platform::wait(Duration::from_millis(300)).await;
+                }
+                500.. if faults.next().is_some() => {
+                    let minute = clock::now().seconds() / 60;
+                    key = format!("{key}-{minute}");
+                }
+                409 | 429 | 500.. => return Err(failed(reason)),
+                _ => return Err(Failure::new(Problem::PaymentRefused, reason)),
+            }
+        };
+        serde_json::from_slice(&body).map_err(|error| failed(format!("{path}: {error}")))
+    }
+
+    async fn post(&self, path: &str, form: &[(&str, &str)], key: &str) -> Outcome<Answered> {
         let parameters = UrlSearchParams::new().map_err(|_| failed("no form"))?;
         for (name, value) in form {
             parameters.append(name, value);
@@ -65,8 +107,7 @@ impl ApiSettings {
             body: Some(JsValue::from_str(&text)),
             ..RequestInit::default()
         };
-        let body = self.ask(path, request, Some(key)).await?;
-        serde_json::from_slice(&body).map_err(|error| failed(format!("{path}: {error}")))
+        self.ask(path, request, Some(key)).await
     }
 
     async fn ask(
@@ -74,7 +115,7 @@ impl ApiSettings {
         path: &str,
         mut init: RequestInit,
         idempotency_key: Option<&str>,
-    ) -> Outcome<Vec<u8>> {
+    ) -> Outcome<Answered> {
         let headers = Headers::new();
         headers.set("Authorization", &format!("Bearer {}", self.key))?;
         headers.set("Content-Type", "application/x-www-form-urlencoded")?;
@@ -95,8 +136,8 @@ impl ApiSettings {
             let reason = serde_json::from_slice::<Refused>(&body)
                 .map(|refused| format!("{} {}", refused.error.r#type, refused.error.code))
                 .unwrap_or_default();
-            return Err(failed(format!("{path}: status {status} {reason}")));
+            return Ok(Answered::Refused(status, reason));
         }
-        Ok(body)
+        Ok(Answered::Made(body))
     }
 }

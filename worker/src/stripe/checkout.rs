@@ -11,11 +11,12 @@ use legis_core::auth::claims::Caller;
 use legis_core::auth::issuer::allows_page;
 use legis_core::evaluate;
 use legis_core::fnv::Fnv;
-use legis_core::payload::{CheckoutRequest, PortalRequest};
+use legis_core::payload::{AuthClient, CheckoutRequest, PortalRequest};
 use legis_core::plan::{Interval, PlanId};
 use legis_core::problem::Problem;
 use legis_core::schema::Origin;
 use legis_core::subscription::Standing;
+use legis_core::time::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 use worker::Env;
@@ -32,12 +33,21 @@ struct Page {
     url: String,
 }
 
+/// A token that a user gave to an agent is no purse.
+fn check_client(caller: &Caller) -> Outcome<()> {
+    match caller.through {
+        Some(AuthClient::McpServer) => Err(Problem::NotForAgents.into()),
+        Some(AuthClient::Frontend) | None => Ok(()),
+    }
+}
+
 fn api(env: &Env) -> Outcome<ApiSettings> {
     ApiSettings::read(env).ok_or_else(|| Failure::from(Problem::PaymentsNotOffered))
 }
 
 /// `POST /api/billing/checkout`: where to pay for a plan. The same again is the same page, until something was paid.
 pub(crate) async fn begin(request: &Request, env: &Env, caller: &Caller) -> Outcome<Answer> {
+    check_client(caller)?;
     let api = api(env)?;
     let body = request.json().await?;
     let asked: CheckoutRequest = decoded(evaluate::decode("checkoutRequest", &body, Origin::Text))?;
@@ -61,7 +71,10 @@ pub(crate) async fn begin(request: &Request, env: &Env, caller: &Caller) -> Outc
         None => {
             // Two that come at once make one customer.
             let form = [("metadata[sub]", sub.as_str())];
-            let key = format!("legis-customer-{user}");
+            let key = format!(
+                "legis-customer-{user}-{}",
+                Fnv::default().with(sub.as_bytes()).hex()
+            );
             api.create::<Made>("/v1/customers", &form, &key).await?.id
         }
     };
@@ -81,14 +94,23 @@ pub(crate) async fn begin(request: &Request, env: &Env, caller: &Caller) -> Outc
             .with(value.as_bytes())
             .with(b"&")
     });
-    let version = known.account.entitlement.version;
-    let key = format!("legis-checkout-{user}-{version}-{}", fingerprint.hex());
+    // What a payment changes: after one, it is another page.
+    let paid = known
+        .columns
+        .subscription_period_end
+        .map_or(0, Timestamp::millis);
+    let status = &known.columns.subscription_status;
+    let key = format!(
+        "legis-checkout-{user}-{status}-{paid}-{}",
+        fingerprint.hex()
+    );
     let session: Page = api.create("/v1/checkout/sessions", &form, &key).await?;
     Ok(Answer::json(201, &json!({ "url": session.url })))
 }
 
 /// `POST /api/billing/portal`: where to change or cancel a subscription, and where the invoices are.
 pub(crate) async fn portal(request: &Request, env: &Env, caller: &Caller) -> Outcome<Answer> {
+    check_client(caller)?;
     let api = api(env)?;
     let body = request.json().await?;
     let asked: PortalRequest = match body.is_empty() {

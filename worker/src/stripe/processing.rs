@@ -75,6 +75,7 @@ async fn stored(
         database,
         prices,
         grace,
+        asking: Asking::Stripe,
     };
     match work.run(Some((&event, &incoming)), None).await {
         Ok(done) => {
@@ -94,6 +95,14 @@ struct Work<'w> {
     database: &'w Database,
     prices: &'w Prices,
     grace: Grace,
+    asking: Asking,
+}
+
+/// Whether Stripe may be asked: not while somebody's call waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asking {
+    Stripe,
+    Nobody,
 }
 
 /// What became of something.
@@ -156,6 +165,13 @@ impl Work<'_> {
                 continue;
             }
             let incoming = incoming.map(|(_, incoming)| incoming);
+            if incoming.is_none() && is_nothing(&applied) {
+                return Ok(Done {
+                    changed,
+                    outcome: "processed",
+                    alerts: Vec::new(),
+                });
+            }
             match store::write(self.database, &applied, incoming, self.grace).await? {
                 Written::Overtaken => {}
                 Written::Stored(users) => {
@@ -199,7 +215,7 @@ impl Work<'_> {
     /// Where the events do not tell which state is the last, Stripe does, once: a snapshot for each such subscription.
     /// Where it cannot be asked the order that everybody guesses holds, and the alert stays.
     async fn ask(&self, applied: &Applied, fetched: &[Event]) -> Option<Vec<Event>> {
-        if applied.unclear.is_empty() || !fetched.is_empty() {
+        if applied.unclear.is_empty() || !fetched.is_empty() || self.asking == Asking::Nobody {
             return None;
         }
         let api = ApiSettings::read(self.env)?;
@@ -223,6 +239,12 @@ impl Work<'_> {
     }
 }
 
+/// Whether there is nothing to store.
+fn is_nothing(applied: &Applied) -> bool {
+    let waits = |(_, verdict): &(String, Verdict)| *verdict == Verdict::Pending;
+    applied.users.is_empty() && applied.snapshots.is_empty() && applied.verdicts.iter().all(waits)
+}
+
 fn is_waiting(applied: &Applied, incoming: Option<&Incoming<'_>>) -> bool {
     incoming.is_some_and(|incoming| {
         applied
@@ -244,7 +266,7 @@ async fn tell(env: &Env, users: Vec<StoredUser>) {
 
 /// Brings a user to what the events say that waited for them, or whose moment has come; the user as they are then, where
 /// that changed something. Their meter is not told.
-pub(crate) async fn reconcile(env: &Env, sub: &str) -> Outcome<Option<StoredUser>> {
+pub(crate) async fn reconcile(env: &Env, sub: &str, asking: Asking) -> Outcome<Option<StoredUser>> {
     let database = Database::open(env)?;
     let configuration = configuration::load(env).await?;
     let work = Work {
@@ -252,6 +274,7 @@ pub(crate) async fn reconcile(env: &Env, sub: &str) -> Outcome<Option<StoredUser
         database: &database,
         prices: configuration.prices()?,
         grace: configuration::grace(env)?,
+        asking,
     };
     let done = work.run(None, Some(sub)).await?;
     Ok(done.changed.into_iter().next_back())
@@ -269,7 +292,7 @@ struct StoredEvent {
     attempts: u32,
 }
 
-/// Tries again what failed and is due, and what told of a price or an order that nobody knew.
+/// Tries again what failed and is due.
 pub(crate) async fn overdue(env: &Env, database: &Database, now: Timestamp) -> Outcome<u64> {
     let configuration = configuration::load(env).await?;
     let prices = configuration.prices()?;
@@ -304,35 +327,34 @@ struct Due {
     auth0_user_id: String,
 }
 
-/// Brings users to what the events say whose decided change has come, whose events wait though they have registered, or
-/// whose last event told of a price or an order that nobody knew.
+/// Who is looked at again: whose decided change has come, whose events wait though they have registered, and whose
+/// subscriptions have a price or an order that nobody knew. Each may be more than are done at once, so chance decides.
+const DUE: [&str; 3] = [
+    "SELECT auth0_user_id FROM users WHERE scheduled_at <= ?1",
+    "SELECT DISTINCT auth0_user_id FROM stripe_webhook_logs JOIN stripe_customers ON stripe_customers.id = customer_id \
+     JOIN users ON auth0_user_id = sub WHERE processing_status = 'pending' AND ?1 > 0",
+    "SELECT auth0_user_id FROM users WHERE billing_alerts IS NOT NULL AND ?1 > 0 \
+     AND (billing_alerts LIKE '%unknown_price%' OR billing_alerts LIKE '%order_guessed%')",
+];
+
+/// Brings users to what the events say. One who cannot be does not keep the others from it.
 pub(crate) async fn reconcile_due(env: &Env, database: &Database, now: Timestamp) -> Outcome<u64> {
-    let statement = database.statement(
-        &format!(
-            "SELECT auth0_user_id FROM users WHERE scheduled_at <= ?1 UNION \
-             SELECT auth0_user_id FROM users JOIN stripe_customers ON sub = auth0_user_id \
-             JOIN stripe_webhook_logs ON customer_id = stripe_customers.id AND processing_status = 'pending' UNION \
-             SELECT auth0_user_id FROM users JOIN stripe_customers ON sub = auth0_user_id \
-             JOIN stripe_webhook_logs ON customer_id = stripe_customers.id AND alerts IS NOT NULL \
-             WHERE stripe_webhook_logs.created_at > ?2 AND (alerts LIKE '%unknown_price%' OR alerts LIKE '%order_guessed%') \
-             LIMIT {AT_ONCE}"
-        ),
-        &[
-            Value::Moment(now),
-            Value::Moment(now.plus_millis(ALERTS_MILLIS.saturating_neg())),
-        ],
-    )?;
-    let results = database.batch(vec![statement]).await?;
-    let due: Vec<Due> = rows("rows of users", results.first())?;
     let mut changed: u64 = 0;
-    for user in due {
-        if let Some(user) = reconcile(env, &user.auth0_user_id).await? {
-            changed = changed.saturating_add(1);
-            tell(env, vec![user]).await;
+    for due in DUE {
+        let sql = format!("{due} ORDER BY random() LIMIT {AT_ONCE}");
+        let statement = database.statement(&sql, &[Value::Moment(now)])?;
+        let results = database.batch(vec![statement]).await?;
+        let users: Vec<Due> = rows("rows of users", results.first())?;
+        for user in users {
+            match reconcile(env, &user.auth0_user_id, Asking::Stripe).await {
+                Ok(Some(user)) => {
+                    changed = changed.saturating_add(1);
+                    tell(env, vec![user]).await;
+                }
+                Ok(None) => {}
+                Err(failure) => log::event("billing_not_reconciled", &failure),
+            }
         }
     }
     Ok(changed)
 }
-
-/// For how long an alert is a reason to look again.
-const ALERTS_MILLIS: i64 = 35 * 24 * 60 * 60 * 1000;

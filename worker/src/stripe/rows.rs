@@ -4,7 +4,7 @@ use crate::failure::{Failure, Outcome};
 use legis_core::plan::{Interval, PlanId, Sold};
 use legis_core::stripe::apply::Payer;
 use legis_core::stripe::billing::Billing;
-use legis_core::stripe::customer::{Customer, Life, Link};
+use legis_core::stripe::customer::{Customer, Life, Link, LinkKind};
 use legis_core::stripe::payment::{Payment, PaymentStatus, Reversal, ReversalKind};
 use legis_core::stripe::snapshot::{Facts, Snapshot, SnapshotKind};
 use legis_core::stripe::timeline::Scheduled;
@@ -29,6 +29,7 @@ fn count(what: &str, number: f64) -> Outcome<u64> {
 pub(super) struct CustomerRow {
     id: String,
     sub: Option<String>,
+    linked_kind: Option<String>,
     linked_at: Option<f64>,
     linked_by: Option<String>,
     deleted: u8,
@@ -38,13 +39,15 @@ pub(super) struct CustomerRow {
 impl CustomerRow {
     pub(super) fn decode(self) -> Outcome<Customer> {
         let what = "row of stripe_customers";
-        let link = match (self.sub, self.linked_at, self.linked_by) {
-            (Some(sub), Some(at), Some(event)) => Some(Link {
+        let kind = self.linked_kind.as_deref().and_then(LinkKind::parse);
+        let link = match (self.sub, kind, self.linked_at, self.linked_by) {
+            (Some(sub), Some(kind), Some(at), Some(event)) => Some(Link {
                 sub,
+                kind,
                 at: moment(what, at)?,
                 event,
             }),
-            (None, None, None) => None,
+            (None, None, None, None) => None,
             _ => return Err(Failure::corrupt(what, "half a link")),
         };
         Ok(Customer {
@@ -113,6 +116,7 @@ pub(super) struct PayerRow {
     scheduled_plan_id: Option<u32>,
     scheduled_at: Option<f64>,
     stripe_customer_id: Option<String>,
+    billing_alerts: Option<String>,
 }
 
 impl PayerRow {
@@ -147,6 +151,12 @@ impl PayerRow {
                 past_due_since: optional(what, self.past_due_since)?,
                 scheduled,
                 customer: self.stripe_customer_id,
+                alerts: match &self.billing_alerts {
+                    Some(json) => {
+                        serde_json::from_str(json).map_err(|error| Failure::corrupt(what, error))?
+                    }
+                    None => Vec::new(),
+                },
             },
         })
     }

@@ -17,8 +17,10 @@ use legis_core::subscription::Grace;
 use serde::Deserialize;
 use worker::{D1PreparedStatement, D1Result};
 
-/// How many of a customer's waiting events are applied together; the rest is the next one's, or the cron's.
-const WAITING: u32 = 20;
+/// How many of a customer's waiting events are applied together, and how many characters of them: what is beyond is the
+/// cron's.
+const WAITING: u32 = 200;
+const WAITING_CHARACTERS: u32 = 4_000_000;
 /// So many snapshots of one user are looked at, the newest: decades of a subscription.
 const SNAPSHOTS: u32 = 2_000;
 
@@ -95,14 +97,14 @@ pub(super) async fn load(database: &Database, concerned: &Concerned<'_>) -> Outc
                 &[Value::OptionalText(concerned.event)],
             )?,
             database.statement(
-                &customers_of("id, sub, linked_at, linked_by, deleted, version"),
+                &customers_of("id, sub, linked_kind, linked_at, linked_by, deleted, version"),
                 &keys,
             )?,
             database.statement(
                 &format!(
                     "SELECT users.id, auth0_user_id, entitlement_version, current_plan_id, plans.slug AS plan_slug, \
                      billing_interval, subscription_status, subscription_period_end, billing_anchor, past_due_since, \
-                     scheduled_plan_id, scheduled_at, stripe_customer_id \
+                     scheduled_plan_id, scheduled_at, stripe_customer_id, billing_alerts \
                      FROM users JOIN plans ON plans.id = current_plan_id WHERE auth0_user_id IN {SUBS}"
                 ),
                 &keys,
@@ -116,8 +118,9 @@ pub(super) async fn load(database: &Database, concerned: &Concerned<'_>) -> Outc
             )?,
             database.statement(
                 &format!(
-                    "SELECT raw_payload FROM stripe_webhook_logs WHERE processing_status = 'pending' \
-                     AND customer_id IN ({ids}) ORDER BY id LIMIT {WAITING}"
+                    "SELECT raw_payload FROM (SELECT raw_payload, sum(length(raw_payload)) OVER (ORDER BY id) AS characters \
+                     FROM stripe_webhook_logs WHERE processing_status = 'pending' AND customer_id IN ({ids}) \
+                     ORDER BY id LIMIT {WAITING}) WHERE characters <= {WAITING_CHARACTERS}"
                 ),
                 &keys,
             )?,
@@ -259,8 +262,9 @@ fn is_overtaken(failure: &Failure) -> bool {
 fn customer_statement(database: &Database, customer: &Customer) -> Outcome<D1PreparedStatement> {
     let link = customer.link.as_ref();
     database.statement(
-        "INSERT INTO stripe_customers (id, sub, linked_at, linked_by, deleted, version) VALUES (?1, ?2, ?3, ?4, ?5, 1) \
-         ON CONFLICT (id) DO UPDATE SET sub = excluded.sub, linked_at = excluded.linked_at, linked_by = excluded.linked_by, \
+        "INSERT INTO stripe_customers (id, sub, linked_kind, linked_at, linked_by, deleted, version) \
+         VALUES (?1, ?2, ?7, ?3, ?4, ?5, 1) \
+         ON CONFLICT (id) DO UPDATE SET sub = excluded.sub, linked_kind = excluded.linked_kind, linked_at = excluded.linked_at, linked_by = excluded.linked_by, \
          deleted = excluded.deleted, version = CASE WHEN version = ?6 THEN version + 1 ELSE -1 END",
         &[
             Value::Text(&customer.id),
@@ -269,6 +273,7 @@ fn customer_statement(database: &Database, customer: &Customer) -> Outcome<D1Pre
             Value::OptionalText(link.map(|link| link.event.as_str())),
             Value::Count(u64::from(customer.life == Life::Deleted)),
             Value::Count(customer.version),
+            Value::OptionalText(link.map(|link| link.kind.as_str())),
         ],
     )
 }
@@ -283,8 +288,6 @@ fn log_statement(
         .iter()
         .any(|(id, verdict)| id == incoming.id && *verdict == Verdict::Pending);
     let now = clock::now();
-    let alerts: Vec<String> = applied.alerts.iter().map(ToString::to_string).collect();
-    let alerts = String::from_utf8(json(&alerts)).unwrap_or_default();
     database.statement(
         "INSERT INTO stripe_webhook_logs (stripe_event_id, event_type, processing_status, raw_payload, processed_at, \
          created_at, customer_id, alerts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, nullif(?8, '[]')) \
@@ -299,9 +302,14 @@ fn log_statement(
             Value::OptionalMoment((!pending).then_some(now)),
             Value::Moment(now),
             Value::OptionalText(incoming.customer),
-            Value::Text(&alerts),
+            Value::Text(&alerts(applied)),
         ],
     )
+}
+
+fn alerts(applied: &Applied) -> String {
+    let alerts: Vec<String> = applied.alerts.iter().map(ToString::to_string).collect();
+    String::from_utf8(json(&alerts)).unwrap_or_default()
 }
 
 /// Events that waited, and wait no more.
@@ -314,9 +322,13 @@ fn processed_statement(database: &Database, applied: &Applied) -> Outcome<D1Prep
         .collect();
     let done = String::from_utf8(json(&done)).unwrap_or_default();
     database.statement(
-        "UPDATE stripe_webhook_logs SET processing_status = 'processed', processed_at = ?2 \
-         WHERE processing_status = 'pending' AND stripe_event_id IN (SELECT value FROM json_each(?1))",
-        &[Value::Text(&done), Value::Moment(clock::now())],
+        "UPDATE stripe_webhook_logs SET processing_status = 'processed', processed_at = ?2, error_message = NULL, \
+         next_attempt_at = NULL, alerts = nullif(?3, '[]') WHERE processing_status = 'pending' AND stripe_event_id IN (SELECT value FROM json_each(?1))",
+        &[
+            Value::Text(&done),
+            Value::Moment(clock::now()),
+            Value::Text(&alerts(applied)),
+        ],
     )
 }
 
@@ -373,7 +385,10 @@ fn reversal_statement(database: &Database, reversal: &Reversal) -> Outcome<D1Pre
          stripe_payment_intent_id, amount, currency, status, stripe_event_id, created_at) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, \
          stripe_customer_id = excluded.stripe_customer_id, amount = excluded.amount, currency = excluded.currency, \
-         status = excluded.status, stripe_event_id = excluded.stripe_event_id, created_at = excluded.created_at",
+         status = excluded.status, stripe_event_id = excluded.stripe_event_id, created_at = excluded.created_at \
+         WHERE (excluded.kind = 'closed_dispute', excluded.amount, excluded.created_at, excluded.stripe_event_id) > \
+         (payment_reversals.kind = 'closed_dispute', payment_reversals.amount, payment_reversals.created_at, \
+         payment_reversals.stripe_event_id)",
         &[
             Value::Text(&reversal.id),
             Value::Text(reversal.kind.as_str()),
@@ -399,7 +414,7 @@ fn user_statement(database: &Database, user: &Payer) -> Outcome<D1PreparedStatem
         "UPDATE users SET current_plan_id = ?2, billing_interval = ?3, subscription_status = ?4, subscription_period_end = ?5, \
          billing_anchor = ?6, past_due_since = ?7, scheduled_plan_id = ?8, scheduled_at = ?9, stripe_customer_id = ?10, \
          entitlement_version = CASE WHEN entitlement_version = ?11 THEN entitlement_version + 1 ELSE -1 END, \
-         updated_at = ?12 WHERE id = ?1",
+         updated_at = ?12, billing_alerts = nullif(?13, '[]') WHERE id = ?1",
         &[
             Value::Count(user.id),
             Value::Id(billing.sold.row_id()),
@@ -413,11 +428,13 @@ fn user_statement(database: &Database, user: &Payer) -> Outcome<D1PreparedStatem
             Value::OptionalText(billing.customer.as_deref()),
             Value::Count(user.version),
             Value::Moment(clock::now()),
+            Value::Text(&String::from_utf8(json(&billing.alerts)).unwrap_or_default()),
         ],
     )
 }
 
-/// Stores an event that could not be applied, with the reason. One that was applied meanwhile stays so.
+/// Stores an event that could not be applied, with the reason. One that was applied meanwhile stays so, and one that waits
+/// for its user still does.
 pub(super) async fn fail(
     database: &Database,
     incoming: &Incoming<'_>,
@@ -428,7 +445,8 @@ pub(super) async fn fail(
     let statement = database.statement(
         "INSERT INTO stripe_webhook_logs (stripe_event_id, event_type, processing_status, error_message, raw_payload, \
          created_at, customer_id, next_attempt_at) VALUES (?1, ?2, 'failed', ?3, ?4, ?5, ?6, ?7) \
-         ON CONFLICT (stripe_event_id) DO UPDATE SET processing_status = 'failed', error_message = excluded.error_message, \
+         ON CONFLICT (stripe_event_id) DO UPDATE SET processing_status = \
+         CASE processing_status WHEN 'pending' THEN 'pending' ELSE 'failed' END, error_message = excluded.error_message, \
          customer_id = coalesce(excluded.customer_id, customer_id), attempts = attempts + 1, \
          next_attempt_at = excluded.next_attempt_at WHERE processing_status <> 'processed'",
         &[

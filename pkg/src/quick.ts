@@ -1,0 +1,204 @@
+// Values that are plainly right, without a crossing: the shapes are core's, generated from its types. Whatever is not plain
+// is core's to judge: this says "yes" or nothing, and the agreement suite holds its "yes" to core's.
+
+import { PLAIN, SHAPES } from "./facts.ts";
+import { millis } from "./moment.ts";
+
+/** Not plainly right: to be asked of core. */
+export const UNSURE = Symbol("unsure");
+
+type Reader = (value: unknown) => unknown;
+type Shape = readonly unknown[];
+
+const readers: Reader[] = [];
+
+/** A fresh copy of what the schema at a position knows of `value`, if it is plainly right. */
+export function quick(schema: number, value: unknown): unknown {
+	readers[schema] ??= reader(SHAPES[schema] as unknown as Shape);
+	left = PLAIN_VALUES;
+	// A proxy or a getter may throw anything.
+	try {
+		return (readers[schema] as Reader)(value);
+	} catch {
+		return UNSURE;
+	}
+}
+
+function reader(shape: Shape): Reader {
+	switch (shape[0]) {
+		case "o":
+			return object(shape[1] === 1, shape[2] as readonly (readonly [string, number, Shape])[]);
+		case "a":
+			return array(reader(shape[1] as Shape), shape[2] as number, shape[3] as number);
+		case "t":
+			return text(shape[1] as number, shape[2] as number, shape[3] as string);
+		case "c":
+			return choice(shape[1] as readonly string[]);
+		case "n":
+			return whole(shape[1] as number, shape[2] as number);
+		case "b":
+			return (value) => (typeof value === "boolean" ? value : UNSURE);
+		case "anyObject":
+			return (value) => (isRecord(value) ? anything(value, 0) : UNSURE);
+		case "any":
+			return (value) => anything(value, 0);
+		default:
+			return () => UNSURE;
+	}
+}
+
+function text(min: number, max: number, format: string): Reader {
+	if (format === "date-time") {
+		return (value) => (Number.isNaN(millis(value)) ? UNSURE : value);
+	}
+	const plain = new RegExp((PLAIN as Record<string, string>)[format] as string);
+	// Plain texts have no surrogates, so units are characters.
+	return (value) =>
+		typeof value === "string" && value.length >= min && value.length <= max && plain.test(value) ? value : UNSURE;
+}
+
+function choice(allowed: readonly string[]): Reader {
+	return (value) => (allowed.includes(value as string) ? value : UNSURE);
+}
+
+function whole(min: number, max: number): Reader {
+	return (value) =>
+		Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max
+			? // Negative zero is written as zero.
+				(value as number) + 0
+			: UNSURE;
+}
+
+function array(item: Reader, min: number, max: number): Reader {
+	return (value) => {
+		if (!Array.isArray(value) || value.length < min || value.length > max) {
+			return UNSURE;
+		}
+		const { length } = value;
+		const copy = new Array(length);
+		for (let index = 0; index < length; index++) {
+			const read = item(value[index]);
+			if (read === UNSURE) {
+				return UNSURE;
+			}
+			copy[index] = read;
+		}
+		return copy;
+	};
+}
+
+/** An object as literals and `JSON.parse` make it. */
+function isRecord(value: unknown): value is Record<string, unknown> {
+	if (typeof value !== "object" || value === null) {
+		return false;
+	}
+	const prototype = Object.getPrototypeOf(value);
+	return prototype === Object.prototype || prototype === null;
+}
+
+function object(strict: boolean, members: readonly (readonly [string, number, Shape])[]): Reader {
+	const known = new Map(
+		members.map(([name, required, shape]) => [name, { required: required === 1, read: reader(shape) }]),
+	);
+	const required = members.filter(([, required]) => required === 1).length;
+	return (value) => {
+		if (!isRecord(value)) {
+			return UNSURE;
+		}
+		const copy: Record<string, unknown> = {};
+		let missing = required;
+		for (const name in value) {
+			const member = known.get(name);
+			if (member === undefined) {
+				if (strict) {
+					return UNSURE;
+				}
+				continue;
+			}
+			// What is inherited is nobody's own.
+			if (!Object.hasOwn(value, name)) {
+				return UNSURE;
+			}
+			const given = value[name];
+			if (given === undefined || given === null) {
+				// Left out, where it may be.
+				if (member.required) {
+					return UNSURE;
+				}
+				continue;
+			}
+			const read = member.read(given);
+			if (read === UNSURE) {
+				return UNSURE;
+			}
+			copy[name] = read;
+			if (member.required) {
+				missing -= 1;
+			}
+		}
+		return missing === 0 ? copy : UNSURE;
+	};
+}
+
+/** Deeper than this is core's to count. */
+const PLAIN_DEPTH = 8;
+/** So are more values than this. */
+const PLAIN_VALUES = 1_000;
+let left = 0;
+
+/** Arbitrary JSON, copied. */
+function anything(value: unknown, depth: number): unknown {
+	left -= 1;
+	switch (typeof value) {
+		case "string":
+			return /[\ud800-\udfff]/.test(value) ? UNSURE : value;
+		case "number":
+			return Number.isFinite(value) && !Object.is(value, -0) ? value : UNSURE;
+		case "boolean":
+			return value;
+		case "object":
+			break;
+		default:
+			return UNSURE;
+	}
+	if (value === null) {
+		return null;
+	}
+	if (depth >= PLAIN_DEPTH || left < 0) {
+		return UNSURE;
+	}
+	return Array.isArray(value) ? items(value, depth) : members(value, depth);
+}
+
+function items(value: unknown[], depth: number): unknown {
+	const copy: unknown[] = [];
+	for (let index = 0; index < value.length; index++) {
+		const read = anything(value[index], depth + 1);
+		if (read === UNSURE || left < 0) {
+			return UNSURE;
+		}
+		copy.push(read);
+	}
+	return copy;
+}
+
+function members(value: object, depth: number): unknown {
+	if (!isRecord(value)) {
+		return UNSURE;
+	}
+	const copy: Record<string, unknown> = {};
+	for (const name in value) {
+		const given = value[name];
+		if (given === undefined) {
+			continue;
+		}
+		const read = anything(given, depth + 1);
+		if (read === UNSURE || left < 0 || name === "__proto__" || !Object.hasOwn(value, name) || !isPlain(name)) {
+			return UNSURE;
+		}
+		copy[name] = read;
+	}
+	return copy;
+}
+
+const isPlain = (name: string) => !/[\ud800-\udfff]/.test(name);

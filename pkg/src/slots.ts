@@ -1,0 +1,278 @@
+// Accounts and answers as numbers, as `wasm/src/slots.rs` reads and writes them: moments in milliseconds, words by their
+// position, NaN for what is not there.
+
+import { CHANGE_KINDS, INTERVALS, LEVELS, PLAN_IDS, REASONS, STANDINGS } from "./facts.ts";
+import { iso, millis } from "./moment.ts";
+import type {
+	Account,
+	ChangePreview,
+	Decision,
+	Entitlement,
+	Meter,
+	PlanBalance,
+	ScheduledChange,
+	User,
+} from "./types.ts";
+
+/** More than the schema allows is for the schema to say. */
+const MOST_CHANGES = 4;
+
+/**
+ * Puts an account and a moment into the slots. False for whatever is not plainly an account: then the schema says what is
+ * wrong with it, or reads it, should it be one that is only spelled unusually.
+ */
+export function pack(slots: Float64Array, account: Account, now: number): boolean {
+	// A proxy or a getter may throw anything.
+	try {
+		const { user, entitlement, usage } = account;
+		return isUser(user) && packEntitlement(slots, entitlement, now) && packUsage(slots, usage, entitlement.changes);
+	} catch {
+		return false;
+	}
+}
+
+let knownUser: User | undefined;
+let known: readonly unknown[] = [];
+
+function isUser(user: User): boolean {
+	const { id, sub, email, name, createdAt, updatedAt } = user;
+	// Most questions are about the same user as the one before.
+	if (
+		user === knownUser &&
+		id === known[0] &&
+		sub === known[1] &&
+		email === known[2] &&
+		name === known[3] &&
+		createdAt === known[4] &&
+		updatedAt === known[5]
+	) {
+		return true;
+	}
+	if (
+		isCount(id) &&
+		isText(sub) &&
+		(email === undefined || isText(email)) &&
+		(name === undefined || isText(name)) &&
+		!Number.isNaN(millis(createdAt)) &&
+		!Number.isNaN(millis(updatedAt))
+	) {
+		knownUser = user;
+		known = [id, sub, email, name, createdAt, updatedAt];
+		return true;
+	}
+	return false;
+}
+
+function isCount(value: unknown): value is number {
+	return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+/** Half of a surrogate pair is no character. */
+function isText(value: unknown): value is string {
+	return typeof value === "string" && !/[\ud800-\udfff]/.test(value);
+}
+
+function packEntitlement(slots: Float64Array, entitlement: Entitlement, now: number): boolean {
+	const { plan, standing, anchor, interval, paidUntil, version } = entitlement;
+	const planAt = PLAN_IDS.indexOf(plan);
+	const standingAt = STANDINGS.indexOf(standing);
+	const intervalAt = interval === undefined ? 0 : INTERVALS.indexOf(interval) + 1;
+	const anchorAt = millis(anchor);
+	const paidUntilAt = paidUntil === undefined ? Number.NaN : millis(paidUntil);
+	slots[0] = now;
+	slots[1] = planAt;
+	slots[2] = standingAt;
+	slots[3] = anchorAt;
+	slots[4] = intervalAt;
+	slots[5] = paidUntilAt;
+	slots[6] = version;
+	return (
+		planAt >= 0 &&
+		standingAt >= 0 &&
+		!Number.isNaN(anchorAt) &&
+		(interval === undefined || intervalAt > 0) &&
+		(paidUntil === undefined || !Number.isNaN(paidUntilAt)) &&
+		isCount(version)
+	);
+}
+
+function packUsage(
+	slots: Float64Array,
+	usage: Account["usage"],
+	changes: readonly ScheduledChange[] | undefined,
+): boolean {
+	const { lifetime, period } = usage;
+	const { start, used, mcp } = lifetime;
+	const startAt = millis(start);
+	slots[7] = startAt;
+	slots[8] = used;
+	slots[9] = mcp;
+	if (Number.isNaN(startAt) || !isCount(used) || !isCount(mcp)) {
+		return false;
+	}
+	if (period === undefined) {
+		slots[10] = slots[11] = Number.NaN;
+	} else {
+		const { start, end, used, mcp } = period;
+		const [startAt, endAt] = [millis(start), millis(end)];
+		slots[10] = startAt;
+		slots[11] = endAt;
+		slots[12] = used;
+		slots[13] = mcp;
+		if (Number.isNaN(startAt) || Number.isNaN(endAt) || !isCount(used) || !isCount(mcp)) {
+			return false;
+		}
+	}
+	slots[14] = 0;
+	return changes === undefined || packChanges(slots, changes);
+}
+
+function packChanges(slots: Float64Array, changes: readonly ScheduledChange[]): boolean {
+	const { length } = changes;
+	if (!Array.isArray(changes) || length > MOST_CHANGES) {
+		return false;
+	}
+	slots[14] = length;
+	for (let index = 0; index < length; index++) {
+		const { plan, at } = changes[index] as ScheduledChange;
+		const [planAt, atMillis] = [PLAN_IDS.indexOf(plan), millis(at)];
+		slots[15 + 2 * index] = planAt;
+		slots[16 + 2 * index] = atMillis;
+		if (planAt < 0 || Number.isNaN(atMillis)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+// Answers. Their members are in the order in which core writes them.
+
+const planAt = (position: number) => PLAN_IDS[position] as (typeof PLAN_IDS)[number];
+const is = (number: number) => !Number.isNaN(number);
+
+/** The decision in the slots; the text is the message of a refusal. */
+export function decision(slots: Float64Array, text: () => string): Decision {
+	const plan = planAt(slots[1] as number);
+	const limit = slots[2] as number;
+	const used = slots[3] as number;
+	const remaining = slots[4] as number;
+	const cost = slots[5] as number;
+	const periodStart = iso(slots[6] as number);
+	let decision: Decision;
+	if (slots[0] === 0) {
+		decision = is(limit)
+			? { type: "admit", plan, limit, used, remaining, cost, periodStart }
+			: { type: "admit", plan, used, cost, periodStart };
+	} else {
+		const reason = REASONS[slots[9] as number] as (typeof REASONS)[number];
+		const message = text();
+		const suggested = slots[10] as number;
+		decision = is(suggested)
+			? {
+					type: "refuse",
+					reason,
+					message,
+					suggestedPlan: planAt(suggested),
+					plan,
+					limit,
+					used,
+					remaining,
+					cost,
+					periodStart,
+				}
+			: { type: "refuse", reason, message, plan, limit, used, remaining, cost, periodStart };
+	}
+	const end = slots[7] as number;
+	const resets = slots[8] as number;
+	if (is(end)) {
+		decision.periodEnd = iso(end);
+	}
+	if (is(resets)) {
+		decision.resetsAt = iso(resets);
+	}
+	return decision;
+}
+
+/** The usage bar in the slots. */
+export function bar(slots: Float64Array, text: string): Meter {
+	const [used, mcp, limit, remaining, percent, level, resets] = slots as never as [
+		number,
+		number,
+		number,
+		number,
+		number,
+		number,
+		number,
+	];
+	return {
+		used,
+		mcp,
+		...(is(limit) ? { limit, remaining } : {}),
+		percent,
+		level: LEVELS[level] as (typeof LEVELS)[number],
+		...(is(resets) ? { resetsAt: iso(resets) } : {}),
+		text,
+	};
+}
+
+/** Where an account stands, as the session props say it. */
+export function standing(slots: Float64Array) {
+	const [plan, limit, used, remaining, end] = slots as never as [number, number, number, number, number];
+	return {
+		plan: planAt(plan),
+		limit: is(limit) ? limit : undefined,
+		used,
+		remaining: is(remaining) ? remaining : undefined,
+		resetsAt: is(end) ? iso(end) : undefined,
+	};
+}
+
+function planBalance(slots: Float64Array, from: number): PlanBalance {
+	const [at, plan, limit, used, remaining, end] = slots.subarray(from, from + 6) as never as [
+		number,
+		number,
+		number,
+		number,
+		number,
+		number,
+	];
+	return {
+		at: iso(at),
+		plan: planAt(plan),
+		...(is(limit) ? { limit } : {}),
+		used,
+		...(is(remaining) ? { remaining } : {}),
+		...(is(end) ? { periodEnd: iso(end) } : {}),
+	};
+}
+
+/** What a change does; its entitlement keeps the version it had. */
+export function preview(slots: Float64Array, text: string, version: number): ChangePreview {
+	const changes: ScheduledChange[] = [];
+	for (let index = 0; index < (slots[19] as number); index++) {
+		changes.push({ plan: planAt(slots[20 + 2 * index] as number), at: iso(slots[21 + 2 * index] as number) });
+	}
+	const [plan, standing, anchor, interval, paidUntil] = slots.subarray(14, 19) as never as [
+		number,
+		number,
+		number,
+		number,
+		number,
+	];
+	return {
+		kind: CHANGE_KINDS[slots[0] as number] as (typeof CHANGE_KINDS)[number],
+		...(is(slots[1] as number) ? { effectiveAt: iso(slots[1] as number) } : {}),
+		now: planBalance(slots, 2),
+		...(is(slots[8] as number) ? { renewal: planBalance(slots, 8) } : {}),
+		entitlement: {
+			plan: planAt(plan),
+			standing: STANDINGS[standing] as (typeof STANDINGS)[number],
+			anchor: iso(anchor),
+			...(is(interval) ? { interval: INTERVALS[interval] as (typeof INTERVALS)[number] } : {}),
+			...(is(paidUntil) ? { paidUntil: iso(paidUntil) } : {}),
+			...(changes.length > 0 ? { changes } : {}),
+			version,
+		},
+		text,
+	};
+}
