@@ -2,11 +2,12 @@
 //! the tree.
 
 use crate::process::{command, quiet, shown};
-use crate::{build, paths, report};
+use crate::{build, paths, report, setup};
 use anyhow::{Result, bail};
 use std::fs;
+use std::process::Command;
 
-const NAMES: [&str; 1] = ["meter"];
+const NAMES: [&str; 2] = ["meter", "package"];
 
 /// Runs the named benchmarks, or all; `options` are for the program that measures.
 pub fn run(names: &[String], options: &[String]) -> Result<()> {
@@ -17,6 +18,17 @@ pub fn run(names: &[String], options: &[String]) -> Result<()> {
         );
     }
     build::all()?;
+    let asked = |name: &str| names.is_empty() || names.iter().any(|known| known == name);
+    if asked("meter") {
+        meter(options)?;
+    }
+    if asked("package") {
+        package(options)?;
+    }
+    Ok(())
+}
+
+fn meter(options: &[String]) -> Result<()> {
     // What the bundler of wrangler makes of the worker is what is deployed.
     let bundle = paths::root().join("target/bench/worker");
     let _ = fs::remove_dir_all(&bundle);
@@ -29,13 +41,31 @@ pub fn run(names: &[String], options: &[String]) -> Result<()> {
         )
     })?;
     report::step("The metered path beside its peers");
+    program(&mut command("node"), "bench/meter/run.ts", options)
+}
+
+fn package(options: &[String]) -> Result<()> {
+    let chromium = setup::chromium()?;
+    report::timed("Compiling typia's validators", || {
+        quiet(
+            command("node")
+                .current_dir(paths::root().join("bench"))
+                .args(["node_modules/typia/lib/executable/typia.js", "generate"])
+                .args(["--input", "package/typia", "--output", "package/generated"])
+                .args(["--project", "tsconfig.typia.json"]),
+        )
+    })?;
+    report::step("The npm package beside its peers");
     let mut node = command("node");
-    node.args([
-        "--disable-warning=ExperimentalWarning",
-        "bench/meter/run.ts",
-    ])
-    .args(options);
-    if !shown(&mut node)? {
+    node.arg("--expose-gc").env("CHROMIUM_BIN", chromium);
+    program(&mut node, "bench/package/run.ts", options)
+}
+
+/// Runs a program that measures, and shows what it prints.
+fn program(node: &mut Command, file: &str, options: &[String]) -> Result<()> {
+    node.args(["--disable-warning=ExperimentalWarning", file])
+        .args(options);
+    if !shown(node)? {
         bail!("the benchmark failed");
     }
     Ok(())

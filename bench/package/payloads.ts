@@ -1,0 +1,143 @@
+// Three payloads, each valid and spoiled: a registration, a Stripe subscription event of 4 KB, 100 usage records.
+
+const registration = { email: "ada.lovelace@example.com", name: "Ada Lovelace", plan: "starter", source: "web" };
+
+const price = {
+	id: "price_1PgafmB7WZ01zgkW6dKueIc5",
+	object: "price",
+	active: true,
+	billing_scheme: "per_unit",
+	created: 1_721_948_530,
+	currency: "usd",
+	custom_unit_amount: null,
+	livemode: false,
+	lookup_key: null,
+	metadata: {},
+	nickname: null,
+	product: "prod_QXg1hqf4jFNsqG",
+	recurring: { interval: "month", interval_count: 1, meter: null, usage_type: "licensed", trial_period_days: null },
+	tax_behavior: "unspecified",
+	tiers_mode: null,
+	transform_quantity: null,
+	type: "recurring",
+	unit_amount: 2_000,
+	unit_amount_decimal: "2000",
+};
+
+const event = {
+	id: "evt_1Pgc76B7WZ01zgkWwyRHS12y",
+	object: "event",
+	api_version: "2026-07-29.dahlia",
+	created: 1_790_000_000,
+	livemode: false,
+	pending_webhooks: 1,
+	request: { id: "req_ABCDEFGH", idempotency_key: "5f0a2f6e-6a55-4d0b-a9c5-9b1d1f3a6c11" },
+	type: "customer.subscription.updated",
+	data: {
+		object: {
+			id: "sub_1Pgc6rB7WZ01zgkWNy0Cn5nw",
+			object: "subscription",
+			application: null,
+			application_fee_percent: null,
+			automatic_tax: { enabled: false, liability: null, disabled_reason: null },
+			billing_cycle_anchor: 1_790_000_000,
+			billing_cycle_anchor_config: null,
+			billing_mode: { type: "classic" },
+			billing_thresholds: null,
+			cancel_at: null,
+			cancel_at_period_end: false,
+			canceled_at: null,
+			cancellation_details: { comment: null, feedback: null, reason: null },
+			collection_method: "charge_automatically",
+			created: 1_790_000_000,
+			currency: "usd",
+			customer: "cus_QXg1o8vcGmoR32",
+			customer_account: null,
+			days_until_due: null,
+			default_payment_method: "pm_1PgafuB7WZ01zgkWabcdefgh",
+			default_source: null,
+			default_tax_rates: [],
+			description: "Professional, by the month",
+			discounts: [],
+			ended_at: null,
+			invoice_settings: { account_tax_ids: null, issuer: { type: "self" }, custom_fields: null, footer: null },
+			items: {
+				object: "list",
+				data: [
+					{
+						id: "si_QXhVnC2h0Jczwc",
+						object: "subscription_item",
+						billing_thresholds: null,
+						created: 1_790_000_000,
+						current_period_end: 1_792_592_000,
+						current_period_start: 1_790_000_000,
+						discounts: [],
+						metadata: {},
+						price,
+						plan: { ...price, object: "plan", interval: "month", interval_count: 1, amount: 2_000 },
+						quantity: 1,
+						subscription: "sub_1Pgc6rB7WZ01zgkWNy0Cn5nw",
+						tax_rates: [],
+					},
+				],
+				has_more: false,
+				url: "/v1/subscription_items?subscription=sub_1Pgc6rB7WZ01zgkWNy0Cn5nw",
+			},
+			latest_invoice: "in_1Pgc6tB7WZ01zgkWu9fdqL6I",
+			livemode: false,
+			metadata: { sub: "auth0|65f0c2a1b3d4e5f6a7b8c9d0", campaign: "autumn" },
+			next_pending_invoice_item_invoice: null,
+			on_behalf_of: null,
+			pause_collection: null,
+			payment_settings: {
+				payment_method_options: null,
+				payment_method_types: ["card"],
+				save_default_payment_method: "on_subscription",
+			},
+			pending_invoice_item_interval: null,
+			pending_setup_intent: null,
+			pending_update: null,
+			schedule: null,
+			start_date: 1_790_000_000,
+			status: "active",
+			test_clock: null,
+			transfer_data: null,
+			trial_end: null,
+			trial_settings: { end_behavior: { missing_payment_method: "create_invoice" } },
+			trial_start: null,
+		},
+		previous_attributes: { status: "past_due", latest_invoice: "in_1Pgc6tB7WZ01zgkWu9fdqL60" },
+	},
+};
+
+const records = Array.from({ length: 100 }, (_, index) => ({
+	endpoint: `/api/bills/hr${index}-117`,
+	method: "GET",
+	status_code: index % 9 === 0 ? 404 : 200,
+	response_time_ms: 12 + index,
+	ip_address: `192.0.2.${index}`,
+	user_agent: "Mozilla/5.0 (X11; Linux x86_64) legis/1.0",
+	timestamp: `2026-11-24T10:${String(index % 60).padStart(2, "0")}:30.250Z`,
+}));
+
+export const PAYLOADS = {
+	registration: {
+		schema: "registration",
+		valid: registration,
+		invalid: { ...registration, email: "ada.lovelace", name: "" },
+	},
+	stripe: {
+		schema: "stripeEvent",
+		valid: event,
+		invalid: { ...event, created: "yesterday", data: { ...event.data, object: { ...event.data.object, customer: 7 } } },
+	},
+	records: {
+		schema: "usageRecords",
+		valid: records,
+		invalid: records.map((record, index) =>
+			index % 50 === 7 ? { ...record, status_code: 99, method: "get" } : record,
+		),
+	},
+} as const;
+
+export type Payload = keyof typeof PAYLOADS;
