@@ -3,18 +3,19 @@
 import { execFileSync } from "node:child_process";
 import { copyFileSync, readFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { deflateRawSync } from "node:zlib";
 import { build, type Plugin } from "esbuild";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const dist = `${here}dist`;
 
-/** The module as base64 text, for the entry that carries it. */
+/** The module, deflated, as base64 text, for the entry that carries it: base64 of what is not deflated is a third larger. */
 const inlined: Plugin = {
 	name: "inlined-module",
 	setup(build) {
 		build.onResolve({ filter: /core\.wasm$/ }, () => ({ path: "core.wasm", namespace: "module" }));
 		build.onLoad({ filter: /.*/, namespace: "module" }, () => ({
-			contents: readFileSync(`${dist}/core.wasm`).toString("base64"),
+			contents: deflateRawSync(readFileSync(`${dist}/core.wasm`), { level: 9 }).toString("base64"),
 			loader: "text",
 		}));
 	},

@@ -64,7 +64,7 @@ describe("importable", () => {
 
 test("the size stays within its budget", () => {
 	// Raised only in a commit that says why.
-	const BUDGET = 75_000;
+	const BUDGET = 56_000;
 	const size = gzipSync(readFileSync(join(DIST, "index.js")), { level: 9 }).length;
 	console.log(`legis-edge: ${size} bytes gzip of ${BUDGET}`);
 	expect(size).toBeLessThanOrEqual(BUDGET);
@@ -74,6 +74,9 @@ test("only numbers cross the boundary", () => {
 	const module = new WebAssembly.Module(readFileSync(join(DIST, "core.wasm")));
 	expect(WebAssembly.Module.imports(module).map(({ name }) => name)).toEqual(["__wbindgen_init_externref_table"]);
 });
+
+/** A result with its value, which is built when it is asked for. */
+const read = <T>(result: legis.Result<T>) => (result.ok ? { ok: true, value: result.value } : result);
 
 describe("plans", () => {
 	test("by any name, in any case, with space around it", () => {
@@ -218,7 +221,7 @@ describe("hostile values", () => {
 
 	test("text beyond the kept buffer is read where it lies", () => {
 		const given = { ...call, request_data: { a: "é".repeat(400_000) } };
-		expect(parse(schemas.toolCall, JSON.stringify(given))).toEqual({ ok: true, value: given });
+		expect(read(parse(schemas.toolCall, JSON.stringify(given)))).toEqual({ ok: true, value: given });
 		const bytes = new TextEncoder().encode(JSON.stringify({ ...call, request_data: { a: "x".repeat(2_000_000) } }));
 		expect(parse(schemas.toolCall, bytes).ok).toBe(true);
 		expect(() => parse(schemas.toolCall, new Uint8Array(300_000_000))).toThrow(LegisError);
@@ -226,7 +229,10 @@ describe("hostile values", () => {
 	});
 
 	test("a byte order mark inside of a text is kept", () => {
-		expect(parse(schemas.registration, '{"name":"\uFEFFAda"}')).toEqual({ ok: true, value: { name: "\uFEFFAda" } });
+		expect(read(parse(schemas.registration, '{"name":"\uFEFFAda"}'))).toEqual({
+			ok: true,
+			value: { name: "\uFEFFAda" },
+		});
 	});
 
 	test("whatever an account carries beside what is known, validate and decide agree", () => {
@@ -292,9 +298,23 @@ describe("schemas", () => {
 	test("read text, bytes and values alike", () => {
 		const text =
 			'{ "tool_name": "b\\u00e9", "status": "error", "response_data": [1, {"a": "\\n"}], "tokens_used": 1e2 }';
-		const expected = parse(schemas.toolCall, text);
-		expect(parse(schemas.toolCall, new TextEncoder().encode(text))).toEqual(expected);
+		const expected = read(parse(schemas.toolCall, text));
+		expect(read(parse(schemas.toolCall, new TextEncoder().encode(text)))).toEqual(expected);
 		expect(validate(schemas.toolCall, JSON.parse(text))).toEqual(expected);
-		expect(parse(schemas.registration, '{"name":"Zoë"}')).toEqual({ ok: true, value: { name: "Zoë" } });
+		expect(read(parse(schemas.registration, '{"name":"Zoë"}'))).toEqual({ ok: true, value: { name: "Zoë" } });
+	});
+
+	test("a value that is asked for late is the one that was read, and bytes that were changed are not taken for it", () => {
+		const bytes = new TextEncoder().encode('{"name":"Ada"}');
+		const [first, second] = [parse(schemas.registration, '{"name":"Zoë"}'), parse(schemas.registration, bytes)];
+		expect(read(first)).toEqual({ ok: true, value: { name: "Zoë" } });
+		bytes.set(new TextEncoder().encode('{"nome":'));
+		expect(() => read(second)).toThrow(LegisError);
+		// What is asked for at once is a copy of what was read.
+		const again = new TextEncoder().encode('{"name":"Ada"}');
+		const third = parse(schemas.registration, again);
+		again.fill(0);
+		expect(read(third)).toEqual({ ok: true, value: { name: "Ada" } });
+		expect(JSON.stringify(third)).toBe('{"ok":true,"value":{"name":"Ada"}}');
 	});
 });

@@ -74,7 +74,7 @@ pub fn decode<T: for<'de> Deserialize<'de>>(
     };
     let schema = schema::by_name(name).ok_or_else(malformed)?;
     let tape = schema.read(text, origin)?;
-    let known = schema::write(schema, text, &tape).ok_or_else(malformed)?;
+    let known = schema::write(text, &tape).ok_or_else(malformed)?;
     serde_json::from_slice(&known).map_err(|_| malformed())
 }
 
@@ -83,7 +83,7 @@ pub fn decode<T: for<'de> Deserialize<'de>>(
 pub fn payload(schema: &Schema, text: &[u8], origin: Origin) -> Vec<u8> {
     match schema.read(text, origin) {
         Ok(tape) => {
-            let value = schema::write(schema, text, &tape).unwrap_or_default();
+            let value = schema::write(text, &tape).unwrap_or_default();
             [br#"{"ok":true,"value":"#, value.as_slice(), b"}"].concat()
         }
         Err(violations) => refused(&violations),

@@ -389,9 +389,13 @@ pub fn renewal(
     cost: Cost,
 ) -> Option<Timestamp> {
     let end = balance.period.end?;
-    let then = self::balance(entitlement, usage, end);
-    then.remaining()
-        .is_none_or(|remaining| remaining >= u64::from(cost.get()))
+    // A new period begins with nothing used; what comes once may be used already.
+    let left = match entitlement.plan_at(end).allowance() {
+        Allowance::Once { calls } => Some(u64::from(calls).saturating_sub(usage.lifetime.used)),
+        Allowance::Monthly { calls } => Some(u64::from(calls)),
+        Allowance::Unlimited => None,
+    };
+    left.is_none_or(|left| left >= u64::from(cost.get()))
         .then_some(end)
 }
 

@@ -4,6 +4,8 @@
 //! `cargo xtask generate`; nothing about a payload is written here.
 
 mod cursor;
+mod fast;
+mod number;
 mod reader;
 mod tables;
 mod tape;
@@ -12,7 +14,7 @@ use crate::payload::format::Format;
 use crate::violation::Violation;
 
 pub use reader::Origin;
-pub use tables::{FINGERPRINT, SCHEMAS};
+pub use tables::{FINGERPRINT, NAMES, SCHEMAS};
 pub use tape::{Mark, write};
 
 /// A schema by its name in the npm package.
@@ -22,8 +24,6 @@ pub struct Schema {
     pub name: &'static str,
     /// What the document must be.
     root: &'static Node,
-    /// The names of members, for those who build values from a [`Tape`]; a mark refers to a name by its position.
-    pub names: &'static [&'static str],
 }
 
 /// What a value must be.
@@ -32,6 +32,8 @@ enum Node {
     Object {
         fields: &'static [Field],
         unknown: Unknown,
+        /// A bit for the length of each name: most keys that are not known are told by it.
+        lengths: u64,
     },
     Array {
         items: &'static Node,
@@ -61,7 +63,7 @@ enum Node {
 #[derive(Debug)]
 struct Field {
     name: &'static str,
-    /// Position of the name in the schema's names.
+    /// Position of the name in [`NAMES`].
     index: u32,
     presence: Presence,
     node: &'static Node,
@@ -122,6 +124,22 @@ impl Schema {
     /// # Errors
     /// What is wrong, in the order of the places.
     pub fn read_into(
+        &self,
+        text: &[u8],
+        origin: Origin,
+        tape: &mut Tape,
+    ) -> Result<(), Violations> {
+        match fast::read(text, self.root, tape) {
+            Some(()) => Ok(()),
+            None => self.read_slowly(text, origin, tape),
+        }
+    }
+
+    /// The same by the reader alone, which knows every rule. Others need not call it: it is for those who compare.
+    ///
+    /// # Errors
+    /// What is wrong, in the order of the places.
+    pub fn read_slowly(
         &self,
         text: &[u8],
         origin: Origin,

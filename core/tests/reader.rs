@@ -16,7 +16,7 @@ use legis_core::payload::{
     AuthConfig, CallRequest, CallSettlement, CheckoutRequest, PlanFeatures, PortalRequest,
     Registration, ToolCall, UsageRecord,
 };
-use legis_core::schema::{Origin, SCHEMAS, by_name, write};
+use legis_core::schema::{NAMES, Origin, SCHEMAS, by_name, write};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -34,10 +34,26 @@ fn code(message: &str) -> &str {
 
 type Places = BTreeSet<(String, String)>;
 
+/// The names of the members of a schema's document; those of Rust that are not among them are written otherwise.
+fn wire_names(schema: &str) -> BTreeSet<&'static str> {
+    let camel = [
+        "callRequest",
+        "callSettlement",
+        "checkoutRequest",
+        "portalRequest",
+    ]
+    .contains(&schema);
+    NAMES
+        .iter()
+        .copied()
+        .filter(|name| !camel || !name.contains('_'))
+        .collect()
+}
+
 /// The name that a document has for a member: garde knows Rust's.
 fn on_the_wire(schema: &str, member: &str) -> String {
     let member = member.trim_start_matches("r#");
-    if by_name(schema).unwrap().names.contains(&member) {
+    if wire_names(schema).contains(member) {
         return member.to_owned();
     }
     let mut words = member.split('_');
@@ -103,7 +119,7 @@ fn reader(name: &str, text: &str) -> Result<(), Places> {
     match schema.read(text.as_bytes(), Origin::Text) {
         Ok(tape) => {
             // What is written from the tape reads as the same value.
-            let written = write(schema, text.as_bytes(), &tape).unwrap();
+            let written = write(text.as_bytes(), &tape).unwrap();
             assert!(schema.read(&written, Origin::Text).is_ok());
             Ok(())
         }
@@ -509,5 +525,87 @@ proptest! {
         }),
     ) {
         prop_assert!(format.holds(&text), "{:?}: {text:?}", format);
+    }
+}
+
+fn sound(name: &str) -> Value {
+    match name {
+        "registration" => {
+            json!({"email": "ada@example.com", "name": "Ada", "plan": "starter", "source": "web"})
+        }
+        "usageRecords" => json!([{
+            "endpoint": "/api/bills", "method": "GET", "status_code": 200, "response_time_ms": 3,
+            "ip_address": "::1", "user_agent": "curl/8", "timestamp": "2026-01-31T10:15:30.250Z",
+        }]),
+        "toolCall" => json!({
+            "tool_name": "search-bills", "status": "success", "request_data": {"q": ["tax", 1.5, -2, null, true]},
+            "response_data": [1, {"a": {"b": []}}], "error_message": null, "response_time_ms": 12, "tokens_used": 0,
+        }),
+        _ => decision_request(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// What is read fast is read right: whatever it takes, the reader takes, with the same tape.
+    #[test]
+    fn the_fast_reading_takes_nothing_that_the_reader_does_not(
+        (name, text) in prop::sample::select(vec!["registration", "usageRecords", "toolCall", "decisionRequest"])
+            .prop_flat_map(|name| (Just(name), spelled(mutated(sound(name))))),
+    ) {
+        let schema = by_name(name).unwrap();
+        let mut slow = Vec::new();
+        let fast = schema.read(text.as_bytes(), Origin::Text);
+        match (fast, schema.read_slowly(text.as_bytes(), Origin::Text, &mut slow)) {
+            (Ok(fast), Ok(())) => prop_assert_eq!(fast, slow),
+            (fast, slow) => prop_assert_eq!(fast.err(), slow.err(), "{}", text),
+        }
+    }
+
+    /// The same at the borders of each form.
+    #[test]
+    fn a_form_is_seen_fast_as_it_is_seen_slowly(
+        email in "[a-z.!-]{0,4}[@]{0,2}[a-z0-9.-]{0,9}\\.[a-z0-9-]{0,3}|[a-z]{60,66}@[a-z]{60,66}\\.de",
+        moment in "20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{0,4})?Z|[0-9T:.Z-]{18,26}",
+        path in "/?[a-z?# /\\x7f]{0,6}",
+    ) {
+        for (name, member, text) in [
+            ("registration", "email", &email), ("registration", "name", &path), ("usageRecord", "timestamp", &moment),
+            ("usageRecord", "endpoint", &path), ("usageRecord", "method", &path), ("callRequest", "idempotencyKey", &path),
+        ] {
+            let mut document = json!({"endpoint": "/", "method": "GET", "status_code": 200, "timestamp": "2026-01-31T10:15:30.250Z"});
+            if name != "usageRecord" {
+                document = json!({});
+            }
+            document[member] = text.as_str().into();
+            let (schema, document) = (by_name(name).unwrap(), document.to_string());
+            let mut slow = Vec::new();
+            let fast = schema.read(document.as_bytes(), Origin::Text).err();
+            prop_assert_eq!(fast, schema.read_slowly(document.as_bytes(), Origin::Text, &mut slow).err(), "{}", document);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A number is whole, and finite, exactly when the library's reading of it is: as far as that is exact.
+    #[test]
+    fn numbers_are_read_by_their_digits_as_by_the_library(
+        text in "-?(0|[1-9][0-9]{0,17})(\\.[0-9]{1,6})?([eE]([+]?[0-9]{1,3}|-[0-9]{1,2}))?",
+    ) {
+        let number: f64 = text.parse().unwrap();
+        let any = by_name("toolCall").unwrap();
+        let document = format!(r#"{{"tool_name":"a","status":"error","response_data":{text}}}"#);
+        let mut tape = Vec::new();
+        let taken = any.read_slowly(document.as_bytes(), Origin::Text, &mut tape).is_ok();
+        prop_assert_eq!(taken, number.is_finite());
+        let document = format!(r#"{{"tool_name":"a","status":"error","tokens_used":{text}}}"#);
+        let digits = text.chars().filter(char::is_ascii_digit).count();
+        if digits <= 15 || !number.is_finite() {
+            let taken = any.read_slowly(document.as_bytes(), Origin::Text, &mut tape).is_ok();
+            prop_assert_eq!(taken, number.fract() == 0.0 && (0.0..=1e9).contains(&number), "{}", text);
+        }
     }
 }

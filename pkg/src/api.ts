@@ -152,7 +152,7 @@ function held(name: (typeof SCHEMA_NAMES)[number], text: string): unknown {
 	const schema = SCHEMA_NAMES.indexOf(name);
 	const verdict = check(schema, text, Origin.value);
 	if (verdict > 0) {
-		return build(schema, verdict, text);
+		return build(verdict, text);
 	}
 	const found = issues(verdict);
 	const [first] = found;

@@ -13,7 +13,7 @@ interface Exports {
 	tape(): number;
 	slots(): number;
 	check(schema: number, length: number, origin: number): number;
-	names(schema: number): number;
+	names(): number;
 	plan(length: number): number;
 	recommend(calls: number): number;
 	decide(cost: number): number;
@@ -43,6 +43,8 @@ export function instantiate(module: WebAssembly.Module): void {
 	// Only numbers cross, so the table of JavaScript values that wasm-bindgen prepares stays empty.
 	const imports = { "./module_bg.js": { __wbindgen_init_externref_table() {} } };
 	const instance = new WebAssembly.Instance(module, imports);
+	bytes = new Uint8Array();
+	numbers = new Float64Array();
 	room = 0;
 	wasm = instance.exports as unknown as Exports;
 	wasm.__wbindgen_start();
@@ -57,7 +59,8 @@ function started(): Exports {
 
 /** The module's memory; growing it makes every earlier view useless. */
 function memory(module: Exports): Uint8Array {
-	if (bytes.buffer !== module.memory.buffer) {
+	// A view of memory that has grown since has no length any more.
+	if (bytes.length === 0) {
 		bytes = new Uint8Array(module.memory.buffer);
 	}
 	return bytes;
@@ -66,6 +69,7 @@ function memory(module: Exports): Uint8Array {
 /** Where the input lies, and how much of it there may be. */
 let inputAt = 0;
 let room = 0;
+let inputView: Uint8Array = new Uint8Array();
 
 /** Writes the input; how many bytes it has. */
 function write(module: Exports, text: string | Uint8Array): number {
@@ -78,10 +82,14 @@ function write(module: Exports, text: string | Uint8Array): number {
 		}
 		room = Math.max(needed, LEAST);
 		inputAt = module.input(room);
+		inputView = new Uint8Array();
 	}
 	const view = memory(module);
 	if (isText) {
-		return encoder.encodeInto(text, view.subarray(inputAt, inputAt + needed)).written;
+		if (inputView.length === 0) {
+			inputView = view.subarray(inputAt, inputAt + room);
+		}
+		return encoder.encodeInto(text, inputView).written;
 	}
 	view.set(text, inputAt);
 	return text.length;
@@ -103,7 +111,7 @@ export function output(length: number): string {
 /** Where accounts and answers lie. */
 export function slots(): Float64Array {
 	const module = started();
-	if (numbers.buffer !== module.memory.buffer) {
+	if (numbers.length === 0) {
 		numbers = new Float64Array(module.memory.buffer, module.slots(), SLOTS);
 	}
 	return numbers;
@@ -149,8 +157,25 @@ let inputLength = 0;
 
 /** The issues of the last check, which returned `verdict`. */
 export function issues(verdict: number): Issue[] {
-	return (JSON.parse(read(started(), -verdict)) as { issues: Issue[] }).issues;
+	const text = read(started(), -verdict);
+	let known = told.get(text);
+	if (known === undefined) {
+		if (told.size >= TOLD) {
+			told = new Map();
+		}
+		known = (JSON.parse(text) as { issues: Issue[] }).issues;
+		// Long lists are not said again.
+		if (text.length <= 2_000) {
+			told.set(text, known);
+		}
+	}
+	// The caller's own: what is remembered must not be changed.
+	return known.map((issue) => ({ ...issue, path: [...issue.path] }));
 }
+
+/** What was said lately: a form says the same with every key that is pressed. */
+let told = new Map<string, Issue[]>();
+const TOLD = 200;
 
 /** The tape of the last check, and what of the text lies between two places. */
 export function accepted(
@@ -170,8 +195,8 @@ export function accepted(
 	return { tape, span: (start, end) => decoder.decode(view.subarray(at + start, at + end)) };
 }
 
-/** The member names of the schema at a position. */
-export function memberNames(schema: number): string[] {
+/** The names that tapes refer to. */
+export function memberNames(): string[] {
 	const module = started();
-	return read(module, module.names(schema)).split("\n");
+	return read(module, module.names()).split("\n");
 }

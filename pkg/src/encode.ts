@@ -22,7 +22,7 @@ function write(value: unknown, depth: number, budget: { left: number }): string 
 	}
 	switch (typeof value) {
 		case "string":
-			return JSON.stringify(value);
+			return quoted(value);
 		case "number":
 			return Number.isFinite(value) ? String(value) : `${FOREIGN}n`;
 		case "boolean":
@@ -76,11 +76,15 @@ function writeMembers(members: Record<string, unknown>, depth: number, budget: {
 		// As JSON does: a member that is undefined is not there.
 		if (value !== undefined) {
 			const written = value === UNREADABLE ? `${FOREIGN}e` : write(value, depth + 1, budget);
-			text += `${text === "{" ? "" : ","}${JSON.stringify(key)}:${written}`;
+			text += `${text === "{" ? "" : ","}${quoted(key)}:${written}`;
 		}
 	}
 	return `${text}}`;
 }
+
+/** Most texts need no escapes, and to see that is faster than to look for what to escape. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+const quoted = (text: string) => (PLAIN.test(text) ? `"${text}"` : JSON.stringify(text));
 
 const UNREADABLE = Symbol("unreadable");
 

@@ -20,96 +20,91 @@ export const SCHEMA_NAMES = [
 
 /** What each of them asks for, in the same order (`pkg/src/quick.ts`). */
 export const SHAPES = [
+	["r", 6],
+	["r", 7],
+	["r", 8],
+	["r", 9],
+	["r", 11],
+	["r", 12],
+	["r", 13],
+	["a", ["t", 1, 200, "line"], 0, 50],
+	["r", 14],
+	["r", 15],
+	["r", 22],
+	["r", 23],
+	["r", 24],
+	["a", ["r", 24], 0, 1000],
+] as const;
+
+/** The objects that shapes refer to by their position. */
+export const OBJECTS = [
 	[
 		"o",
 		0,
 		[
-			[
-				"entitlement",
-				1,
-				[
-					"o",
-					0,
-					[
-						["anchor", 1, ["t", 0, 4294967295, "date-time"]],
-						[
-							"changes",
-							0,
-							[
-								"a",
-								[
-									"o",
-									0,
-									[
-										["at", 1, ["t", 0, 4294967295, "date-time"]],
-										["plan", 1, ["c", ["free", "developer", "professional", "enterprise"]]],
-									],
-								],
-								0,
-								4,
-							],
-						],
-						["interval", 0, ["c", ["month", "year"]]],
-						["paidUntil", 0, ["t", 0, 4294967295, "date-time"]],
-						["plan", 1, ["c", ["free", "developer", "professional", "enterprise"]]],
-						["standing", 1, ["c", ["free", "active", "trialing", "past_due", "unknown"]]],
-						["version", 1, ["n", 0, 9007199254740991]],
-					],
-				],
-			],
-			[
-				"usage",
-				1,
-				[
-					"o",
-					0,
-					[
-						[
-							"lifetime",
-							1,
-							[
-								"o",
-								0,
-								[
-									["mcp", 1, ["n", 0, 9007199254740991]],
-									["start", 1, ["t", 0, 4294967295, "date-time"]],
-									["used", 1, ["n", 0, 9007199254740991]],
-								],
-							],
-						],
-						[
-							"period",
-							0,
-							[
-								"o",
-								0,
-								[
-									["end", 1, ["t", 0, 4294967295, "date-time"]],
-									["mcp", 1, ["n", 0, 9007199254740991]],
-									["start", 1, ["t", 0, 4294967295, "date-time"]],
-									["used", 1, ["n", 0, 9007199254740991]],
-								],
-							],
-						],
-					],
-				],
-			],
-			[
-				"user",
-				1,
-				[
-					"o",
-					0,
-					[
-						["createdAt", 1, ["t", 0, 4294967295, "date-time"]],
-						["email", 0, ["t", 0, 4294967295, "text"]],
-						["id", 1, ["n", 0, 9007199254740991]],
-						["name", 0, ["t", 0, 4294967295, "text"]],
-						["sub", 1, ["t", 0, 4294967295, "text"]],
-						["updatedAt", 1, ["t", 0, 4294967295, "date-time"]],
-					],
-				],
-			],
+			["at", 1, ["t", 0, 4294967295, "date-time"]],
+			["plan", 1, ["c", ["free", "developer", "professional", "enterprise"]]],
+		],
+	],
+	[
+		"o",
+		0,
+		[
+			["anchor", 1, ["t", 0, 4294967295, "date-time"]],
+			["changes", 0, ["a", ["r", 0], 0, 4]],
+			["interval", 0, ["c", ["month", "year"]]],
+			["paidUntil", 0, ["t", 0, 4294967295, "date-time"]],
+			["plan", 1, ["c", ["free", "developer", "professional", "enterprise"]]],
+			["standing", 1, ["c", ["free", "active", "trialing", "past_due", "unknown"]]],
+			["version", 1, ["n", 0, 9007199254740991]],
+		],
+	],
+	[
+		"o",
+		0,
+		[
+			["mcp", 1, ["n", 0, 9007199254740991]],
+			["start", 1, ["t", 0, 4294967295, "date-time"]],
+			["used", 1, ["n", 0, 9007199254740991]],
+		],
+	],
+	[
+		"o",
+		0,
+		[
+			["end", 1, ["t", 0, 4294967295, "date-time"]],
+			["mcp", 1, ["n", 0, 9007199254740991]],
+			["start", 1, ["t", 0, 4294967295, "date-time"]],
+			["used", 1, ["n", 0, 9007199254740991]],
+		],
+	],
+	[
+		"o",
+		0,
+		[
+			["lifetime", 1, ["r", 2]],
+			["period", 0, ["r", 3]],
+		],
+	],
+	[
+		"o",
+		0,
+		[
+			["createdAt", 1, ["t", 0, 4294967295, "date-time"]],
+			["email", 0, ["t", 0, 4294967295, "text"]],
+			["id", 1, ["n", 0, 9007199254740991]],
+			["name", 0, ["t", 0, 4294967295, "text"]],
+			["sub", 1, ["t", 0, 4294967295, "text"]],
+			["updatedAt", 1, ["t", 0, 4294967295, "date-time"]],
+		],
+	],
+	[
+		"o",
+		0,
+		[
+			["entitlement", 1, ["r", 1]],
+			["usage", 1, ["r", 4]],
+			["user", 1, ["r", 5]],
 		],
 	],
 	[
@@ -156,115 +151,17 @@ export const SHAPES = [
 		"o",
 		1,
 		[
-			[
-				"account",
-				1,
-				[
-					"o",
-					0,
-					[
-						[
-							"entitlement",
-							1,
-							[
-								"o",
-								0,
-								[
-									["anchor", 1, ["t", 0, 4294967295, "date-time"]],
-									[
-										"changes",
-										0,
-										[
-											"a",
-											[
-												"o",
-												0,
-												[
-													["at", 1, ["t", 0, 4294967295, "date-time"]],
-													["plan", 1, ["c", ["free", "developer", "professional", "enterprise"]]],
-												],
-											],
-											0,
-											4,
-										],
-									],
-									["interval", 0, ["c", ["month", "year"]]],
-									["paidUntil", 0, ["t", 0, 4294967295, "date-time"]],
-									["plan", 1, ["c", ["free", "developer", "professional", "enterprise"]]],
-									["standing", 1, ["c", ["free", "active", "trialing", "past_due", "unknown"]]],
-									["version", 1, ["n", 0, 9007199254740991]],
-								],
-							],
-						],
-						[
-							"usage",
-							1,
-							[
-								"o",
-								0,
-								[
-									[
-										"lifetime",
-										1,
-										[
-											"o",
-											0,
-											[
-												["mcp", 1, ["n", 0, 9007199254740991]],
-												["start", 1, ["t", 0, 4294967295, "date-time"]],
-												["used", 1, ["n", 0, 9007199254740991]],
-											],
-										],
-									],
-									[
-										"period",
-										0,
-										[
-											"o",
-											0,
-											[
-												["end", 1, ["t", 0, 4294967295, "date-time"]],
-												["mcp", 1, ["n", 0, 9007199254740991]],
-												["start", 1, ["t", 0, 4294967295, "date-time"]],
-												["used", 1, ["n", 0, 9007199254740991]],
-											],
-										],
-									],
-								],
-							],
-						],
-						[
-							"user",
-							1,
-							[
-								"o",
-								0,
-								[
-									["createdAt", 1, ["t", 0, 4294967295, "date-time"]],
-									["email", 0, ["t", 0, 4294967295, "text"]],
-									["id", 1, ["n", 0, 9007199254740991]],
-									["name", 0, ["t", 0, 4294967295, "text"]],
-									["sub", 1, ["t", 0, 4294967295, "text"]],
-									["updatedAt", 1, ["t", 0, 4294967295, "date-time"]],
-								],
-							],
-						],
-					],
-				],
-			],
+			["interval", 0, ["c", ["month", "year"]]],
+			["plan", 1, ["t", 1, 50, "plan-name"]],
+		],
+	],
+	[
+		"o",
+		1,
+		[
+			["account", 1, ["r", 6]],
 			["now", 1, ["m", 253402300799999]],
-			[
-				"to",
-				1,
-				[
-					"o",
-					1,
-					[
-						["interval", 0, ["c", ["month", "year"]]],
-						["plan", 1, ["t", 1, 50, "plan-name"]],
-					],
-				],
-			],
+			["to", 1, ["r", 10]],
 		],
 	],
 	[
@@ -281,107 +178,11 @@ export const SHAPES = [
 		"o",
 		1,
 		[
-			[
-				"account",
-				1,
-				[
-					"o",
-					0,
-					[
-						[
-							"entitlement",
-							1,
-							[
-								"o",
-								0,
-								[
-									["anchor", 1, ["t", 0, 4294967295, "date-time"]],
-									[
-										"changes",
-										0,
-										[
-											"a",
-											[
-												"o",
-												0,
-												[
-													["at", 1, ["t", 0, 4294967295, "date-time"]],
-													["plan", 1, ["c", ["free", "developer", "professional", "enterprise"]]],
-												],
-											],
-											0,
-											4,
-										],
-									],
-									["interval", 0, ["c", ["month", "year"]]],
-									["paidUntil", 0, ["t", 0, 4294967295, "date-time"]],
-									["plan", 1, ["c", ["free", "developer", "professional", "enterprise"]]],
-									["standing", 1, ["c", ["free", "active", "trialing", "past_due", "unknown"]]],
-									["version", 1, ["n", 0, 9007199254740991]],
-								],
-							],
-						],
-						[
-							"usage",
-							1,
-							[
-								"o",
-								0,
-								[
-									[
-										"lifetime",
-										1,
-										[
-											"o",
-											0,
-											[
-												["mcp", 1, ["n", 0, 9007199254740991]],
-												["start", 1, ["t", 0, 4294967295, "date-time"]],
-												["used", 1, ["n", 0, 9007199254740991]],
-											],
-										],
-									],
-									[
-										"period",
-										0,
-										[
-											"o",
-											0,
-											[
-												["end", 1, ["t", 0, 4294967295, "date-time"]],
-												["mcp", 1, ["n", 0, 9007199254740991]],
-												["start", 1, ["t", 0, 4294967295, "date-time"]],
-												["used", 1, ["n", 0, 9007199254740991]],
-											],
-										],
-									],
-								],
-							],
-						],
-						[
-							"user",
-							1,
-							[
-								"o",
-								0,
-								[
-									["createdAt", 1, ["t", 0, 4294967295, "date-time"]],
-									["email", 0, ["t", 0, 4294967295, "text"]],
-									["id", 1, ["n", 0, 9007199254740991]],
-									["name", 0, ["t", 0, 4294967295, "text"]],
-									["sub", 1, ["t", 0, 4294967295, "text"]],
-									["updatedAt", 1, ["t", 0, 4294967295, "date-time"]],
-								],
-							],
-						],
-					],
-				],
-			],
+			["account", 1, ["r", 6]],
 			["cost", 0, ["n", 1, 1000000]],
 			["now", 1, ["m", 253402300799999]],
 		],
 	],
-	["a", ["t", 1, 200, "line"], 0, 50],
 	["o", 1, [["returnUrl", 0, ["t", 1, 2048, "web-url"]]]],
 	[
 		"o",
@@ -393,107 +194,70 @@ export const SHAPES = [
 			["source", 0, ["c", ["web", "mcp"]]],
 		],
 	],
+	["o", 0, [["interval", 0, ["t", 1, 100, "token"]]]],
+	[
+		"o",
+		0,
+		[
+			["id", 1, ["t", 1, 255, "token"]],
+			["interval", 0, ["t", 1, 100, "token"]],
+			["recurring", 0, ["r", 16]],
+		],
+	],
+	[
+		"o",
+		0,
+		[
+			["current_period_end", 0, ["n", 0, 253402300799]],
+			["current_period_start", 0, ["n", 0, 253402300799]],
+			["plan", 0, ["r", 17]],
+			["price", 0, ["r", 17]],
+		],
+	],
+	["o", 0, [["data", 1, ["a", ["r", 18], 0, 100]]]],
+	[
+		"o",
+		0,
+		[
+			["amount", 0, ["n", 0, 9007199254740991]],
+			["amount_due", 0, ["n", 0, 9007199254740991]],
+			["amount_paid", 0, ["n", 0, 9007199254740991]],
+			["amount_refunded", 0, ["n", 0, 9007199254740991]],
+			["billing_cycle_anchor", 0, ["n", 0, 253402300799]],
+			["cancel_at", 0, ["n", 0, 253402300799]],
+			["cancel_at_period_end", 0, ["b"]],
+			["charge", 0, ["t", 1, 255, "token"]],
+			["client_reference_id", 0, ["t", 0, 500, "text"]],
+			["created", 0, ["n", 0, 253402300799]],
+			["currency", 0, ["t", 1, 100, "token"]],
+			["current_period_end", 0, ["n", 0, 253402300799]],
+			["current_period_start", 0, ["n", 0, 253402300799]],
+			["customer", 0, ["t", 1, 255, "token"]],
+			["id", 0, ["t", 1, 255, "token"]],
+			["invoice", 0, ["t", 1, 255, "token"]],
+			["items", 0, ["r", 19]],
+			["metadata", 0, ["anyObject"]],
+			["mode", 0, ["t", 1, 100, "token"]],
+			["object", 0, ["t", 1, 100, "token"]],
+			["payment_intent", 0, ["t", 1, 255, "token"]],
+			["payment_status", 0, ["t", 1, 100, "token"]],
+			["status", 0, ["t", 1, 100, "token"]],
+		],
+	],
+	[
+		"o",
+		0,
+		[
+			["object", 1, ["r", 20]],
+			["previous_attributes", 0, ["anyObject"]],
+		],
+	],
 	[
 		"o",
 		0,
 		[
 			["created", 1, ["n", 0, 253402300799]],
-			[
-				"data",
-				1,
-				[
-					"o",
-					0,
-					[
-						[
-							"object",
-							1,
-							[
-								"o",
-								0,
-								[
-									["amount", 0, ["n", 0, 9007199254740991]],
-									["amount_due", 0, ["n", 0, 9007199254740991]],
-									["amount_paid", 0, ["n", 0, 9007199254740991]],
-									["amount_refunded", 0, ["n", 0, 9007199254740991]],
-									["billing_cycle_anchor", 0, ["n", 0, 253402300799]],
-									["cancel_at", 0, ["n", 0, 253402300799]],
-									["cancel_at_period_end", 0, ["b"]],
-									["charge", 0, ["t", 1, 255, "token"]],
-									["client_reference_id", 0, ["t", 0, 500, "text"]],
-									["created", 0, ["n", 0, 253402300799]],
-									["currency", 0, ["t", 1, 100, "token"]],
-									["current_period_end", 0, ["n", 0, 253402300799]],
-									["current_period_start", 0, ["n", 0, 253402300799]],
-									["customer", 0, ["t", 1, 255, "token"]],
-									["id", 0, ["t", 1, 255, "token"]],
-									["invoice", 0, ["t", 1, 255, "token"]],
-									[
-										"items",
-										0,
-										[
-											"o",
-											0,
-											[
-												[
-													"data",
-													1,
-													[
-														"a",
-														[
-															"o",
-															0,
-															[
-																["current_period_end", 0, ["n", 0, 253402300799]],
-																["current_period_start", 0, ["n", 0, 253402300799]],
-																[
-																	"plan",
-																	0,
-																	[
-																		"o",
-																		0,
-																		[
-																			["id", 1, ["t", 1, 255, "token"]],
-																			["interval", 0, ["t", 1, 100, "token"]],
-																			["recurring", 0, ["o", 0, [["interval", 0, ["t", 1, 100, "token"]]]]],
-																		],
-																	],
-																],
-																[
-																	"price",
-																	0,
-																	[
-																		"o",
-																		0,
-																		[
-																			["id", 1, ["t", 1, 255, "token"]],
-																			["interval", 0, ["t", 1, 100, "token"]],
-																			["recurring", 0, ["o", 0, [["interval", 0, ["t", 1, 100, "token"]]]]],
-																		],
-																	],
-																],
-															],
-														],
-														0,
-														100,
-													],
-												],
-											],
-										],
-									],
-									["metadata", 0, ["anyObject"]],
-									["mode", 0, ["t", 1, 100, "token"]],
-									["object", 0, ["t", 1, 100, "token"]],
-									["payment_intent", 0, ["t", 1, 255, "token"]],
-									["payment_status", 0, ["t", 1, 100, "token"]],
-									["status", 0, ["t", 1, 100, "token"]],
-								],
-							],
-						],
-						["previous_attributes", 0, ["anyObject"]],
-					],
-				],
-			],
+			["data", 1, ["r", 21]],
 			["id", 1, ["t", 1, 255, "token"]],
 			["livemode", 1, ["b"]],
 			["type", 1, ["t", 1, 100, "token"]],
@@ -525,25 +289,6 @@ export const SHAPES = [
 			["timestamp", 1, ["t", 0, 4294967295, "date-time"]],
 			["user_agent", 0, ["t", 0, 512, "line"]],
 		],
-	],
-	[
-		"a",
-		[
-			"o",
-			1,
-			[
-				["endpoint", 1, ["t", 1, 2048, "path"]],
-				["error_message", 0, ["t", 0, 2000, "text"]],
-				["ip_address", 0, ["t", 2, 45, "ip"]],
-				["method", 1, ["t", 1, 20, "method"]],
-				["response_time_ms", 0, ["n", 0, 86400000]],
-				["status_code", 1, ["n", 100, 599]],
-				["timestamp", 1, ["t", 0, 4294967295, "date-time"]],
-				["user_agent", 0, ["t", 0, 512, "line"]],
-			],
-		],
-		0,
-		1000,
 	],
 ] as const;
 

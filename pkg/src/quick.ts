@@ -1,7 +1,7 @@
 // Values that are plainly right, without a crossing: the shapes are core's, generated from its types. Whatever is not plain
 // is core's to judge: this says "yes" or nothing, and the agreement suite holds its "yes" to core's.
 
-import { PLAIN, SHAPES } from "./facts.ts";
+import { OBJECTS, PLAIN, SHAPES } from "./facts.ts";
 import { millis } from "./moment.ts";
 
 /** Not plainly right: to be asked of core. */
@@ -26,6 +26,8 @@ export function quick(schema: number, value: unknown): unknown {
 
 function reader(shape: Shape): Reader {
 	switch (shape[0]) {
+		case "r":
+			return referred(shape[1] as number);
 		case "o":
 			return object(shape[1] === 1, shape[2] as readonly (readonly [string, number, Shape])[]);
 		case "a":
@@ -45,6 +47,13 @@ function reader(shape: Shape): Reader {
 		default:
 			return () => UNSURE;
 	}
+}
+
+const objects: Reader[] = [];
+
+function referred(position: number): Reader {
+	objects[position] ??= reader(OBJECTS[position] as unknown as Shape);
+	return objects[position] as Reader;
 }
 
 function text(min: number, max: number, format: string): Reader {

@@ -40,8 +40,15 @@ export interface Schema<T> {
 	};
 }
 
+/** Where the module has a schema. */
+const POSITION = Symbol("position");
+interface Positioned {
+	readonly [POSITION]: number;
+}
+
 function schema<T>(name: (typeof SCHEMA_NAMES)[number]): Schema<T> {
-	const self: Schema<T> = {
+	const self: Schema<T> & Positioned = {
+		[POSITION]: SCHEMA_NAMES.indexOf(name),
 		name,
 		"~standard": {
 			version: 1,
@@ -99,8 +106,8 @@ export function parse<T>(schema: Schema<T>, text: string | Uint8Array): Result<T
 }
 
 function positionOf(schema: Schema<unknown>): number {
-	const position = SCHEMA_NAMES.indexOf(schema?.name as (typeof SCHEMA_NAMES)[number]);
-	if (position < 0) {
+	const position = (schema as Partial<Positioned> | undefined)?.[POSITION];
+	if (position === undefined) {
 		throw new LegisError("invalid_argument", "The first argument must be one of schemas.");
 	}
 	return position;
@@ -111,24 +118,47 @@ function hold<T>(schema: number, text: string | Uint8Array, origin: Origin): Res
 	if (verdict <= 0) {
 		return { ok: false, issues: issues(verdict) };
 	}
-	const number = lastCheck();
-	let value: unknown = UNSURE;
-	return {
-		ok: true,
-		get value() {
-			if (value === UNSURE) {
-				value = valueIn(schema, text, origin, verdict, number);
-			}
-			return value as T;
-		},
-	};
+	return new Accepted<T>(schema, text, origin, verdict);
 }
 
-/** Builds the value of a text that was accepted. When another was checked meanwhile, it is checked again. */
-function valueIn(schema: number, text: string | Uint8Array, origin: Origin, verdict: number, number: number): unknown {
-	const length = lastCheck() === number ? verdict : check(schema, text, origin);
-	if (length <= 0) {
-		throw new LegisError("invalid_argument", "The bytes were changed after they had been read.");
+/** A text that was accepted. Its value is built when it is asked for: who only asks whether it is right does not wait. */
+class Accepted<T> {
+	readonly ok = true;
+	readonly #schema: number;
+	readonly #text: string | Uint8Array;
+	readonly #origin: Origin;
+	readonly #length: number;
+	readonly #check: number;
+	#value: unknown = UNSURE;
+
+	constructor(schema: number, text: string | Uint8Array, origin: Origin, length: number) {
+		this.#schema = schema;
+		this.#text = text;
+		this.#origin = origin;
+		this.#length = length;
+		this.#check = lastCheck();
 	}
-	return build(schema, length, text);
+
+	get value(): T {
+		if (this.#value === UNSURE) {
+			this.#value = build(this.#lengthNow(), this.#text);
+		}
+		return this.#value as T;
+	}
+
+	/** When another text was checked meanwhile, this one is checked again. */
+	#lengthNow(): number {
+		if (lastCheck() === this.#check) {
+			return this.#length;
+		}
+		const length = check(this.#schema, this.#text, this.#origin);
+		if (length <= 0) {
+			throw new LegisError("invalid_argument", "The bytes were changed after they had been read.");
+		}
+		return length;
+	}
+
+	toJSON() {
+		return { ok: true, value: this.value };
+	}
 }

@@ -14,13 +14,13 @@ const Mark = {
 	json: 7,
 } as const;
 
-const names: string[][] = [];
+let names: string[] | undefined;
 
 /** The value of the text that the last check accepted; `length` is what it returned. */
-export function build(schema: number, length: number, text: string | Uint8Array): unknown {
+export function build(length: number, text: string | Uint8Array): unknown {
+	names ??= memberNames();
 	const { tape, span } = accepted(length, text);
-	names[schema] ??= memberNames(schema);
-	return built(tape, span, names[schema] as string[]);
+	return built(tape, span, names);
 }
 
 function built(tape: Uint32Array, text: (start: number, end: number) => string, names: readonly string[]): unknown {

@@ -1,7 +1,7 @@
 //! The npm package, the worker's bundle and the page; nothing is built again when nothing changed.
 
 use crate::process::{command, quiet};
-use crate::setup::{self, Wasm32};
+use crate::setup::{self, Profile, Wasm32};
 use crate::{generate, paths, report};
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
@@ -88,13 +88,20 @@ fn gzip(bytes: &[u8]) -> Result<usize> {
 fn package(wasm32: &Wasm32) -> Result<()> {
     let root = paths::root();
     let module = report::timed("Building the WASM module", || {
-        quiet(wasm32.cargo().args(["--package", "legis-wasm"]))?;
-        bindgen(&wasm32.module("legis_wasm"), Flavour::Package)
+        quiet(
+            wasm32
+                .cargo(Profile::Package)
+                .args(["--package", "legis-wasm"]),
+        )?;
+        bindgen(
+            &wasm32.module("legis_wasm", Profile::Package),
+            Flavour::Package,
+        )
     })?;
     let dist = root.join("pkg/dist");
     let _ = fs::remove_dir_all(&dist);
     fs::create_dir_all(&dist)?;
-    optimise(&module.wasm, &dist.join("core.wasm"), "-Oz")?;
+    optimise(&module.wasm, &dist.join("core.wasm"), "-O3")?;
     report::timed("Building the npm package", || {
         quiet(command("node").arg("pkg/build.ts"))
     })
@@ -105,8 +112,15 @@ fn package(wasm32: &Wasm32) -> Result<()> {
 fn worker(wasm32: &Wasm32) -> Result<()> {
     let build = paths::root().join("worker/build");
     let module = report::timed("Building the worker", || {
-        quiet(wasm32.cargo().args(["--package", "legis-worker"]))?;
-        bindgen(&wasm32.module("legis_worker"), Flavour::Worker)
+        quiet(
+            wasm32
+                .cargo(Profile::Release)
+                .args(["--package", "legis-worker"]),
+        )?;
+        bindgen(
+            &wasm32.module("legis_worker", Profile::Release),
+            Flavour::Worker,
+        )
     })?;
     let _ = fs::remove_dir_all(&build);
     fs::create_dir_all(&build)?;

@@ -16,11 +16,30 @@ pub struct Wasm32 {
     debian: Option<PathBuf>,
 }
 
+/// What a module is made for (`Cargo.toml`).
+#[derive(Clone, Copy)]
+pub enum Profile {
+    /// The worker: small.
+    Release,
+    /// The npm package: fast, for it is small anyway.
+    Package,
+}
+
+impl Profile {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Package => "fast",
+        }
+    }
+}
+
 impl Wasm32 {
     /// `cargo build --target wasm32-unknown-unknown`, with the compiler that can.
-    pub fn cargo(&self) -> Command {
+    pub fn cargo(&self, profile: Profile) -> Command {
         let mut cargo = command("cargo");
-        cargo.args(["build", "--release", "--quiet", "--target", TARGET]);
+        cargo.args(["build", "--quiet", "--target", TARGET]);
+        cargo.args(["--profile", profile.name()]);
         cargo.env("CARGO_TARGET_DIR", self.target_dir());
         if let Some(linker) = &self.debian {
             cargo
@@ -32,10 +51,10 @@ impl Wasm32 {
 
     /// Where the build puts `crate_name`'s module. Debian's compiler has a directory of its own, or the two would
     /// throw away each other's work.
-    pub fn module(&self, crate_name: &str) -> PathBuf {
+    pub fn module(&self, crate_name: &str, profile: Profile) -> PathBuf {
         self.target_dir()
             .join(TARGET)
-            .join("release")
+            .join(profile.name())
             .join(format!("{crate_name}.wasm"))
     }
 

@@ -129,6 +129,26 @@ impl Format {
         }
     }
 
+    /// The same for ASCII, in one pass where that can be done.
+    #[must_use]
+    pub(crate) fn holds_plainly(self, text: &[u8]) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Line => text.iter().all(|byte| *byte != 0x7f),
+            Self::Token => text.iter().all(u8::is_ascii_graphic),
+            Self::Method => text.iter().all(u8::is_ascii_uppercase),
+            Self::Path => {
+                text.first() == Some(&b'/')
+                    && text
+                        .iter()
+                        .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#'))
+            }
+            Self::Email => plain_email(text),
+            Self::DateTime => plain_moment(text),
+            _ => std::str::from_utf8(text).is_ok_and(|text| self.holds(text)),
+        }
+    }
+
     /// A pattern of texts that plainly have the form: ASCII, and no longer than a rule inside the form allows. The npm
     /// package takes such a text without asking; of every other it asks [`Self::holds`]. `None` where it has its own
     /// reader, or always asks.
@@ -241,4 +261,89 @@ fn web(text: &str) -> Option<&str> {
         _ => false,
     };
     allowed.then_some(rest)
+}
+
+/// [`email`] in one pass.
+fn plain_email(text: &[u8]) -> bool {
+    let Some(at) = text.iter().position(|byte| *byte == b'@') else {
+        return false;
+    };
+    let (Some(local), Some(domain)) = (text.get(..at), text.get(at.wrapping_add(1)..)) else {
+        return false;
+    };
+    let mut before = b'.';
+    for byte in local {
+        let fits = match byte {
+            b'.' => before != b'.',
+            b'!'
+            | b'#'..=b'\''
+            | b'*'
+            | b'+'
+            | b'-'
+            | b'/'
+            | b'='
+            | b'?'
+            | b'^'..=b'`'
+            | b'{'..=b'~' => true,
+            byte => byte.is_ascii_alphanumeric(),
+        };
+        if !fits {
+            return false;
+        }
+        before = *byte;
+    }
+    local.len() <= 64 && before != b'.' && plain_domain(domain)
+}
+
+/// A dotted name of at least two labels, the last of which is no number.
+fn plain_domain(domain: &[u8]) -> bool {
+    let (mut before, mut label, mut letters, mut dots) = (b'.', 0_u32, 0_u32, 0_u32);
+    for byte in domain {
+        match byte {
+            b'.' if before == b'.' || before == b'-' => return false,
+            b'.' => {
+                dots = dots.wrapping_add(1);
+                (label, letters) = (0, 0);
+                before = b'.';
+                continue;
+            }
+            b'-' if before == b'.' => return false,
+            b'0'..=b'9' => {}
+            b'-' | b'a'..=b'z' | b'A'..=b'Z' => letters = letters.wrapping_add(1),
+            _ => return false,
+        }
+        label = label.wrapping_add(1);
+        if label > 63 {
+            return false;
+        }
+        before = *byte;
+    }
+    dots > 0 && label >= 2 && letters > 0 && before != b'-' && domain.len() <= 253
+}
+
+/// A moment as every part of the product writes it; of others the parser is asked.
+fn plain_moment(text: &[u8]) -> bool {
+    let form: &[u8] = b"0000-00-00T00:00:00.000Z";
+    let plain = text.len() == form.len()
+        && text.iter().zip(form).all(|(byte, form)| match form {
+            b'0' => byte.is_ascii_digit(),
+            form => byte == form,
+        });
+    let two = |at: usize| {
+        let digit = |at: usize| text.get(at).map_or(0, |byte| byte.wrapping_sub(b'0'));
+        digit(at)
+            .wrapping_mul(10)
+            .wrapping_add(digit(at.wrapping_add(1)))
+    };
+    // Every month has 28 days; of the later ones the calendar is asked.
+    let common = plain
+        && matches!(two(0), 20)
+        && matches!(two(5), 1..=12)
+        && matches!(two(8), 1..=28)
+        && two(11) < 24
+        && two(14) < 60
+        && two(17) < 60;
+    common
+        || std::str::from_utf8(text)
+            .is_ok_and(|text| text.parse::<crate::time::Timestamp>().is_ok())
 }

@@ -128,11 +128,7 @@ impl<'t> Cursor<'t> {
         let mut escaped = false;
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let plain = rest
-                .iter()
-                .position(|byte| matches!(byte, b'"' | b'\\' | ..0x20))
-                .unwrap_or(rest.len());
-            self.at = self.at.saturating_add(plain);
+            self.at = self.at.saturating_add(plain(rest));
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => {
@@ -211,6 +207,48 @@ impl<'t> Cursor<'t> {
         }
         self.text.get(start..self.at).ok_or(Stop::Malformed)
     }
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// How many bytes lie before the first that ends a string, begins an escape, or does not belong into one.
+#[inline]
+fn plain(bytes: &[u8]) -> usize {
+    before(bytes, 0, |byte| matches!(byte, b'"' | b'\\' | ..0x20))
+}
+
+/// The same, or is not ASCII.
+#[inline]
+pub(super) fn plain_ascii(bytes: &[u8]) -> usize {
+    before(bytes, HIGH, |byte| {
+        matches!(byte, b'"' | b'\\' | ..0x20 | 0x80..)
+    })
+}
+
+/// Eight bytes at a time: in a byte's highest bit stands whether it is one of those that are looked for.
+#[inline]
+fn before(bytes: &[u8], also: u64, is_end: impl Fn(u8) -> bool) -> usize {
+    let repeated = |byte: u8| ONES.wrapping_mul(u64::from(byte));
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let mut at: usize = 0;
+    let (words, _) = bytes.as_chunks::<8>();
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        let quotes = zeros(word ^ repeated(b'"'));
+        let escapes = zeros(word ^ repeated(b'\\'));
+        let controls = word.wrapping_sub(repeated(0x20)) & !word & HIGH;
+        let found = quotes | escapes | controls | (word & also);
+        if found != 0 {
+            // The lowest one is never false: what is borrowed from comes after it.
+            let byte = usize::try_from(found.trailing_zeros() / 8).unwrap_or(0);
+            return at.wrapping_add(byte);
+        }
+        at = at.wrapping_add(8);
+    }
+    let rest = bytes.get(at..).unwrap_or_default();
+    let end = rest.iter().position(|byte| is_end(*byte));
+    at.wrapping_add(end.unwrap_or(rest.len()))
 }
 
 /// The characters an escaped string stands for; `None` for half of a surrogate pair. The escapes are well formed.

@@ -1,6 +1,7 @@
 //! One pass over a text: grammar, types and rules at once, and where every value lies.
 
 use super::cursor::{Cursor, Step, Stop, Text};
+use super::number::{self, Whole, whole};
 use super::{Field, MAX_VIOLATIONS, Mark, Node, Presence, Tape, Unknown, Violations};
 use crate::payload::format::Format;
 use crate::payload::json::{MAX_DEPTH, MAX_VALUES};
@@ -109,16 +110,28 @@ impl<'t> Reader<'t, '_> {
     }
 
     fn trim(&mut self) {
-        self.violations.sort_unstable();
-        self.violations.dedup();
-        self.violations.truncate(MAX_VIOLATIONS);
+        // By insertion: they are few, and mostly in order. A sort of the library's would be as large as the reader.
+        let mut sorted: Violations = Vec::with_capacity(self.violations.len());
+        for violation in self.violations.drain(..) {
+            let at = sorted.partition_point(|known| *known < violation);
+            if sorted.get(at) != Some(&violation) {
+                sorted.insert(at, violation);
+            }
+        }
+        sorted.truncate(MAX_VIOLATIONS);
+        self.violations = sorted;
     }
 
     // The rules.
 
     fn value(&mut self, node: &'static Node, place: Place<'_>) -> Step {
         match (node, self.cursor.peek()) {
-            (Node::Object { fields, unknown }, Some(b'{')) => self.object(fields, unknown, place),
+            (
+                Node::Object {
+                    fields, unknown, ..
+                },
+                Some(b'{'),
+            ) => self.object(fields, unknown, place),
             (Node::Array { items, min, max }, Some(b'[')) => self.array(items, *min, *max, place),
             (Node::Text { min, max, format }, Some(b'"')) => {
                 self.text_value(*min, *max, *format, place)
@@ -416,7 +429,7 @@ impl<'t> Reader<'t, '_> {
             }
             _ => {
                 let text = self.cursor.number()?;
-                survey.beyond |= !text.parse::<f64>().is_ok_and(f64::is_finite);
+                survey.beyond |= !number::is_finite(text);
                 Ok(())
             }
         }
@@ -443,37 +456,6 @@ fn foreign(letter: Option<u8>) -> &'static str {
         Some(b'd') => "an invalid date",
         Some(b'e') => "a property that throws",
         _ => "a value JSON cannot say",
-    }
-}
-
-enum Whole {
-    Number(u64),
-    Negative,
-    Fraction,
-    Beyond,
-}
-
-fn whole(text: &str) -> Whole {
-    if text.len() <= 15 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return text.parse().map_or(Whole::Beyond, Whole::Number);
-    }
-    let Ok(number) = text.parse::<f64>() else {
-        return Whole::Beyond;
-    };
-    if !number.is_finite() {
-        return if number > 0.0 {
-            Whole::Beyond
-        } else {
-            Whole::Negative
-        };
-    }
-    if number.fract() != 0.0 {
-        return Whole::Fraction;
-    }
-    match crate::whole::from_f64(number) {
-        Some(number) => Whole::Number(number),
-        None if number < 0.0 => Whole::Negative,
-        None => Whole::Beyond,
     }
 }
 

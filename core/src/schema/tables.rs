@@ -6,7 +6,7 @@ use crate::payload::format::Format;
 /// The fingerprint of catalog, rules and schemas.
 pub const FINGERPRINT: &str = "09220ff4e938521b";
 
-static ACCOUNT_0: Node = Node::Object {
+static OBJECT_0: Node = Node::Object {
     fields: &[
         Field {
             name: "at",
@@ -26,9 +26,10 @@ static ACCOUNT_0: Node = Node::Object {
         },
     ],
     unknown: Unknown::Ignored,
+    lengths: 20,
 };
 
-static ACCOUNT_1: Node = Node::Object {
+static OBJECT_1: Node = Node::Object {
     fields: &[
         Field {
             name: "anchor",
@@ -45,7 +46,7 @@ static ACCOUNT_1: Node = Node::Object {
             index: 2,
             presence: Presence::Optional,
             node: &Node::Array {
-                items: &ACCOUNT_0,
+                items: &OBJECT_0,
                 min: 0,
                 max: 4,
             },
@@ -89,9 +90,10 @@ static ACCOUNT_1: Node = Node::Object {
         },
     ],
     unknown: Unknown::Ignored,
+    lengths: 976,
 };
 
-static ACCOUNT_2: Node = Node::Object {
+static OBJECT_2: Node = Node::Object {
     fields: &[
         Field {
             name: "mcp",
@@ -123,9 +125,10 @@ static ACCOUNT_2: Node = Node::Object {
         },
     ],
     unknown: Unknown::Ignored,
+    lengths: 56,
 };
 
-static ACCOUNT_3: Node = Node::Object {
+static OBJECT_3: Node = Node::Object {
     fields: &[
         Field {
             name: "end",
@@ -167,27 +170,29 @@ static ACCOUNT_3: Node = Node::Object {
         },
     ],
     unknown: Unknown::Ignored,
+    lengths: 56,
 };
 
-static ACCOUNT_4: Node = Node::Object {
+static OBJECT_4: Node = Node::Object {
     fields: &[
         Field {
             name: "lifetime",
             index: 10,
             presence: Presence::Required,
-            node: &ACCOUNT_2,
+            node: &OBJECT_2,
         },
         Field {
             name: "period",
             index: 14,
             presence: Presence::Optional,
-            node: &ACCOUNT_3,
+            node: &OBJECT_3,
         },
     ],
     unknown: Unknown::Ignored,
+    lengths: 320,
 };
 
-static ACCOUNT_5: Node = Node::Object {
+static OBJECT_5: Node = Node::Object {
     fields: &[
         Field {
             name: "createdAt",
@@ -250,37 +255,39 @@ static ACCOUNT_5: Node = Node::Object {
         },
     ],
     unknown: Unknown::Ignored,
+    lengths: 572,
 };
 
-static ACCOUNT_6: Node = Node::Object {
+static OBJECT_6: Node = Node::Object {
     fields: &[
         Field {
             name: "entitlement",
             index: 0,
             presence: Presence::Required,
-            node: &ACCOUNT_1,
+            node: &OBJECT_1,
         },
         Field {
             name: "usage",
             index: 9,
             presence: Presence::Required,
-            node: &ACCOUNT_4,
+            node: &OBJECT_4,
         },
         Field {
             name: "user",
             index: 16,
             presence: Presence::Required,
-            node: &ACCOUNT_5,
+            node: &OBJECT_5,
         },
     ],
     unknown: Unknown::Ignored,
+    lengths: 2096,
 };
 
-static AUTHCONFIG_0: Node = Node::Object {
+static OBJECT_7: Node = Node::Object {
     fields: &[
         Field {
             name: "allowed_callback_urls",
-            index: 0,
+            index: 23,
             presence: Presence::Required,
             node: &Node::Array {
                 items: &Node::Text {
@@ -294,7 +301,7 @@ static AUTHCONFIG_0: Node = Node::Object {
         },
         Field {
             name: "allowed_logout_urls",
-            index: 1,
+            index: 24,
             presence: Presence::Required,
             node: &Node::Array {
                 items: &Node::Text {
@@ -308,7 +315,7 @@ static AUTHCONFIG_0: Node = Node::Object {
         },
         Field {
             name: "allowed_origins",
-            index: 2,
+            index: 25,
             presence: Presence::Required,
             node: &Node::Array {
                 items: &Node::Text {
@@ -322,7 +329,7 @@ static AUTHCONFIG_0: Node = Node::Object {
         },
         Field {
             name: "auth0_audience",
-            index: 3,
+            index: 26,
             presence: Presence::Required,
             node: &Node::Text {
                 min: 1,
@@ -332,7 +339,7 @@ static AUTHCONFIG_0: Node = Node::Object {
         },
         Field {
             name: "auth0_client_id",
-            index: 4,
+            index: 27,
             presence: Presence::Required,
             node: &Node::Text {
                 min: 1,
@@ -342,7 +349,7 @@ static AUTHCONFIG_0: Node = Node::Object {
         },
         Field {
             name: "auth0_domain",
-            index: 5,
+            index: 28,
             presence: Presence::Required,
             node: &Node::Text {
                 min: 1,
@@ -352,7 +359,7 @@ static AUTHCONFIG_0: Node = Node::Object {
         },
         Field {
             name: "auth0_scope",
-            index: 6,
+            index: 29,
             presence: Presence::Required,
             node: &Node::Text {
                 min: 1,
@@ -362,25 +369,26 @@ static AUTHCONFIG_0: Node = Node::Object {
         },
         Field {
             name: "config_name",
-            index: 7,
+            index: 30,
             presence: Presence::Required,
             node: &Node::Choice(&["frontend", "mcp_server"]),
         },
         Field {
             name: "is_active",
-            index: 8,
+            index: 31,
             presence: Presence::Required,
             node: &Node::Boolean,
         },
     ],
     unknown: Unknown::Refused,
+    lengths: 2677248,
 };
 
-static CALLREQUEST_0: Node = Node::Object {
+static OBJECT_8: Node = Node::Object {
     fields: &[
         Field {
             name: "cost",
-            index: 0,
+            index: 32,
             presence: Presence::Optional,
             node: &Node::Integer {
                 min: 1,
@@ -389,7 +397,7 @@ static CALLREQUEST_0: Node = Node::Object {
         },
         Field {
             name: "endpoint",
-            index: 1,
+            index: 33,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 1,
@@ -399,7 +407,7 @@ static CALLREQUEST_0: Node = Node::Object {
         },
         Field {
             name: "idempotencyKey",
-            index: 2,
+            index: 34,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 1,
@@ -409,7 +417,7 @@ static CALLREQUEST_0: Node = Node::Object {
         },
         Field {
             name: "method",
-            index: 3,
+            index: 35,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 1,
@@ -419,7 +427,7 @@ static CALLREQUEST_0: Node = Node::Object {
         },
         Field {
             name: "tool",
-            index: 4,
+            index: 36,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 1,
@@ -429,13 +437,14 @@ static CALLREQUEST_0: Node = Node::Object {
         },
     ],
     unknown: Unknown::Refused,
+    lengths: 16720,
 };
 
-static CALLSETTLEMENT_0: Node = Node::Object {
+static OBJECT_9: Node = Node::Object {
     fields: &[
         Field {
             name: "errorMessage",
-            index: 0,
+            index: 37,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 0,
@@ -445,25 +454,25 @@ static CALLSETTLEMENT_0: Node = Node::Object {
         },
         Field {
             name: "fault",
-            index: 1,
+            index: 38,
             presence: Presence::Optional,
             node: &Node::Choice(&["caller", "service"]),
         },
         Field {
             name: "requestData",
-            index: 2,
+            index: 39,
             presence: Presence::Optional,
             node: &Node::AnyObject,
         },
         Field {
             name: "responseData",
-            index: 3,
+            index: 40,
             presence: Presence::Optional,
             node: &Node::Any,
         },
         Field {
             name: "responseTimeMs",
-            index: 4,
+            index: 41,
             presence: Presence::Optional,
             node: &Node::Integer {
                 min: 0,
@@ -472,19 +481,19 @@ static CALLSETTLEMENT_0: Node = Node::Object {
         },
         Field {
             name: "status",
-            index: 5,
+            index: 42,
             presence: Presence::Required,
             node: &Node::Choice(&["success", "error", "timeout"]),
         },
         Field {
             name: "statusCode",
-            index: 6,
+            index: 43,
             presence: Presence::Optional,
             node: &Node::Integer { min: 100, max: 599 },
         },
         Field {
             name: "tokensUsed",
-            index: 7,
+            index: 44,
             presence: Presence::Optional,
             node: &Node::Integer {
                 min: 0,
@@ -493,289 +502,20 @@ static CALLSETTLEMENT_0: Node = Node::Object {
         },
     ],
     unknown: Unknown::Refused,
+    lengths: 23648,
 };
 
-static CHANGEREQUEST_0: Node = Node::Object {
+static OBJECT_10: Node = Node::Object {
     fields: &[
         Field {
-            name: "at",
+            name: "interval",
+            index: 5,
+            presence: Presence::Optional,
+            node: &Node::Choice(&["month", "year"]),
+        },
+        Field {
+            name: "plan",
             index: 4,
-            presence: Presence::Required,
-            node: &Node::Text {
-                min: 0,
-                max: 4294967295,
-                format: Format::DateTime,
-            },
-        },
-        Field {
-            name: "plan",
-            index: 5,
-            presence: Presence::Required,
-            node: &Node::Choice(&["free", "developer", "professional", "enterprise"]),
-        },
-    ],
-    unknown: Unknown::Ignored,
-};
-
-static CHANGEREQUEST_1: Node = Node::Object {
-    fields: &[
-        Field {
-            name: "anchor",
-            index: 2,
-            presence: Presence::Required,
-            node: &Node::Text {
-                min: 0,
-                max: 4294967295,
-                format: Format::DateTime,
-            },
-        },
-        Field {
-            name: "changes",
-            index: 3,
-            presence: Presence::Optional,
-            node: &Node::Array {
-                items: &CHANGEREQUEST_0,
-                min: 0,
-                max: 4,
-            },
-        },
-        Field {
-            name: "interval",
-            index: 6,
-            presence: Presence::Optional,
-            node: &Node::Choice(&["month", "year"]),
-        },
-        Field {
-            name: "paidUntil",
-            index: 7,
-            presence: Presence::Optional,
-            node: &Node::Text {
-                min: 0,
-                max: 4294967295,
-                format: Format::DateTime,
-            },
-        },
-        Field {
-            name: "plan",
-            index: 5,
-            presence: Presence::Required,
-            node: &Node::Choice(&["free", "developer", "professional", "enterprise"]),
-        },
-        Field {
-            name: "standing",
-            index: 8,
-            presence: Presence::Required,
-            node: &Node::Choice(&["free", "active", "trialing", "past_due", "unknown"]),
-        },
-        Field {
-            name: "version",
-            index: 9,
-            presence: Presence::Required,
-            node: &Node::Integer {
-                min: 0,
-                max: 9007199254740991,
-            },
-        },
-    ],
-    unknown: Unknown::Ignored,
-};
-
-static CHANGEREQUEST_2: Node = Node::Object {
-    fields: &[
-        Field {
-            name: "mcp",
-            index: 12,
-            presence: Presence::Required,
-            node: &Node::Integer {
-                min: 0,
-                max: 9007199254740991,
-            },
-        },
-        Field {
-            name: "start",
-            index: 13,
-            presence: Presence::Required,
-            node: &Node::Text {
-                min: 0,
-                max: 4294967295,
-                format: Format::DateTime,
-            },
-        },
-        Field {
-            name: "used",
-            index: 14,
-            presence: Presence::Required,
-            node: &Node::Integer {
-                min: 0,
-                max: 9007199254740991,
-            },
-        },
-    ],
-    unknown: Unknown::Ignored,
-};
-
-static CHANGEREQUEST_3: Node = Node::Object {
-    fields: &[
-        Field {
-            name: "end",
-            index: 16,
-            presence: Presence::Required,
-            node: &Node::Text {
-                min: 0,
-                max: 4294967295,
-                format: Format::DateTime,
-            },
-        },
-        Field {
-            name: "mcp",
-            index: 12,
-            presence: Presence::Required,
-            node: &Node::Integer {
-                min: 0,
-                max: 9007199254740991,
-            },
-        },
-        Field {
-            name: "start",
-            index: 13,
-            presence: Presence::Required,
-            node: &Node::Text {
-                min: 0,
-                max: 4294967295,
-                format: Format::DateTime,
-            },
-        },
-        Field {
-            name: "used",
-            index: 14,
-            presence: Presence::Required,
-            node: &Node::Integer {
-                min: 0,
-                max: 9007199254740991,
-            },
-        },
-    ],
-    unknown: Unknown::Ignored,
-};
-
-static CHANGEREQUEST_4: Node = Node::Object {
-    fields: &[
-        Field {
-            name: "lifetime",
-            index: 11,
-            presence: Presence::Required,
-            node: &CHANGEREQUEST_2,
-        },
-        Field {
-            name: "period",
-            index: 15,
-            presence: Presence::Optional,
-            node: &CHANGEREQUEST_3,
-        },
-    ],
-    unknown: Unknown::Ignored,
-};
-
-static CHANGEREQUEST_5: Node = Node::Object {
-    fields: &[
-        Field {
-            name: "createdAt",
-            index: 18,
-            presence: Presence::Required,
-            node: &Node::Text {
-                min: 0,
-                max: 4294967295,
-                format: Format::DateTime,
-            },
-        },
-        Field {
-            name: "email",
-            index: 19,
-            presence: Presence::Optional,
-            node: &Node::Text {
-                min: 0,
-                max: 4294967295,
-                format: Format::Any,
-            },
-        },
-        Field {
-            name: "id",
-            index: 20,
-            presence: Presence::Required,
-            node: &Node::Integer {
-                min: 0,
-                max: 9007199254740991,
-            },
-        },
-        Field {
-            name: "name",
-            index: 21,
-            presence: Presence::Optional,
-            node: &Node::Text {
-                min: 0,
-                max: 4294967295,
-                format: Format::Any,
-            },
-        },
-        Field {
-            name: "sub",
-            index: 22,
-            presence: Presence::Required,
-            node: &Node::Text {
-                min: 0,
-                max: 4294967295,
-                format: Format::Any,
-            },
-        },
-        Field {
-            name: "updatedAt",
-            index: 23,
-            presence: Presence::Required,
-            node: &Node::Text {
-                min: 0,
-                max: 4294967295,
-                format: Format::DateTime,
-            },
-        },
-    ],
-    unknown: Unknown::Ignored,
-};
-
-static CHANGEREQUEST_6: Node = Node::Object {
-    fields: &[
-        Field {
-            name: "entitlement",
-            index: 1,
-            presence: Presence::Required,
-            node: &CHANGEREQUEST_1,
-        },
-        Field {
-            name: "usage",
-            index: 10,
-            presence: Presence::Required,
-            node: &CHANGEREQUEST_4,
-        },
-        Field {
-            name: "user",
-            index: 17,
-            presence: Presence::Required,
-            node: &CHANGEREQUEST_5,
-        },
-    ],
-    unknown: Unknown::Ignored,
-};
-
-static CHANGEREQUEST_7: Node = Node::Object {
-    fields: &[
-        Field {
-            name: "interval",
-            index: 6,
-            presence: Presence::Optional,
-            node: &Node::Choice(&["month", "year"]),
-        },
-        Field {
-            name: "plan",
-            index: 5,
             presence: Presence::Required,
             node: &Node::Text {
                 min: 1,
@@ -785,19 +525,20 @@ static CHANGEREQUEST_7: Node = Node::Object {
         },
     ],
     unknown: Unknown::Refused,
+    lengths: 272,
 };
 
-static CHANGEREQUEST_8: Node = Node::Object {
+static OBJECT_11: Node = Node::Object {
     fields: &[
         Field {
             name: "account",
-            index: 0,
+            index: 45,
             presence: Presence::Required,
-            node: &CHANGEREQUEST_6,
+            node: &OBJECT_6,
         },
         Field {
             name: "now",
-            index: 24,
+            index: 46,
             presence: Presence::Required,
             node: &Node::Moment {
                 max: 253402300799999,
@@ -805,19 +546,20 @@ static CHANGEREQUEST_8: Node = Node::Object {
         },
         Field {
             name: "to",
-            index: 25,
+            index: 47,
             presence: Presence::Required,
-            node: &CHANGEREQUEST_7,
+            node: &OBJECT_10,
         },
     ],
     unknown: Unknown::Refused,
+    lengths: 140,
 };
 
-static CHECKOUTREQUEST_0: Node = Node::Object {
+static OBJECT_12: Node = Node::Object {
     fields: &[
         Field {
             name: "cancelUrl",
-            index: 0,
+            index: 48,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 1,
@@ -827,13 +569,13 @@ static CHECKOUTREQUEST_0: Node = Node::Object {
         },
         Field {
             name: "interval",
-            index: 1,
+            index: 5,
             presence: Presence::Optional,
             node: &Node::Choice(&["month", "year"]),
         },
         Field {
             name: "plan",
-            index: 2,
+            index: 4,
             presence: Presence::Required,
             node: &Node::Text {
                 min: 1,
@@ -843,7 +585,7 @@ static CHECKOUTREQUEST_0: Node = Node::Object {
         },
         Field {
             name: "successUrl",
-            index: 3,
+            index: 49,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 1,
@@ -853,289 +595,20 @@ static CHECKOUTREQUEST_0: Node = Node::Object {
         },
     ],
     unknown: Unknown::Refused,
+    lengths: 1808,
 };
 
-static DECISIONREQUEST_0: Node = Node::Object {
-    fields: &[
-        Field {
-            name: "at",
-            index: 4,
-            presence: Presence::Required,
-            node: &Node::Text {
-                min: 0,
-                max: 4294967295,
-                format: Format::DateTime,
-            },
-        },
-        Field {
-            name: "plan",
-            index: 5,
-            presence: Presence::Required,
-            node: &Node::Choice(&["free", "developer", "professional", "enterprise"]),
-        },
-    ],
-    unknown: Unknown::Ignored,
-};
-
-static DECISIONREQUEST_1: Node = Node::Object {
-    fields: &[
-        Field {
-            name: "anchor",
-            index: 2,
-            presence: Presence::Required,
-            node: &Node::Text {
-                min: 0,
-                max: 4294967295,
-                format: Format::DateTime,
-            },
-        },
-        Field {
-            name: "changes",
-            index: 3,
-            presence: Presence::Optional,
-            node: &Node::Array {
-                items: &DECISIONREQUEST_0,
-                min: 0,
-                max: 4,
-            },
-        },
-        Field {
-            name: "interval",
-            index: 6,
-            presence: Presence::Optional,
-            node: &Node::Choice(&["month", "year"]),
-        },
-        Field {
-            name: "paidUntil",
-            index: 7,
-            presence: Presence::Optional,
-            node: &Node::Text {
-                min: 0,
-                max: 4294967295,
-                format: Format::DateTime,
-            },
-        },
-        Field {
-            name: "plan",
-            index: 5,
-            presence: Presence::Required,
-            node: &Node::Choice(&["free", "developer", "professional", "enterprise"]),
-        },
-        Field {
-            name: "standing",
-            index: 8,
-            presence: Presence::Required,
-            node: &Node::Choice(&["free", "active", "trialing", "past_due", "unknown"]),
-        },
-        Field {
-            name: "version",
-            index: 9,
-            presence: Presence::Required,
-            node: &Node::Integer {
-                min: 0,
-                max: 9007199254740991,
-            },
-        },
-    ],
-    unknown: Unknown::Ignored,
-};
-
-static DECISIONREQUEST_2: Node = Node::Object {
-    fields: &[
-        Field {
-            name: "mcp",
-            index: 12,
-            presence: Presence::Required,
-            node: &Node::Integer {
-                min: 0,
-                max: 9007199254740991,
-            },
-        },
-        Field {
-            name: "start",
-            index: 13,
-            presence: Presence::Required,
-            node: &Node::Text {
-                min: 0,
-                max: 4294967295,
-                format: Format::DateTime,
-            },
-        },
-        Field {
-            name: "used",
-            index: 14,
-            presence: Presence::Required,
-            node: &Node::Integer {
-                min: 0,
-                max: 9007199254740991,
-            },
-        },
-    ],
-    unknown: Unknown::Ignored,
-};
-
-static DECISIONREQUEST_3: Node = Node::Object {
-    fields: &[
-        Field {
-            name: "end",
-            index: 16,
-            presence: Presence::Required,
-            node: &Node::Text {
-                min: 0,
-                max: 4294967295,
-                format: Format::DateTime,
-            },
-        },
-        Field {
-            name: "mcp",
-            index: 12,
-            presence: Presence::Required,
-            node: &Node::Integer {
-                min: 0,
-                max: 9007199254740991,
-            },
-        },
-        Field {
-            name: "start",
-            index: 13,
-            presence: Presence::Required,
-            node: &Node::Text {
-                min: 0,
-                max: 4294967295,
-                format: Format::DateTime,
-            },
-        },
-        Field {
-            name: "used",
-            index: 14,
-            presence: Presence::Required,
-            node: &Node::Integer {
-                min: 0,
-                max: 9007199254740991,
-            },
-        },
-    ],
-    unknown: Unknown::Ignored,
-};
-
-static DECISIONREQUEST_4: Node = Node::Object {
-    fields: &[
-        Field {
-            name: "lifetime",
-            index: 11,
-            presence: Presence::Required,
-            node: &DECISIONREQUEST_2,
-        },
-        Field {
-            name: "period",
-            index: 15,
-            presence: Presence::Optional,
-            node: &DECISIONREQUEST_3,
-        },
-    ],
-    unknown: Unknown::Ignored,
-};
-
-static DECISIONREQUEST_5: Node = Node::Object {
-    fields: &[
-        Field {
-            name: "createdAt",
-            index: 18,
-            presence: Presence::Required,
-            node: &Node::Text {
-                min: 0,
-                max: 4294967295,
-                format: Format::DateTime,
-            },
-        },
-        Field {
-            name: "email",
-            index: 19,
-            presence: Presence::Optional,
-            node: &Node::Text {
-                min: 0,
-                max: 4294967295,
-                format: Format::Any,
-            },
-        },
-        Field {
-            name: "id",
-            index: 20,
-            presence: Presence::Required,
-            node: &Node::Integer {
-                min: 0,
-                max: 9007199254740991,
-            },
-        },
-        Field {
-            name: "name",
-            index: 21,
-            presence: Presence::Optional,
-            node: &Node::Text {
-                min: 0,
-                max: 4294967295,
-                format: Format::Any,
-            },
-        },
-        Field {
-            name: "sub",
-            index: 22,
-            presence: Presence::Required,
-            node: &Node::Text {
-                min: 0,
-                max: 4294967295,
-                format: Format::Any,
-            },
-        },
-        Field {
-            name: "updatedAt",
-            index: 23,
-            presence: Presence::Required,
-            node: &Node::Text {
-                min: 0,
-                max: 4294967295,
-                format: Format::DateTime,
-            },
-        },
-    ],
-    unknown: Unknown::Ignored,
-};
-
-static DECISIONREQUEST_6: Node = Node::Object {
-    fields: &[
-        Field {
-            name: "entitlement",
-            index: 1,
-            presence: Presence::Required,
-            node: &DECISIONREQUEST_1,
-        },
-        Field {
-            name: "usage",
-            index: 10,
-            presence: Presence::Required,
-            node: &DECISIONREQUEST_4,
-        },
-        Field {
-            name: "user",
-            index: 17,
-            presence: Presence::Required,
-            node: &DECISIONREQUEST_5,
-        },
-    ],
-    unknown: Unknown::Ignored,
-};
-
-static DECISIONREQUEST_7: Node = Node::Object {
+static OBJECT_13: Node = Node::Object {
     fields: &[
         Field {
             name: "account",
-            index: 0,
+            index: 45,
             presence: Presence::Required,
-            node: &DECISIONREQUEST_6,
+            node: &OBJECT_6,
         },
         Field {
             name: "cost",
-            index: 24,
+            index: 32,
             presence: Presence::Optional,
             node: &Node::Integer {
                 min: 1,
@@ -1144,7 +617,7 @@ static DECISIONREQUEST_7: Node = Node::Object {
         },
         Field {
             name: "now",
-            index: 25,
+            index: 46,
             presence: Presence::Required,
             node: &Node::Moment {
                 max: 253402300799999,
@@ -1152,12 +625,13 @@ static DECISIONREQUEST_7: Node = Node::Object {
         },
     ],
     unknown: Unknown::Refused,
+    lengths: 152,
 };
 
-static PORTALREQUEST_0: Node = Node::Object {
+static OBJECT_14: Node = Node::Object {
     fields: &[Field {
         name: "returnUrl",
-        index: 0,
+        index: 50,
         presence: Presence::Optional,
         node: &Node::Text {
             min: 1,
@@ -1166,13 +640,14 @@ static PORTALREQUEST_0: Node = Node::Object {
         },
     }],
     unknown: Unknown::Refused,
+    lengths: 512,
 };
 
-static REGISTRATION_0: Node = Node::Object {
+static OBJECT_15: Node = Node::Object {
     fields: &[
         Field {
             name: "email",
-            index: 0,
+            index: 18,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 3,
@@ -1182,7 +657,7 @@ static REGISTRATION_0: Node = Node::Object {
         },
         Field {
             name: "name",
-            index: 1,
+            index: 20,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 1,
@@ -1192,7 +667,7 @@ static REGISTRATION_0: Node = Node::Object {
         },
         Field {
             name: "plan",
-            index: 2,
+            index: 4,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 1,
@@ -1202,18 +677,19 @@ static REGISTRATION_0: Node = Node::Object {
         },
         Field {
             name: "source",
-            index: 3,
+            index: 51,
             presence: Presence::Optional,
             node: &Node::Choice(&["web", "mcp"]),
         },
     ],
     unknown: Unknown::Refused,
+    lengths: 112,
 };
 
-static STRIPEEVENT_0: Node = Node::Object {
+static OBJECT_16: Node = Node::Object {
     fields: &[Field {
         name: "interval",
-        index: 20,
+        index: 5,
         presence: Presence::Optional,
         node: &Node::Text {
             min: 1,
@@ -1222,13 +698,14 @@ static STRIPEEVENT_0: Node = Node::Object {
         },
     }],
     unknown: Unknown::Ignored,
+    lengths: 256,
 };
 
-static STRIPEEVENT_1: Node = Node::Object {
+static OBJECT_17: Node = Node::Object {
     fields: &[
         Field {
             name: "id",
-            index: 16,
+            index: 19,
             presence: Presence::Required,
             node: &Node::Text {
                 min: 1,
@@ -1238,7 +715,7 @@ static STRIPEEVENT_1: Node = Node::Object {
         },
         Field {
             name: "interval",
-            index: 20,
+            index: 5,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 1,
@@ -1248,65 +725,20 @@ static STRIPEEVENT_1: Node = Node::Object {
         },
         Field {
             name: "recurring",
-            index: 21,
+            index: 70,
             presence: Presence::Optional,
-            node: &STRIPEEVENT_0,
+            node: &OBJECT_16,
         },
     ],
     unknown: Unknown::Ignored,
+    lengths: 772,
 };
 
-static STRIPEEVENT_2: Node = Node::Object {
-    fields: &[Field {
-        name: "interval",
-        index: 20,
-        presence: Presence::Optional,
-        node: &Node::Text {
-            min: 1,
-            max: 100,
-            format: Format::Token,
-        },
-    }],
-    unknown: Unknown::Ignored,
-};
-
-static STRIPEEVENT_3: Node = Node::Object {
-    fields: &[
-        Field {
-            name: "id",
-            index: 16,
-            presence: Presence::Required,
-            node: &Node::Text {
-                min: 1,
-                max: 255,
-                format: Format::Token,
-            },
-        },
-        Field {
-            name: "interval",
-            index: 20,
-            presence: Presence::Optional,
-            node: &Node::Text {
-                min: 1,
-                max: 100,
-                format: Format::Token,
-            },
-        },
-        Field {
-            name: "recurring",
-            index: 21,
-            presence: Presence::Optional,
-            node: &STRIPEEVENT_2,
-        },
-    ],
-    unknown: Unknown::Ignored,
-};
-
-static STRIPEEVENT_4: Node = Node::Object {
+static OBJECT_18: Node = Node::Object {
     fields: &[
         Field {
             name: "current_period_end",
-            index: 13,
+            index: 65,
             presence: Presence::Optional,
             node: &Node::Integer {
                 min: 0,
@@ -1315,7 +747,7 @@ static STRIPEEVENT_4: Node = Node::Object {
         },
         Field {
             name: "current_period_start",
-            index: 14,
+            index: 66,
             presence: Presence::Optional,
             node: &Node::Integer {
                 min: 0,
@@ -1324,39 +756,41 @@ static STRIPEEVENT_4: Node = Node::Object {
         },
         Field {
             name: "plan",
-            index: 19,
+            index: 4,
             presence: Presence::Optional,
-            node: &STRIPEEVENT_1,
+            node: &OBJECT_17,
         },
         Field {
             name: "price",
-            index: 22,
+            index: 71,
             presence: Presence::Optional,
-            node: &STRIPEEVENT_3,
+            node: &OBJECT_17,
         },
     ],
     unknown: Unknown::Ignored,
+    lengths: 1310768,
 };
 
-static STRIPEEVENT_5: Node = Node::Object {
+static OBJECT_19: Node = Node::Object {
     fields: &[Field {
         name: "data",
-        index: 1,
+        index: 53,
         presence: Presence::Required,
         node: &Node::Array {
-            items: &STRIPEEVENT_4,
+            items: &OBJECT_18,
             min: 0,
             max: 100,
         },
     }],
     unknown: Unknown::Ignored,
+    lengths: 16,
 };
 
-static STRIPEEVENT_6: Node = Node::Object {
+static OBJECT_20: Node = Node::Object {
     fields: &[
         Field {
             name: "amount",
-            index: 3,
+            index: 55,
             presence: Presence::Optional,
             node: &Node::Integer {
                 min: 0,
@@ -1365,7 +799,7 @@ static STRIPEEVENT_6: Node = Node::Object {
         },
         Field {
             name: "amount_due",
-            index: 4,
+            index: 56,
             presence: Presence::Optional,
             node: &Node::Integer {
                 min: 0,
@@ -1374,7 +808,7 @@ static STRIPEEVENT_6: Node = Node::Object {
         },
         Field {
             name: "amount_paid",
-            index: 5,
+            index: 57,
             presence: Presence::Optional,
             node: &Node::Integer {
                 min: 0,
@@ -1383,7 +817,7 @@ static STRIPEEVENT_6: Node = Node::Object {
         },
         Field {
             name: "amount_refunded",
-            index: 6,
+            index: 58,
             presence: Presence::Optional,
             node: &Node::Integer {
                 min: 0,
@@ -1392,7 +826,7 @@ static STRIPEEVENT_6: Node = Node::Object {
         },
         Field {
             name: "billing_cycle_anchor",
-            index: 7,
+            index: 59,
             presence: Presence::Optional,
             node: &Node::Integer {
                 min: 0,
@@ -1401,7 +835,7 @@ static STRIPEEVENT_6: Node = Node::Object {
         },
         Field {
             name: "cancel_at",
-            index: 8,
+            index: 60,
             presence: Presence::Optional,
             node: &Node::Integer {
                 min: 0,
@@ -1410,13 +844,13 @@ static STRIPEEVENT_6: Node = Node::Object {
         },
         Field {
             name: "cancel_at_period_end",
-            index: 9,
+            index: 61,
             presence: Presence::Optional,
             node: &Node::Boolean,
         },
         Field {
             name: "charge",
-            index: 10,
+            index: 62,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 1,
@@ -1426,7 +860,7 @@ static STRIPEEVENT_6: Node = Node::Object {
         },
         Field {
             name: "client_reference_id",
-            index: 11,
+            index: 63,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 0,
@@ -1436,7 +870,7 @@ static STRIPEEVENT_6: Node = Node::Object {
         },
         Field {
             name: "created",
-            index: 0,
+            index: 52,
             presence: Presence::Optional,
             node: &Node::Integer {
                 min: 0,
@@ -1445,7 +879,7 @@ static STRIPEEVENT_6: Node = Node::Object {
         },
         Field {
             name: "currency",
-            index: 12,
+            index: 64,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 1,
@@ -1455,7 +889,7 @@ static STRIPEEVENT_6: Node = Node::Object {
         },
         Field {
             name: "current_period_end",
-            index: 13,
+            index: 65,
             presence: Presence::Optional,
             node: &Node::Integer {
                 min: 0,
@@ -1464,7 +898,7 @@ static STRIPEEVENT_6: Node = Node::Object {
         },
         Field {
             name: "current_period_start",
-            index: 14,
+            index: 66,
             presence: Presence::Optional,
             node: &Node::Integer {
                 min: 0,
@@ -1473,7 +907,7 @@ static STRIPEEVENT_6: Node = Node::Object {
         },
         Field {
             name: "customer",
-            index: 15,
+            index: 67,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 1,
@@ -1483,7 +917,7 @@ static STRIPEEVENT_6: Node = Node::Object {
         },
         Field {
             name: "id",
-            index: 16,
+            index: 19,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 1,
@@ -1493,7 +927,7 @@ static STRIPEEVENT_6: Node = Node::Object {
         },
         Field {
             name: "invoice",
-            index: 17,
+            index: 68,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 1,
@@ -1503,19 +937,19 @@ static STRIPEEVENT_6: Node = Node::Object {
         },
         Field {
             name: "items",
-            index: 18,
+            index: 69,
             presence: Presence::Optional,
-            node: &STRIPEEVENT_5,
+            node: &OBJECT_19,
         },
         Field {
             name: "metadata",
-            index: 23,
+            index: 72,
             presence: Presence::Optional,
             node: &Node::AnyObject,
         },
         Field {
             name: "mode",
-            index: 24,
+            index: 73,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 1,
@@ -1525,7 +959,7 @@ static STRIPEEVENT_6: Node = Node::Object {
         },
         Field {
             name: "object",
-            index: 2,
+            index: 54,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 1,
@@ -1535,7 +969,7 @@ static STRIPEEVENT_6: Node = Node::Object {
         },
         Field {
             name: "payment_intent",
-            index: 25,
+            index: 74,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 1,
@@ -1545,7 +979,7 @@ static STRIPEEVENT_6: Node = Node::Object {
         },
         Field {
             name: "payment_status",
-            index: 26,
+            index: 75,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 1,
@@ -1555,7 +989,7 @@ static STRIPEEVENT_6: Node = Node::Object {
         },
         Field {
             name: "status",
-            index: 27,
+            index: 42,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 1,
@@ -1565,31 +999,33 @@ static STRIPEEVENT_6: Node = Node::Object {
         },
     ],
     unknown: Unknown::Ignored,
+    lengths: 1888244,
 };
 
-static STRIPEEVENT_7: Node = Node::Object {
+static OBJECT_21: Node = Node::Object {
     fields: &[
         Field {
             name: "object",
-            index: 2,
+            index: 54,
             presence: Presence::Required,
-            node: &STRIPEEVENT_6,
+            node: &OBJECT_20,
         },
         Field {
             name: "previous_attributes",
-            index: 28,
+            index: 76,
             presence: Presence::Optional,
             node: &Node::AnyObject,
         },
     ],
     unknown: Unknown::Ignored,
+    lengths: 524352,
 };
 
-static STRIPEEVENT_8: Node = Node::Object {
+static OBJECT_22: Node = Node::Object {
     fields: &[
         Field {
             name: "created",
-            index: 0,
+            index: 52,
             presence: Presence::Required,
             node: &Node::Integer {
                 min: 0,
@@ -1598,13 +1034,13 @@ static STRIPEEVENT_8: Node = Node::Object {
         },
         Field {
             name: "data",
-            index: 1,
+            index: 53,
             presence: Presence::Required,
-            node: &STRIPEEVENT_7,
+            node: &OBJECT_21,
         },
         Field {
             name: "id",
-            index: 16,
+            index: 19,
             presence: Presence::Required,
             node: &Node::Text {
                 min: 1,
@@ -1614,13 +1050,13 @@ static STRIPEEVENT_8: Node = Node::Object {
         },
         Field {
             name: "livemode",
-            index: 29,
+            index: 77,
             presence: Presence::Required,
             node: &Node::Boolean,
         },
         Field {
             name: "type",
-            index: 30,
+            index: 78,
             presence: Presence::Required,
             node: &Node::Text {
                 min: 1,
@@ -1630,13 +1066,14 @@ static STRIPEEVENT_8: Node = Node::Object {
         },
     ],
     unknown: Unknown::Ignored,
+    lengths: 404,
 };
 
-static TOOLCALL_0: Node = Node::Object {
+static OBJECT_23: Node = Node::Object {
     fields: &[
         Field {
             name: "error_message",
-            index: 0,
+            index: 79,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 0,
@@ -1646,19 +1083,19 @@ static TOOLCALL_0: Node = Node::Object {
         },
         Field {
             name: "request_data",
-            index: 1,
+            index: 80,
             presence: Presence::Optional,
             node: &Node::AnyObject,
         },
         Field {
             name: "response_data",
-            index: 2,
+            index: 81,
             presence: Presence::Optional,
             node: &Node::Any,
         },
         Field {
             name: "response_time_ms",
-            index: 3,
+            index: 82,
             presence: Presence::Optional,
             node: &Node::Integer {
                 min: 0,
@@ -1667,13 +1104,13 @@ static TOOLCALL_0: Node = Node::Object {
         },
         Field {
             name: "status",
-            index: 4,
+            index: 42,
             presence: Presence::Required,
             node: &Node::Choice(&["success", "error", "timeout"]),
         },
         Field {
             name: "tokens_used",
-            index: 5,
+            index: 83,
             presence: Presence::Optional,
             node: &Node::Integer {
                 min: 0,
@@ -1682,7 +1119,7 @@ static TOOLCALL_0: Node = Node::Object {
         },
         Field {
             name: "tool_name",
-            index: 6,
+            index: 84,
             presence: Presence::Required,
             node: &Node::Text {
                 min: 1,
@@ -1692,13 +1129,14 @@ static TOOLCALL_0: Node = Node::Object {
         },
     ],
     unknown: Unknown::Refused,
+    lengths: 80448,
 };
 
-static USAGERECORD_0: Node = Node::Object {
+static OBJECT_24: Node = Node::Object {
     fields: &[
         Field {
             name: "endpoint",
-            index: 0,
+            index: 33,
             presence: Presence::Required,
             node: &Node::Text {
                 min: 1,
@@ -1708,7 +1146,7 @@ static USAGERECORD_0: Node = Node::Object {
         },
         Field {
             name: "error_message",
-            index: 1,
+            index: 79,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 0,
@@ -1718,7 +1156,7 @@ static USAGERECORD_0: Node = Node::Object {
         },
         Field {
             name: "ip_address",
-            index: 2,
+            index: 85,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 2,
@@ -1728,7 +1166,7 @@ static USAGERECORD_0: Node = Node::Object {
         },
         Field {
             name: "method",
-            index: 3,
+            index: 35,
             presence: Presence::Required,
             node: &Node::Text {
                 min: 1,
@@ -1738,7 +1176,7 @@ static USAGERECORD_0: Node = Node::Object {
         },
         Field {
             name: "response_time_ms",
-            index: 4,
+            index: 82,
             presence: Presence::Optional,
             node: &Node::Integer {
                 min: 0,
@@ -1747,13 +1185,13 @@ static USAGERECORD_0: Node = Node::Object {
         },
         Field {
             name: "status_code",
-            index: 5,
+            index: 86,
             presence: Presence::Required,
             node: &Node::Integer { min: 100, max: 599 },
         },
         Field {
             name: "timestamp",
-            index: 6,
+            index: 87,
             presence: Presence::Required,
             node: &Node::Text {
                 min: 0,
@@ -1763,7 +1201,7 @@ static USAGERECORD_0: Node = Node::Object {
         },
         Field {
             name: "user_agent",
-            index: 7,
+            index: 88,
             presence: Presence::Optional,
             node: &Node::Text {
                 min: 0,
@@ -1773,222 +1211,131 @@ static USAGERECORD_0: Node = Node::Object {
         },
     ],
     unknown: Unknown::Refused,
+    lengths: 77632,
 };
 
-static USAGERECORDS_0: Node = Node::Object {
-    fields: &[
-        Field {
-            name: "endpoint",
-            index: 0,
-            presence: Presence::Required,
-            node: &Node::Text {
-                min: 1,
-                max: 2048,
-                format: Format::Path,
-            },
-        },
-        Field {
-            name: "error_message",
-            index: 1,
-            presence: Presence::Optional,
-            node: &Node::Text {
-                min: 0,
-                max: 2000,
-                format: Format::Any,
-            },
-        },
-        Field {
-            name: "ip_address",
-            index: 2,
-            presence: Presence::Optional,
-            node: &Node::Text {
-                min: 2,
-                max: 45,
-                format: Format::Ip,
-            },
-        },
-        Field {
-            name: "method",
-            index: 3,
-            presence: Presence::Required,
-            node: &Node::Text {
-                min: 1,
-                max: 20,
-                format: Format::Method,
-            },
-        },
-        Field {
-            name: "response_time_ms",
-            index: 4,
-            presence: Presence::Optional,
-            node: &Node::Integer {
-                min: 0,
-                max: 86400000,
-            },
-        },
-        Field {
-            name: "status_code",
-            index: 5,
-            presence: Presence::Required,
-            node: &Node::Integer { min: 100, max: 599 },
-        },
-        Field {
-            name: "timestamp",
-            index: 6,
-            presence: Presence::Required,
-            node: &Node::Text {
-                min: 0,
-                max: 4294967295,
-                format: Format::DateTime,
-            },
-        },
-        Field {
-            name: "user_agent",
-            index: 7,
-            presence: Presence::Optional,
-            node: &Node::Text {
-                min: 0,
-                max: 512,
-                format: Format::Line,
-            },
-        },
-    ],
-    unknown: Unknown::Refused,
-};
+/// The names of all members; a tape refers to them by their position.
+pub static NAMES: &[&str] = &[
+    "entitlement",
+    "anchor",
+    "changes",
+    "at",
+    "plan",
+    "interval",
+    "paidUntil",
+    "standing",
+    "version",
+    "usage",
+    "lifetime",
+    "mcp",
+    "start",
+    "used",
+    "period",
+    "end",
+    "user",
+    "createdAt",
+    "email",
+    "id",
+    "name",
+    "sub",
+    "updatedAt",
+    "allowed_callback_urls",
+    "allowed_logout_urls",
+    "allowed_origins",
+    "auth0_audience",
+    "auth0_client_id",
+    "auth0_domain",
+    "auth0_scope",
+    "config_name",
+    "is_active",
+    "cost",
+    "endpoint",
+    "idempotencyKey",
+    "method",
+    "tool",
+    "errorMessage",
+    "fault",
+    "requestData",
+    "responseData",
+    "responseTimeMs",
+    "status",
+    "statusCode",
+    "tokensUsed",
+    "account",
+    "now",
+    "to",
+    "cancelUrl",
+    "successUrl",
+    "returnUrl",
+    "source",
+    "created",
+    "data",
+    "object",
+    "amount",
+    "amount_due",
+    "amount_paid",
+    "amount_refunded",
+    "billing_cycle_anchor",
+    "cancel_at",
+    "cancel_at_period_end",
+    "charge",
+    "client_reference_id",
+    "currency",
+    "current_period_end",
+    "current_period_start",
+    "customer",
+    "invoice",
+    "items",
+    "recurring",
+    "price",
+    "metadata",
+    "mode",
+    "payment_intent",
+    "payment_status",
+    "previous_attributes",
+    "livemode",
+    "type",
+    "error_message",
+    "request_data",
+    "response_data",
+    "response_time_ms",
+    "tokens_used",
+    "tool_name",
+    "ip_address",
+    "status_code",
+    "timestamp",
+    "user_agent",
+];
 
 /// Every schema.
 pub static SCHEMAS: &[Schema] = &[
     Schema {
         name: "account",
-        root: &ACCOUNT_6,
-        names: &[
-            "entitlement",
-            "anchor",
-            "changes",
-            "at",
-            "plan",
-            "interval",
-            "paidUntil",
-            "standing",
-            "version",
-            "usage",
-            "lifetime",
-            "mcp",
-            "start",
-            "used",
-            "period",
-            "end",
-            "user",
-            "createdAt",
-            "email",
-            "id",
-            "name",
-            "sub",
-            "updatedAt",
-        ],
+        root: &OBJECT_6,
     },
     Schema {
         name: "authConfig",
-        root: &AUTHCONFIG_0,
-        names: &[
-            "allowed_callback_urls",
-            "allowed_logout_urls",
-            "allowed_origins",
-            "auth0_audience",
-            "auth0_client_id",
-            "auth0_domain",
-            "auth0_scope",
-            "config_name",
-            "is_active",
-        ],
+        root: &OBJECT_7,
     },
     Schema {
         name: "callRequest",
-        root: &CALLREQUEST_0,
-        names: &["cost", "endpoint", "idempotencyKey", "method", "tool"],
+        root: &OBJECT_8,
     },
     Schema {
         name: "callSettlement",
-        root: &CALLSETTLEMENT_0,
-        names: &[
-            "errorMessage",
-            "fault",
-            "requestData",
-            "responseData",
-            "responseTimeMs",
-            "status",
-            "statusCode",
-            "tokensUsed",
-        ],
+        root: &OBJECT_9,
     },
     Schema {
         name: "changeRequest",
-        root: &CHANGEREQUEST_8,
-        names: &[
-            "account",
-            "entitlement",
-            "anchor",
-            "changes",
-            "at",
-            "plan",
-            "interval",
-            "paidUntil",
-            "standing",
-            "version",
-            "usage",
-            "lifetime",
-            "mcp",
-            "start",
-            "used",
-            "period",
-            "end",
-            "user",
-            "createdAt",
-            "email",
-            "id",
-            "name",
-            "sub",
-            "updatedAt",
-            "now",
-            "to",
-        ],
+        root: &OBJECT_11,
     },
     Schema {
         name: "checkoutRequest",
-        root: &CHECKOUTREQUEST_0,
-        names: &["cancelUrl", "interval", "plan", "successUrl"],
+        root: &OBJECT_12,
     },
     Schema {
         name: "decisionRequest",
-        root: &DECISIONREQUEST_7,
-        names: &[
-            "account",
-            "entitlement",
-            "anchor",
-            "changes",
-            "at",
-            "plan",
-            "interval",
-            "paidUntil",
-            "standing",
-            "version",
-            "usage",
-            "lifetime",
-            "mcp",
-            "start",
-            "used",
-            "period",
-            "end",
-            "user",
-            "createdAt",
-            "email",
-            "id",
-            "name",
-            "sub",
-            "updatedAt",
-            "cost",
-            "now",
-        ],
+        root: &OBJECT_13,
     },
     Schema {
         name: "planFeatures",
@@ -2001,98 +1348,33 @@ pub static SCHEMAS: &[Schema] = &[
             min: 0,
             max: 50,
         },
-        names: &[],
     },
     Schema {
         name: "portalRequest",
-        root: &PORTALREQUEST_0,
-        names: &["returnUrl"],
+        root: &OBJECT_14,
     },
     Schema {
         name: "registration",
-        root: &REGISTRATION_0,
-        names: &["email", "name", "plan", "source"],
+        root: &OBJECT_15,
     },
     Schema {
         name: "stripeEvent",
-        root: &STRIPEEVENT_8,
-        names: &[
-            "created",
-            "data",
-            "object",
-            "amount",
-            "amount_due",
-            "amount_paid",
-            "amount_refunded",
-            "billing_cycle_anchor",
-            "cancel_at",
-            "cancel_at_period_end",
-            "charge",
-            "client_reference_id",
-            "currency",
-            "current_period_end",
-            "current_period_start",
-            "customer",
-            "id",
-            "invoice",
-            "items",
-            "plan",
-            "interval",
-            "recurring",
-            "price",
-            "metadata",
-            "mode",
-            "payment_intent",
-            "payment_status",
-            "status",
-            "previous_attributes",
-            "livemode",
-            "type",
-        ],
+        root: &OBJECT_22,
     },
     Schema {
         name: "toolCall",
-        root: &TOOLCALL_0,
-        names: &[
-            "error_message",
-            "request_data",
-            "response_data",
-            "response_time_ms",
-            "status",
-            "tokens_used",
-            "tool_name",
-        ],
+        root: &OBJECT_23,
     },
     Schema {
         name: "usageRecord",
-        root: &USAGERECORD_0,
-        names: &[
-            "endpoint",
-            "error_message",
-            "ip_address",
-            "method",
-            "response_time_ms",
-            "status_code",
-            "timestamp",
-            "user_agent",
-        ],
+        root: &OBJECT_24,
     },
     Schema {
         name: "usageRecords",
         root: &Node::Array {
-            items: &USAGERECORDS_0,
+            items: &OBJECT_24,
             min: 0,
             max: 1000,
         },
-        names: &[
-            "endpoint",
-            "error_message",
-            "ip_address",
-            "method",
-            "response_time_ms",
-            "status_code",
-            "timestamp",
-            "user_agent",
-        ],
     },
 ];

@@ -1,6 +1,6 @@
 //! The values of an accepted document as a list of numbers, in the order of the text.
 
-use super::Schema;
+use super::NAMES;
 
 /// The kinds of entries of a tape. Each is followed by its operands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,11 +38,10 @@ impl Mark {
 }
 
 /// Writes the value of an accepted document as JSON: known members only, `null` members left out, no space between.
-/// `None` when `tape` was not made from `text` with `schema`.
+/// `None` when `tape` was not made from `text`.
 #[must_use]
-pub fn write(schema: &Schema, text: &[u8], tape: &[u32]) -> Option<Vec<u8>> {
+pub fn write(text: &[u8], tape: &[u32]) -> Option<Vec<u8>> {
     let mut writer = Writer {
-        schema,
         text,
         tape: tape.iter(),
         out: Vec::with_capacity(text.len()),
@@ -52,7 +51,6 @@ pub fn write(schema: &Schema, text: &[u8], tape: &[u32]) -> Option<Vec<u8>> {
 }
 
 struct Writer<'a> {
-    schema: &'a Schema,
     text: &'a [u8],
     tape: std::slice::Iter<'a, u32>,
     out: Vec<u8>,
@@ -78,7 +76,7 @@ impl Writer<'_> {
                         self.out.push(b',');
                     }
                     let name = self.next()?;
-                    let name = self.schema.names.get(name)?;
+                    let name = NAMES.get(name)?;
                     self.out.push(b'"');
                     self.out.extend_from_slice(name.as_bytes());
                     self.out.extend_from_slice(b"\":");
