@@ -59,13 +59,28 @@ await Promise.all([
 		format: "esm",
 		external: ["*.wasm?module"],
 	}),
+	// The client has no module of its own: it is used with the package's.
+	build({
+		...shared,
+		entryPoints: [`${here}src/client.ts`],
+		outfile: `${dist}/client.js`,
+		format: "esm",
+		external: ["legis-edge"],
+	}),
+	build({
+		...shared,
+		entryPoints: [`${here}src/client.ts`],
+		outfile: `${dist}/client.cjs`,
+		format: "cjs",
+		external: ["legis-edge"],
+	}),
 	build({ ...shared, entryPoints: [`${here}src/slim.ts`], outfile: `${dist}/slim.js`, format: "esm" }),
 ]);
 
 execFileSync("tsc", ["-p", `${here}tsconfig.json`], { stdio: "inherit" });
 // The declarations of the CommonJS entry are the same, under the name TypeScript looks for.
-for (const [from, to] of [["inline", "inline"]] as const) {
-	copyFileSync(`${dist}/types/${from}.d.ts`, `${dist}/types/${to}.d.cts`);
+for (const entry of ["inline", "client"]) {
+	copyFileSync(`${dist}/types/${entry}.d.ts`, `${dist}/types/${entry}.d.cts`);
 }
 rmSync(`${dist}/types/workerd.d.ts`);
 rmSync(`${dist}/types/edge.d.ts`);

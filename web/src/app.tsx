@@ -1,74 +1,47 @@
-import type { Account } from "legis-edge";
-import { useCallback, useEffect, useState } from "react";
+import { type Client, createClient, ProblemError } from "legis-edge/client";
+import { useEffect, useState } from "react";
 import { Dashboard } from "./dashboard.tsx";
 import { Plans } from "./plans.tsx";
-import { agrees, finishSignIn, signOut, token } from "./session.ts";
+import { finishSignIn, signOut, token } from "./session.ts";
 import { SignUp } from "./sign-up.tsx";
+import { useAccount } from "./use-account.ts";
 
-type State = { at: "starting" } | { at: "visitor"; error?: string } | { at: "user"; account: Account; stale: boolean };
+type State = { at: "starting" } | { at: "visitor"; error?: string } | { at: "user" };
+
+/** A client for whoever is signed in now; another user has another. */
+const newClient = (mismatch: () => void) =>
+	createClient({ baseUrl: "", token: () => token() ?? "", onContractMismatch: mismatch });
 
 /** The page: plans and sign-up for visitors, usage for users. */
 export function App() {
 	const [state, setState] = useState<State>({ at: "starting" });
+	const [stale, setStale] = useState(false);
+	const [client, setClient] = useState(() => newClient(() => setStale(true)));
 	const [plan, choosePlan] = useState("free");
 
-	const refresh = useCallback(async (inBackground = false) => {
-		const bearer = token();
-		if (bearer === undefined) {
-			setState({ at: "visitor" });
-			return;
-		}
-		const response = await fetch("/api/account", { headers: { Authorization: `Bearer ${bearer}` } });
-		// Whoever signed out meanwhile, or signed in as somebody else, is not shown this one's account.
-		if (bearer !== token()) {
-			return;
-		}
-		if (response.status === 401) {
-			signOut();
-			setState({ at: "visitor", error: "Your session has ended. Please sign in again." });
-			return;
-		}
-		if (!response.ok) {
-			// What does not answer now may in a moment; what is shown still holds.
-			if (inBackground) {
+	useEffect(() => {
+		const start = async () => {
+			await begin(client);
+			if (token() === undefined) {
+				setState({ at: "visitor" });
 				return;
 			}
-			const problem = (await response.json()) as { detail: string };
-			setState({ at: "visitor", error: problem.detail });
-			return;
-		}
-		const account = (await response.json()) as Account;
-		setState({ at: "user", account, stale: !agrees(response) });
-	}, []);
-
-	useEffect(() => {
-		begin()
-			.then(() => refresh())
-			.catch((error: Error) => setState({ at: "visitor", error: error.message }));
-	}, [refresh]);
-
-	// What is paid at Stripe shows here without a reload.
-	const at = state.at;
-	useEffect(() => {
-		if (at !== "user") {
-			return;
-		}
-		const look = () => {
-			if (document.visibilityState === "visible") {
-				refresh(true).catch(() => {});
+			await client.account();
+			setState({ at: "user" });
+		};
+		start().catch((error: Error) => {
+			const over = error instanceof ProblemError && error.status === 401;
+			if (over) {
+				signOut();
 			}
-		};
-		const timer = setInterval(look, 3_000);
-		document.addEventListener("visibilitychange", look);
-		return () => {
-			clearInterval(timer);
-			document.removeEventListener("visibilitychange", look);
-		};
-	}, [at, refresh]);
+			setState({ at: "visitor", error: over ? "Your session has ended. Please sign in again." : error.message });
+		});
+	}, [client]);
 
 	const leave = () => {
 		signOut();
-		setState({ at: "visitor" });
+		setState({ at: "starting" });
+		setClient(newClient(() => setStale(true)));
 	};
 
 	return (
@@ -96,7 +69,7 @@ export function App() {
 			</header>
 			<main id="main">
 				{state.at === "user" ? (
-					<Dashboard account={state.account} stale={state.stale} refresh={refresh} />
+					<Dashboard client={client} stale={stale} />
 				) : (
 					<section className="hero">
 						<h1>The record of Congress, one call away</h1>
@@ -113,8 +86,8 @@ export function App() {
 						</pre>
 					</section>
 				)}
-				<Plans
-					account={state.at === "user" ? state.account : undefined}
+				<PlansOf
+					client={state.at === "user" ? client : undefined}
 					choose={(slug) => {
 						choosePlan(slug);
 						document.getElementById("email")?.focus();
@@ -129,23 +102,33 @@ export function App() {
 	);
 }
 
+function PlansOf({ client, choose }: { client: Client | undefined; choose: (slug: string) => void }) {
+	return client === undefined ? (
+		<Plans account={undefined} choose={choose} />
+	) : (
+		<OwnPlans client={client} choose={choose} />
+	);
+}
+
+function OwnPlans({ client, choose }: { client: Client; choose: (slug: string) => void }) {
+	return <Plans account={useAccount(client)} choose={choose} />;
+}
+
 let begun: Promise<void> | undefined;
 
 /** Once, however often React mounts the page: an authorization code can be used a single time. */
-function begin(): Promise<void> {
+function begin(client: Client): Promise<void> {
 	begun ??= finishSignIn().then(async (pending) => {
 		if (pending === undefined) {
 			return;
 		}
 		const { email, name, plan } = pending;
-		const response = await fetch("/api/users/register", {
-			method: "POST",
-			headers: { Authorization: `Bearer ${token()}`, "Content-Type": "application/json" },
-			body: JSON.stringify({ email, name, plan, source: "web" }),
+		await client.register({
+			email,
+			source: "web",
+			...(name === undefined ? {} : { name }),
+			...(plan === undefined ? {} : { plan }),
 		});
-		if (!response.ok) {
-			throw new Error(((await response.json()) as { detail: string }).detail);
-		}
 	});
 	return begun;
 }

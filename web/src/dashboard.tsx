@@ -1,6 +1,8 @@
-import { type Account, type Decision, decide, meter, type Plan, plan, sessionProps } from "legis-edge";
+import { type Plan, plan } from "legis-edge";
+import { type Client, QuotaExceeded } from "legis-edge/client";
 import { useState } from "react";
-import { token } from "./session.ts";
+import { UsageBar } from "./usage-bar.tsx";
+import { useAccount } from "./use-account.ts";
 
 const CALLS = [
 	{ label: "Bills on infrastructure", path: "/api/bills?q=infrastructure" },
@@ -10,9 +12,9 @@ const CALLS = [
 ] as const;
 
 interface Props {
-	account: Account;
+	client: Client;
+	/** The gateway follows other rules than the page. */
 	stale: boolean;
-	refresh: () => Promise<void>;
 }
 
 type Answer =
@@ -21,29 +23,34 @@ type Answer =
 	| { kind: "failed"; message: string };
 
 /** What is left, and a call to try it with. */
-export function Dashboard({ account, stale, refresh }: Props) {
+export function Dashboard({ client, stale }: Props) {
+	const account = useAccount(client);
 	const [path, setPath] = useState<string>(CALLS[0].path);
 	const [answer, setAnswer] = useState<Answer>();
 	const [busy, setBusy] = useState(false);
 
-	/** Decides here first: a call that the gateway would refuse is not sent, unless one insists. */
+	/** The client decides first: a call that the gateway would refuse is not sent, unless one insists. */
 	const call = async (insist: boolean) => {
-		const decision = decide(account, Date.now());
-		if (decision.type === "refuse" && !insist) {
-			setAnswer(refused(decision, "page"));
-			return;
-		}
 		setBusy(true);
 		try {
-			setAnswer(await send(path));
-			await refresh();
-		} catch {
-			setAnswer({ kind: "failed", message: "The gateway cannot be reached. Please try again." });
+			const response = await client.call(path, { insist });
+			setAnswer(
+				response.ok
+					? { kind: "data", path, text: await readable(response) }
+					: { kind: "failed", message: `The data service answered ${response.status}.` },
+			);
+		} catch (error) {
+			setAnswer(
+				error instanceof QuotaExceeded ? refused(error) : { kind: "failed", message: (error as Error).message },
+			);
 		} finally {
 			setBusy(false);
 		}
 	};
 
+	if (account === undefined) {
+		return null;
+	}
 	return (
 		<section className="dashboard" aria-labelledby="usage-title">
 			<h1 id="usage-title">Hello{account.user.name ? `, ${account.user.name}` : ""}</h1>
@@ -75,40 +82,6 @@ export function Dashboard({ account, stale, refresh }: Props) {
 				{answer !== undefined && <Shown answer={answer} insist={() => call(true)} busy={busy} />}
 			</div>
 		</section>
-	);
-}
-
-function UsageBar({ account }: { account: Account }) {
-	const usage = meter(account, Date.now());
-	const name = plan(sessionProps(account, Date.now()).plan)?.name;
-	const next = account.entitlement.changes?.find((change) => Date.parse(change.at) > Date.now());
-	return (
-		<div className={`usage ${usage.level}`}>
-			<p className="usage-head" aria-live="polite">
-				<strong>{name}</strong>
-				<span>{usage.text}</span>
-			</p>
-			{account.entitlement.standing === "past_due" && (
-				<p className="note">A payment is due. Please look at your means of payment.</p>
-			)}
-			{next && (
-				<p className="note">
-					{plan(next.plan)?.name} begins on{" "}
-					{new Date(next.at).toLocaleDateString("en", { dateStyle: "long", timeZone: "UTC" })}.
-				</p>
-			)}
-			<div
-				className="track"
-				role="progressbar"
-				aria-label="Calls used"
-				aria-valuemin={0}
-				aria-valuemax={100}
-				aria-valuenow={usage.percent}
-				aria-valuetext={usage.text}
-			>
-				<div style={{ width: `${usage.percent}%` }} />
-			</div>
-		</div>
 	);
 }
 
@@ -157,18 +130,6 @@ function Shown({ answer, insist, busy }: { answer: Answer; insist: () => void; b
 	}
 }
 
-async function send(path: string): Promise<Answer> {
-	const response = await fetch(path, { headers: { Authorization: `Bearer ${token()}` } });
-	if (response.ok) {
-		return { kind: "data", path, text: await readable(response) };
-	}
-	const body = (await response.json().catch(() => ({}))) as { detail?: string; decision?: Decision };
-	if (body.decision?.type === "refuse") {
-		return refused(body.decision, "gateway");
-	}
-	return { kind: "failed", message: body.detail ?? `The gateway answered ${response.status}.` };
-}
-
 /** JSON laid out for people; anything else as it is. */
 async function readable(response: Response): Promise<string> {
 	const text = await response.text();
@@ -179,11 +140,11 @@ async function readable(response: Response): Promise<string> {
 	}
 }
 
-function refused(decision: Decision & { type: "refuse" }, where: "page" | "gateway"): Answer {
+function refused({ decision, problem }: QuotaExceeded): Answer {
 	const suggested = decision.suggestedPlan && plan(decision.suggestedPlan);
 	return {
 		kind: "refused",
-		where,
+		where: problem === undefined ? "page" : "gateway",
 		message: decision.message,
 		...(suggested ? { plan: suggested } : {}),
 	};

@@ -1,7 +1,5 @@
 // Signing in: authorization code with PKCE, at whichever issuer the gateway trusts. Where that is comes from the gateway.
 
-import { contract } from "legis-edge";
-
 const KEY = "legis.session";
 const PENDING = "legis.pending";
 
@@ -96,12 +94,6 @@ async function configuration(): Promise<Issuer> {
 		throw new Error("The gateway does not answer. Please try again in a moment.");
 	}
 	return (await response.json()) as Issuer;
-}
-
-/** Whether the gateway computes with the same rules as this page. */
-export function agrees(response: Response): boolean {
-	const header = response.headers.get("Legis-Contract");
-	return header === null || header.includes(contract().fingerprint);
 }
 
 function redirectUri(): string {

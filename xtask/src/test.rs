@@ -15,7 +15,7 @@ struct Suite {
     run: fn() -> Result<Count>,
 }
 
-const SUITES: [Suite; 15] = [
+const SUITES: [Suite; 16] = [
     Suite {
         name: "lint",
         shows: "formatting, clippy and the TypeScript checks",
@@ -85,6 +85,11 @@ const SUITES: [Suite; 15] = [
         name: "agreement",
         shows: "five sides, one answer",
         run: || vitest("agreement"),
+    },
+    Suite {
+        name: "client",
+        shows: "legis-edge/client: decides first, learns, tries again, gives up",
+        run: || vitest("client"),
     },
     Suite {
         name: "page",

@@ -1,0 +1,306 @@
+/**
+ * A client of the gateway: decides before it calls, learns from every answer, and tells what went wrong in types.
+ *
+ * @module
+ */
+import { contract, decide, type LegisError } from "legis-edge";
+import { problemOf, QuotaExceeded, Unreachable } from "./client-errors.ts";
+import { learned } from "./learned.ts";
+import type {
+	Account,
+	CallRequest,
+	CallSettlement,
+	Decision,
+	EndpointUsage,
+	RegisteredUser,
+	Registration,
+	ToolCall,
+	ToolCalls,
+} from "./types.ts";
+
+export { ProblemError, QuotaExceeded, Unreachable } from "./client-errors.ts";
+
+/** What a client is made of. */
+export interface ClientOptions {
+	/** Where the gateway is, such as `https://api.example.com`. */
+	baseUrl: string;
+	/** The user's access token, or how to get one. It is asked for with every request, so it may change. */
+	token: string | (() => string | Promise<string>);
+	/** Instead of the platform's own. */
+	fetch?: typeof fetch;
+	/** Instead of the platform's clock, in milliseconds. */
+	now?: () => number;
+	/** How often a request is sent again that failed on its way, or that the gateway could not answer; 2 when absent. */
+	retries?: number;
+	/** The gateway follows other rules than this package: the page should be loaded again. */
+	onContractMismatch?: (theirs: string, ours: string) => void;
+}
+
+/** What can be said of every request. */
+export interface RequestOptions {
+	/** Ends the wait. */
+	signal?: AbortSignal;
+}
+
+/** What can be said of a call. */
+export interface CallInit extends Omit<RequestInit, "body"> {
+	body?: string | Uint8Array<ArrayBuffer>;
+	/** Sends the call though it would be refused as far as is known here. */
+	insist?: boolean;
+}
+
+/** A call that is reserved. */
+export interface Reservation {
+	id: string;
+	decision: Decision & { type: "admit" };
+}
+
+/** How old a known account may be before a refusal is believed: a plan may have been bought meanwhile. */
+const BELIEVED_MILLIS = 5_000;
+/** The first wait before a request is sent again; each later one is twice as long. */
+const WAIT_MILLIS = 250;
+/** A gateway that asks for a longer wait is told to the caller instead. */
+const LONGEST_WAIT_MILLIS = 10_000;
+
+/** Makes a client for one user. */
+export function createClient(options: ClientOptions) {
+	const base = options.baseUrl.replace(/\/+$/, "");
+	const now = options.now ?? Date.now;
+	const send = options.fetch ?? ((...asked: Parameters<typeof fetch>) => fetch(...asked));
+	const retries = options.retries ?? 2;
+	const listeners = new Set<() => void>();
+
+	let known: Account | undefined;
+	let knownAt = Number.NEGATIVE_INFINITY;
+	let refreshing: Promise<Account> | undefined;
+	let mismatch: string | undefined;
+	/** Requests are numbered as they begin: of two answers the one to the later request is news. */
+	let begun = 0;
+	let heard = 0;
+
+	function know(account: Account, number: number): void {
+		if (number < heard) {
+			return;
+		}
+		heard = number;
+		known = account;
+		for (const tell of listeners) {
+			tell();
+		}
+	}
+
+	/** One attempt. */
+	async function once(path: string, init: RequestInit): Promise<Response> {
+		const number = ++begun;
+		const token = typeof options.token === "string" ? options.token : await options.token();
+		const headers = new Headers(init.headers);
+		headers.set("Authorization", `Bearer ${token}`);
+		let response: Response;
+		try {
+			response = await send(`${base}${path}`, { ...init, headers });
+		} catch (error) {
+			init.signal?.throwIfAborted();
+			throw new Unreachable(error);
+		}
+		compare(response);
+		if (known !== undefined) {
+			const account = learned(known, response.headers, now());
+			if (account !== undefined) {
+				know(account, number);
+			}
+		}
+		return response;
+	}
+
+	function compare(response: Response): void {
+		const theirs = response.headers.get("Legis-Contract");
+		const ours = contract();
+		if (theirs !== null && theirs !== mismatch && !theirs.includes(`"${ours.fingerprint}"`)) {
+			mismatch = theirs;
+			options.onContractMismatch?.(theirs, `${ours.version}; fingerprint="${ours.fingerprint}"`);
+		}
+	}
+
+	/** As many attempts as may be made: what is sent again has a key, or changes nothing. */
+	async function request(path: string, init: RequestInit, mayRepeat: boolean): Promise<Response> {
+		for (let attempt = 0; ; attempt++) {
+			const last = !mayRepeat || attempt >= retries;
+			try {
+				const response = await once(path, init);
+				const wait = waitAfter(response, attempt);
+				if (last || wait === undefined) {
+					return response;
+				}
+				await response.body?.cancel();
+				await pause(wait, init.signal);
+			} catch (error) {
+				if (last || !(error instanceof Unreachable)) {
+					throw error;
+				}
+				await pause(WAIT_MILLIS * 2 ** attempt, init.signal);
+			}
+		}
+	}
+
+	async function json<T>(path: string, init: RequestInit = {}, mayRepeat = true): Promise<T> {
+		const response = await request(path, init, mayRepeat);
+		if (!response.ok) {
+			throw await problemOf(response);
+		}
+		return (await response.json()) as T;
+	}
+
+	const post = (body: unknown, { signal }: RequestOptions, key?: string): RequestInit => ({
+		method: "POST",
+		headers: { "Content-Type": "application/json", ...(key === undefined ? {} : { "Idempotency-Key": key }) },
+		body: JSON.stringify(body),
+		...(signal === undefined ? {} : { signal }),
+	});
+	const get = ({ signal }: RequestOptions): RequestInit => (signal === undefined ? {} : { signal });
+
+	/** Asks where the user stands; who asks meanwhile shares the answer, and who gives up does not take it from the others. */
+	function refresh(): Promise<Account> {
+		refreshing ??= (async () => {
+			const number = begun + 1;
+			const account = await json<Account>("/api/account");
+			knownAt = now();
+			know(account, Math.max(number, heard));
+			return account;
+		})().finally(() => {
+			refreshing = undefined;
+		});
+		return refreshing;
+	}
+
+	async function account({ signal, fresh }: RequestOptions & { fresh?: boolean } = {}): Promise<Account> {
+		if (known !== undefined && !fresh) {
+			return known;
+		}
+		return abortable(refresh(), signal);
+	}
+
+	/** Throws for a call that would be refused; asks again first, if what is known is not new. */
+	async function admit(cost: number, signal: AbortSignal | undefined): Promise<void> {
+		const before = await account({ ...(signal ? { signal } : {}) });
+		if (decide(before, now(), cost).type === "admit") {
+			return;
+		}
+		const after =
+			now() - knownAt > BELIEVED_MILLIS ? await account({ fresh: true, ...(signal ? { signal } : {}) }) : before;
+		const decision = decide(after, now(), cost);
+		if (decision.type === "refuse") {
+			throw new QuotaExceeded(decision);
+		}
+	}
+
+	return {
+		/** Registers the user. Again is harmless. */
+		async register(details: Registration = {}, init: RequestOptions = {}): Promise<RegisteredUser> {
+			return (await json<{ user: RegisteredUser }>("/api/users/register", post(details, init))).user;
+		},
+
+		/** Where the user stands: as is known, which every answer keeps fresh, or as the gateway says now. */
+		account,
+
+		/** The account as it is known, without asking. */
+		get known(): Account | undefined {
+			return known;
+		},
+
+		/** Tells when the account becomes another; returns how to stop. */
+		subscribe(listener: () => void): () => void {
+			listeners.add(listener);
+			return () => {
+				listeners.delete(listener);
+			};
+		},
+
+		/**
+		 * Makes a metered call. One that would be refused is not sent: `QuotaExceeded` has the decision. Answers of the data
+		 * service are returned as they are, whatever their status; problems of the gateway are thrown.
+		 */
+		async call(path: string, init: CallInit = {}): Promise<Response> {
+			const { insist, ...rest } = init;
+			if (!insist) {
+				await admit(1, init.signal ?? undefined);
+			}
+			const headers = new Headers(init.headers);
+			// A call that is sent again must not be charged again.
+			if (retries > 0 && !headers.has("Idempotency-Key")) {
+				headers.set("Idempotency-Key", crypto.randomUUID());
+			}
+			const response = await request(path, { ...rest, headers } as RequestInit, headers.has("Idempotency-Key"));
+			if (response.ok || !response.headers.get("Content-Type")?.startsWith("application/problem+json")) {
+				return response;
+			}
+			throw await problemOf(response);
+		},
+
+		/** Reserves a call that this service makes itself. */
+		async reserve(asked: CallRequest = {}, init: RequestOptions = {}): Promise<Reservation> {
+			const key = asked.idempotencyKey ?? crypto.randomUUID();
+			await admit(asked.cost ?? 1, init.signal);
+			return json<Reservation>("/api/calls", post(asked, init, key));
+		},
+
+		/** Says how a reserved call ended. Again is harmless. */
+		async settle(id: string, how: CallSettlement, init: RequestOptions = {}): Promise<void> {
+			await json(`/api/calls/${encodeURIComponent(id)}`, { ...post(how, init), method: "PATCH" });
+		},
+
+		/** What was called in the last days. */
+		async usage(days = 30, init: RequestOptions = {}): Promise<EndpointUsage[]> {
+			return (await json<{ stats: EndpointUsage[] }>(`/api/usage?days=${days}`, get(init))).stats;
+		},
+
+		/** The tool calls of the last days, a page of them. */
+		toolCalls(asked: { days?: number; limit?: number; offset?: number } & RequestOptions = {}): Promise<ToolCalls> {
+			const { days = 30, limit = 20, offset = 0 } = asked;
+			return json(`/api/mcp/logs?days=${days}&limit=${limit}&offset=${offset}`, get(asked));
+		},
+
+		/** Logs a tool call that was made; it costs one call. */
+		async logToolCall(record: ToolCall, init: RequestOptions = {}): Promise<{ id: string; timestamp: string }> {
+			const key = crypto.randomUUID();
+			return (await json<{ log: { id: string; timestamp: string } }>("/api/mcp/logs", post(record, init, key))).log;
+		},
+	};
+}
+
+/** A client of the gateway. */
+export type Client = ReturnType<typeof createClient>;
+
+/** How long to wait before a request is sent again; nothing when its answer is final. */
+function waitAfter(response: Response, attempt: number): number | undefined {
+	if (![502, 503, 504].includes(response.status) && response.status !== 409) {
+		return undefined;
+	}
+	const asked = Number(response.headers.get("Retry-After") ?? Number.NaN) * 1_000;
+	// Of conflicts only a call that is still running asks to be waited for.
+	if (response.status === 409 && Number.isNaN(asked)) {
+		return undefined;
+	}
+	const wait = Number.isNaN(asked) ? WAIT_MILLIS * 2 ** attempt : asked;
+	return wait <= LONGEST_WAIT_MILLIS ? wait : undefined;
+}
+
+function pause(milliseconds: number, signal: AbortSignal | null | undefined): Promise<void> {
+	return abortable(new Promise((resolve) => setTimeout(resolve, milliseconds)), signal ?? undefined);
+}
+
+/** What was promised, or the reason of whoever gives up. */
+function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+	if (signal === undefined) {
+		return promise;
+	}
+	return new Promise((resolve, reject) => {
+		const give = () => reject(signal.reason);
+		if (signal.aborted) {
+			give();
+		}
+		signal.addEventListener("abort", give, { once: true });
+		promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", give));
+	});
+}
+
+export type { LegisError };

@@ -1,0 +1,34 @@
+// What the headers of an answer say of the account.
+
+import { decide, meter, plan } from "legis-edge";
+import type { Account } from "./types.ts";
+
+/**
+ * The account after an answer with these headers; nothing when they say nothing, or something that does not fit what is
+ * known: then it has to be asked for.
+ */
+export function learned(account: Account, headers: Headers, now: number): Account | undefined {
+	const limit = number(headers, "X-RateLimit-Limit");
+	const remaining = number(headers, "X-RateLimit-Remaining");
+	if (limit === undefined || remaining === undefined || meter(account, now).limit !== limit) {
+		return undefined;
+	}
+	const used = limit - remaining;
+	const decision = decide(account, now);
+	if (plan(decision.plan)?.allowance.type === "once") {
+		return { ...account, usage: { ...account.usage, lifetime: { ...account.usage.lifetime, used } } };
+	}
+	const { periodStart: start, periodEnd: end } = decision;
+	const reset = number(headers, "X-RateLimit-Reset");
+	// The header has seconds, rounded up.
+	if (end === undefined || reset === undefined || Math.ceil(Date.parse(end) / 1_000) !== reset) {
+		return undefined;
+	}
+	const mcp = account.usage.period?.start === start ? account.usage.period.mcp : 0;
+	return { ...account, usage: { ...account.usage, period: { start, end, used, mcp } } };
+}
+
+function number(headers: Headers, name: string): number | undefined {
+	const text = headers.get(name);
+	return text === null || !/^\d+$/.test(text) ? undefined : Number(text);
+}

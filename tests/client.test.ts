@@ -1,0 +1,190 @@
+// `legis-edge/client` against the running gateway, and against a network that fails.
+
+import { contract } from "legis-edge";
+import {
+	type Client,
+	type ClientOptions,
+	createClient,
+	ProblemError,
+	QuotaExceeded,
+	Unreachable,
+} from "legis-edge/client";
+import Stripe from "stripe";
+import { describe, expect, inject, test } from "vitest";
+import { empty, happen } from "../samples/stripe/account.ts";
+import { token as tokenFor } from "./callers.ts";
+
+let users = 0;
+
+/** A client of a new user, and every request that it sent. */
+async function fresh(options: Partial<ClientOptions> = {}) {
+	const sub = `client|${Date.now()}|${++users}`;
+	const bearer = await tokenFor(sub);
+	const sent: Request[] = [];
+	const client = createClient({
+		baseUrl: inject("base"),
+		token: async () => bearer,
+		...options,
+		fetch: async (...asked) => {
+			const request = new Request(...asked);
+			sent.push(request.clone());
+			return (options.fetch ?? fetch)(request);
+		},
+	});
+	return { sub, client, sent, paths: () => sent.map(({ url }) => new URL(url).pathname) };
+}
+
+const used = async (client: Client) => (await client.account({ fresh: true })).usage.lifetime.used;
+
+describe("the running gateway", () => {
+	test("registers, calls, and knows where the user stands from the headers alone", async () => {
+		const { client, paths } = await fresh();
+		expect(await client.register({ name: "Ada" })).toMatchObject({ name: "Ada", plan: "free" });
+		for (let call = 1; call <= 3; call++) {
+			const response = await client.call("/api/bills?limit=1");
+			expect([response.status, client.known?.usage.lifetime.used]).toEqual([200, call]);
+		}
+		expect(paths()).toEqual(["/api/users/register", "/api/account", "/api/bills", "/api/bills", "/api/bills"]);
+		expect(await used(client)).toBe(3);
+		expect(await client.usage(7)).toMatchObject([{ endpoint: "/api/bills", total_calls: 3 }]);
+	});
+
+	test("a call that would be refused is not sent, unless one insists; what is bought is believed", async () => {
+		let ahead = 0;
+		const { sub, client, paths } = await fresh({ now: () => Date.now() + ahead });
+		const { id } = await client.reserve({ cost: 100, tool: "get-bill" });
+		await client.settle(id, { status: "success" });
+		const refused = await client.call("/api/bills").catch((error) => error);
+		expect(refused).toBeInstanceOf(QuotaExceeded);
+		expect(refused).toMatchObject({ decision: { used: 100, suggestedPlan: "developer" }, problem: undefined });
+		expect(paths()).not.toContain("/api/bills");
+		const insisted = await client.call("/api/bills", { insist: true }).catch((error) => error);
+		expect(insisted).toMatchObject({ name: "QuotaExceeded", problem: { status: 429 }, message: refused.message });
+		const event = happen(empty(), {
+			type: "customer.subscription.created",
+			user: sub,
+			plan: "starter",
+			at: Math.floor(Date.now() / 1000),
+		});
+		const payload = JSON.stringify({ ...event, id: `evt_${sub}` });
+		const secret = "whsec_local_events_of_this_machine";
+		const header = await Stripe.webhooks.generateTestHeaderStringAsync({ payload, secret });
+		await fetch(`${inject("base")}/api/webhooks/stripe`, {
+			method: "POST",
+			body: payload,
+			headers: { "Stripe-Signature": header },
+		});
+		ahead = 6_000;
+		expect((await client.call("/api/bills?limit=1")).status).toBe(200);
+		expect(client.known?.usage.period?.used).toBe(1);
+	});
+
+	test("tool calls are logged and listed", async () => {
+		const { client } = await fresh();
+		await client.logToolCall({ tool_name: "get-bill", status: "success", response_time_ms: 5 });
+		expect(await client.toolCalls({ limit: 5 })).toMatchObject({
+			logs: [{ tool_name: "get-bill" }],
+			pagination: { total: 1, limit: 5 },
+		});
+	});
+
+	test("problems are errors with their document; what the data service answers is an answer", async () => {
+		const { client } = await fresh();
+		const problem = await client.settle("no-such-call", { status: "success" }).catch((error) => error);
+		expect(problem).toBeInstanceOf(ProblemError);
+		expect(problem).toMatchObject({ status: 404, code: "unknown_call", problem: { title: expect.any(String) } });
+		expect((await client.call("/api/bills/hr0-0")).status).toBe(404);
+	});
+});
+
+describe("a network that fails", () => {
+	test("what is sent again has the same key, and is charged once", async () => {
+		let failures = 2;
+		const { client, sent } = await fresh({
+			fetch: async (request) => {
+				const response = await fetch(request as Request);
+				// The answer is lost on its way back.
+				if (new URL((request as Request).url).pathname === "/api/bills" && failures-- > 0) {
+					throw new TypeError("network");
+				}
+				return response;
+			},
+		});
+		expect((await client.call("/api/bills?limit=1")).status).toBe(200);
+		const keys = sent
+			.filter(({ url }) => url.includes("/api/bills"))
+			.map(({ headers }) => headers.get("Idempotency-Key"));
+		expect([keys.length, new Set(keys).size, keys[0]?.length]).toEqual([3, 1, 36]);
+		expect(await used(client)).toBe(1);
+	});
+
+	test("what the gateway cannot answer now is asked again when it says; what is final is not", async () => {
+		const answers = [503, 200];
+		const { client, sent } = await fresh({
+			fetch: async () =>
+				new Response(JSON.stringify({ stats: [] }), {
+					status: answers.shift() ?? 500,
+					headers: { "Retry-After": "0", "Content-Type": "application/json" },
+				}),
+		});
+		expect(await client.usage()).toEqual([]);
+		expect(sent).toHaveLength(2);
+		await expect(client.usage()).rejects.toMatchObject({ name: "ProblemError", status: 500, retryAfter: 0 });
+		expect(sent).toHaveLength(3);
+	});
+
+	test("a gateway that cannot be reached is an error of its own", async () => {
+		const { client, sent } = await fresh({ fetch: () => Promise.reject(new TypeError("refused")), retries: 0 });
+		await expect(client.account()).rejects.toBeInstanceOf(Unreachable);
+		expect(sent).toHaveLength(1);
+	});
+
+	test("many who ask at once share one answer, and who gives up does not take it from the others", async () => {
+		const { client, paths } = await fresh();
+		const impatient = new AbortController();
+		const all = [client.account({ signal: impatient.signal }), ...Array.from({ length: 9 }, () => client.account())];
+		impatient.abort(new Error("enough"));
+		const [first, ...others] = await Promise.allSettled(all);
+		expect(first).toMatchObject({ status: "rejected", reason: { message: "enough" } });
+		expect(others.every(({ status }) => status === "fulfilled")).toBe(true);
+		expect(paths()).toEqual(["/api/account"]);
+	});
+
+	test("a call can be given up", async () => {
+		const { client } = await fresh();
+		await client.account();
+		const controller = new AbortController();
+		const call = client.call("/api/bills", { signal: controller.signal });
+		controller.abort(new Error("enough"));
+		await expect(call).rejects.toThrow("enough");
+	});
+
+	test("other rules at the gateway are told, once", async () => {
+		const told: string[] = [];
+		const { client } = await fresh({
+			fetch: async (request) => {
+				const response = await fetch(request as Request);
+				const headers = new Headers(response.headers);
+				headers.set("Legis-Contract", '9.9.9; fingerprint="0123456789abcdef"');
+				return new Response(response.body, { status: response.status, headers });
+			},
+			onContractMismatch: (theirs, ours) => told.push(theirs, ours),
+		});
+		await client.account();
+		await client.account({ fresh: true });
+		expect(told).toEqual(['9.9.9; fingerprint="0123456789abcdef"', expect.stringContaining(contract().fingerprint)]);
+	});
+
+	test("who listens hears of every answer, until they stop", async () => {
+		const { client } = await fresh();
+		let heard = 0;
+		const stop = client.subscribe(() => {
+			heard += 1;
+		});
+		await client.call("/api/bills?limit=1");
+		expect(heard).toBe(2);
+		stop();
+		await client.call("/api/bills?limit=1");
+		expect(heard).toBe(2);
+	});
+});
