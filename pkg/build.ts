@@ -75,11 +75,12 @@ await Promise.all([
 		external: ["legis-edge"],
 	}),
 	build({ ...shared, entryPoints: [`${here}src/slim.ts`], outfile: `${dist}/slim.js`, format: "esm" }),
+	build({ ...shared, entryPoints: [`${here}src/slim.ts`], outfile: `${dist}/slim.cjs`, format: "cjs" }),
 ]);
 
 execFileSync("tsc", ["-p", `${here}tsconfig.json`], { stdio: "inherit" });
 // The declarations of the CommonJS entry are the same, under the name TypeScript looks for.
-for (const entry of ["inline", "client"]) {
+for (const entry of ["inline", "client", "slim"]) {
 	copyFileSync(`${dist}/types/${entry}.d.ts`, `${dist}/types/${entry}.d.cts`);
 }
 rmSync(`${dist}/types/workerd.d.ts`);

@@ -15,7 +15,7 @@ struct Suite {
     run: fn() -> Result<Count>,
 }
 
-const SUITES: [Suite; 16] = [
+const SUITES: [Suite; 17] = [
     Suite {
         name: "lint",
         shows: "formatting, clippy and the TypeScript checks",
@@ -90,6 +90,11 @@ const SUITES: [Suite; 16] = [
         name: "client",
         shows: "legis-edge/client: decides first, learns, tries again, gives up",
         run: || vitest("client"),
+    },
+    Suite {
+        name: "runtimes",
+        shows: "the published package in fresh projects of every kind",
+        run: || vitest("runtimes"),
     },
     Suite {
         name: "page",
