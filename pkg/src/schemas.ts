@@ -2,6 +2,7 @@ import { check, issues, lastCheck, Origin } from "./boundary.ts";
 import { encode } from "./encode.ts";
 import { LegisError } from "./error.ts";
 import { SCHEMA_NAMES } from "./facts.ts";
+import { type JsonSchema, jsonSchema } from "./json-schema.ts";
 import { quick, UNSURE } from "./quick.ts";
 import { build } from "./tape.ts";
 import type {
@@ -37,6 +38,11 @@ export interface Schema<T> {
 		readonly vendor: "legis-edge";
 		readonly validate: (value: unknown) => StandardResult<T>;
 		readonly types?: { readonly input: T; readonly output: T };
+		/** Standard JSON Schema: `draft-2020-12` and `draft-07`. */
+		readonly jsonSchema: {
+			readonly input: (options: { readonly target: string }) => JsonSchema;
+			readonly output: (options: { readonly target: string }) => JsonSchema;
+		};
 	};
 }
 
@@ -56,6 +62,10 @@ function schema<T>(name: (typeof SCHEMA_NAMES)[number]): Schema<T> {
 			validate(value) {
 				const result = validate(self, value);
 				return result.ok ? { value: result.value } : { issues: result.issues };
+			},
+			jsonSchema: {
+				input: ({ target }) => jsonSchema(self[POSITION], "input", target),
+				output: ({ target }) => jsonSchema(self[POSITION], "output", target),
 			},
 		},
 	};

@@ -103,7 +103,7 @@ enum Task {
     },
     /// Prove it: every suite, or the named ones
     Test {
-        /// lint, generated, core, package, schema, trap, gateway, calls, money, faults, histories, crash, readme, agreement, client, runtimes, page
+        /// lint, generated, core, package, schema, trap, gateway, calls, money, faults, histories, crash, readme, agreement, client, frameworks, runtimes, page
         names: Vec<String>,
     },
     /// Measure us beside the peers, in one run: meter

@@ -15,7 +15,7 @@ struct Suite {
     run: fn() -> Result<Count>,
 }
 
-const SUITES: [Suite; 17] = [
+const SUITES: [Suite; 18] = [
     Suite {
         name: "lint",
         shows: "formatting, clippy and the TypeScript checks",
@@ -90,6 +90,11 @@ const SUITES: [Suite; 17] = [
         name: "client",
         shows: "legis-edge/client: decides first, learns, tries again, gives up",
         run: || vitest("client"),
+    },
+    Suite {
+        name: "frameworks",
+        shows: "the schemas in tRPC, TanStack Form, react-hook-form and Hono, as they are",
+        run: || vitest("frameworks"),
     },
     Suite {
         name: "runtimes",
