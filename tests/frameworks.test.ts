@@ -34,7 +34,7 @@ test("TanStack Form", async () => {
 	const fill = async (defaultValues: Registration) => {
 		const form = new FormApi({
 			defaultValues,
-			validators: { onSubmit: schemas.registration as StandardSchemaV1<Registration, unknown> },
+			validators: { onSubmit: schemas.registration },
 			onSubmit: ({ value }) => {
 				submitted.push(value);
 			},
@@ -50,7 +50,7 @@ test("TanStack Form", async () => {
 });
 
 test("react-hook-form", async () => {
-	const resolve = standardSchemaResolver(schemas.registration as StandardSchemaV1<Registration, Registration>);
+	const resolve = standardSchemaResolver(schemas.registration);
 	const options = { fields: {}, shouldUseNativeValidation: false };
 	expect(await resolve(good as never, undefined, options)).toMatchObject({ values: good, errors: {} });
 	expect(await resolve(bad as never, undefined, options)).toMatchObject({
