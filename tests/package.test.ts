@@ -153,6 +153,32 @@ test("members that a later release adds to an account are no obstacle", () => {
 	expect(decide(later, "2026-02-01T00:00:00Z").type).toBe("admit");
 });
 
+test("what a schema passes over is not read: neither when the rest is right nor when it is wrong", () => {
+	const trap = {
+		get unknown(): never {
+			throw new Error("read");
+		},
+	};
+	const event = {
+		id: "evt_1",
+		type: "customer.created",
+		created: 1_770_000_000,
+		livemode: false,
+		data: { object: {} },
+	};
+	for (const [id, ok] of [
+		["evt_1", true],
+		[7, false],
+	] as const) {
+		const given = { ...event, id };
+		const alone = validate(schemas.stripeEvent, given);
+		expect(alone.ok).toBe(ok);
+		expect(
+			validate(schemas.stripeEvent, Object.defineProperties(given, Object.getOwnPropertyDescriptors(trap))),
+		).toEqual(alone);
+	}
+});
+
 describe("hostile values", () => {
 	const call = { tool_name: "t", status: "success" } as const;
 	const codes = (value: unknown) => {
@@ -317,4 +343,33 @@ describe("schemas", () => {
 		expect(read(third)).toEqual({ ok: true, value: { name: "Ada" } });
 		expect(JSON.stringify(third)).toBe('{"ok":true,"value":{"name":"Ada"}}');
 	});
+});
+
+/** The declarations that an editor shows, as one text. */
+const DECLARATIONS = ["api", "schemas", "json-schema", "error", "client", "client-errors", "slim", "types"];
+
+test("no declaration changes unseen", async () => {
+	const text = DECLARATIONS.map(
+		(name) => `// ${name}\n\n${readFileSync(join(DIST, `types/${name}.d.ts`), "utf8")}`,
+	).join("\n");
+	const reviewed = join(ROOT, "tests/golden/legis-edge.d.ts.txt");
+	await expect(text, "when it is meant: vitest run --root tests package --update").toMatchFileSnapshot(reviewed);
+});
+
+test("the examples of the package's README run, and their comments are true", () => {
+	const examples = [...readFileSync(join(ROOT, "pkg/README.md"), "utf8").matchAll(/^```ts\n(.*?)^```/gms)];
+	expect(examples).toHaveLength(4);
+	let checks = 0;
+	for (const [, example = ""] of examples) {
+		// `expression; // value` becomes a check; the rest runs as it stands.
+		const checked = example.replaceAll(/^\s*(\w.*); \/\/ (["[].*|true|false|\d+)$/gm, (_, expression, value) => {
+			checks += 1;
+			return `{ const said = JSON.stringify(${expression}); if (said !== JSON.stringify(${value})) throw new Error(said); }`;
+		});
+		execFileSync("node", ["--disable-warning=ExperimentalWarning", "--input-type=module-typescript", "-e", checked], {
+			cwd: join(ROOT, "tests"),
+			stdio: "pipe",
+		});
+	}
+	expect(checks).toBe(11);
 });

@@ -2,7 +2,17 @@
 // the place needs for any package. What runs here is the table in the package's README.
 
 import { execFile } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+	cpSync,
+	mkdirSync,
+	mkdtempSync,
+	readdirSync,
+	readFileSync,
+	renameSync,
+	rmSync,
+	statSync,
+	writeFileSync,
+} from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -53,6 +63,19 @@ const EXPECTED = [
 	"upgrade",
 	"function",
 ];
+
+/** What was seen to work, in the order of the tests: the place with its version, and how the package got there. */
+const seen = new Map<string, string[]>();
+
+/** Notes that a place works. Its version is that of the npm package it comes from. */
+function works(name: string, origin: string | undefined, ...how: string[]): void {
+	const version =
+		origin === undefined
+			? ""
+			: ` ${JSON.parse(readFileSync(join(home, "node_modules", origin, "package.json"), "utf8")).version.split(".")[0]}`;
+	const place = `${name}${version}`;
+	seen.set(place, [...(seen.get(place) ?? []), ...how]);
+}
 
 let browser: Browser;
 /** The beginning of the module as it travels in JavaScript. */
@@ -123,17 +146,18 @@ async function inChromium(folder: string, html?: string): Promise<string> {
 }
 
 describe("programs", () => {
-	const places: [string, string, string[]][] = [
-		["Node 24, import", process.execPath, ["app.js"]],
-		["Node 24, require", process.execPath, ["app.cjs"]],
-		["Node 20, import", bin("node"), ["app.js"]],
-		["Node 20, require", bin("node"), ["app.cjs"]],
-		["Deno", bin("deno"), ["run", "app.js"]],
-		["Bun, import", bin("bun"), ["app.js"]],
-		["Bun, require", bin("bun"), ["app.cjs"]],
+	const places: [string, string, string, string | undefined, string[]][] = [
+		["Node 24", "`import`", process.execPath, undefined, ["app.js"]],
+		["Node 24", "`require`", process.execPath, undefined, ["app.cjs"]],
+		["Node 20", "`import`", bin("node"), undefined, ["app.js"]],
+		["Node 20", "`require`", bin("node"), undefined, ["app.cjs"]],
+		["Deno", "`import`", bin("deno"), "deno", ["run", "app.js"]],
+		["Bun", "`import`", bin("bun"), "bun", ["app.js"]],
+		["Bun", "`require`", bin("bun"), "bun", ["app.cjs"]],
 	];
-	test.each(places)("%s", async (_, program, words) => {
+	test.each(places)("%s, %s", async (name, how, program, origin, words) => {
 		check((await run(program, words, { cwd: home })).stdout);
+		works(name, origin, how);
 	});
 
 	test("vitest", async () => {
@@ -146,6 +170,7 @@ describe("programs", () => {
 		const env = { ...process.env, NO_COLOR: "1", FORCE_COLOR: "0" };
 		const { stdout } = await run(bin("vitest"), ["run", "--root", "tested", "--reporter=default"], { cwd: home, env });
 		expect(stdout).toMatch(/Tests +1 passed/);
+		works("vitest", "vitest", "in a test");
 	});
 
 	test("TypeScript, strict, with exact optional properties", async () => {
@@ -190,6 +215,11 @@ export async function left(account: Account): Promise<number | undefined> {
 				},
 			);
 		}
+		works(
+			"TypeScript",
+			"typescript",
+			"`--strict`, `exactOptionalPropertyTypes`, resolution `bundler`, `node16`, `nodenext`",
+		);
 	});
 });
 
@@ -205,6 +235,7 @@ describe("bundlers: one copy of the module, and it answers", () => {
 		expect(copies(join(home, "esbuild"))).toBe(1);
 		check((await run(process.execPath, ["esbuild/app.js"], { cwd: home })).stdout);
 		check(await inChromium(join(home, "esbuild"), '<!doctype html><script type="module" src="/app.js"></script>'));
+		works("esbuild", "esbuild", "in Node", "in Chromium");
 	});
 
 	test("rollup, with the plugin that finds packages", async () => {
@@ -213,6 +244,7 @@ describe("bundlers: one copy of the module, and it answers", () => {
 		});
 		expect(copies(join(home, "rollup"))).toBe(1);
 		check((await run(process.execPath, ["rollup/app.js"], { cwd: home })).stdout);
+		works("rollup", "rollup", "in Node");
 	});
 
 	test("webpack", async () => {
@@ -221,12 +253,16 @@ describe("bundlers: one copy of the module, and it answers", () => {
 			await run(bin("webpack"), words, { cwd: home });
 			expect(copies(join(home, `webpack-${target}`))).toBe(1);
 		}
+		// The folder's package.json says that its files are ES modules; webpack writes a script.
+		renameSync(join(home, "webpack-node/main.js"), join(home, "webpack-node/main.cjs"));
+		check((await run(process.execPath, ["webpack-node/main.cjs"], { cwd: home })).stdout);
 		check(
 			await inChromium(
 				join(home, "webpack-web"),
 				'<!doctype html><meta charset="utf-8"><script src="/main.js"></script>',
 			),
 		);
+		works("webpack", "webpack", "in Node", "in Chromium");
 	});
 
 	test("Vite: built, and while it is developed", async () => {
@@ -257,6 +293,7 @@ describe("bundlers: one copy of the module, and it answers", () => {
 			await page.waitForFunction("globalThis.answer !== undefined");
 			check(await page.evaluate("globalThis.answer"));
 			await page.close();
+			works("Vite", "vite", "built", "while it is developed");
 		} finally {
 			server.removeAllListeners("exit");
 			server.kill();
@@ -272,13 +309,14 @@ describe("bundlers: one copy of the module, and it answers", () => {
 		};
 		const html = `<!doctype html><script type="importmap">${JSON.stringify(map)}</script><script type="module" src="/app.js"></script>`;
 		check(await inChromium(home, html));
+		works("Chromium", undefined, "plain modules, with an import map");
 	});
 });
 
 describe.each([
 	["Turbopack", "--turbopack"],
 	["webpack", "--webpack"],
-])("Next with %s", (_, flag) => {
+])("Next with %s", (bundler, flag) => {
 	test("a server component, a client component and a route handler", { timeout: 300_000 }, async () => {
 		const folder = join(home, `next${flag}`);
 		mkdirSync(join(folder, "app/api/answer"), { recursive: true });
@@ -330,9 +368,17 @@ describe.each([
 			check(await page.evaluate("globalThis.answer"));
 			expect(faults).toEqual([]);
 			await page.close();
+			works("Next", "next", `${bundler}: server component, client component, route handler`);
 		} finally {
 			server.removeAllListeners("exit");
 			server.kill();
 		}
 	});
+});
+
+test("the table in the package's README is what was seen here", () => {
+	const rows = [...seen].map(([place, how]) => `| ${place} | ${how.join("; ")} |`);
+	const table = ["| Where | How |", "|---|---|", ...rows, ""].join("\n");
+	const readme = readFileSync(join(ROOT, "pkg/README.md"), "utf8");
+	expect(/<!-- runtimes[^>]*-->\n(.*?)<!-- \/runtimes -->/s.exec(readme)?.[1]).toBe(table);
 });

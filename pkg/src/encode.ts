@@ -2,6 +2,7 @@
 // `foreign` in `core/src/schema/reader.rs` knows, so that core refuses it where it stands instead of never seeing it.
 
 import { LegisError } from "./error.ts";
+import type { Known } from "./known.ts";
 
 /** One more than core reads, so that a deeper value, or a cycle, is refused by core. */
 const MAX_DEPTH = 34;
@@ -10,12 +11,12 @@ const MAX_VALUES = 1_000_000;
 
 const FOREIGN = "\u0001";
 
-/** The text of `value`. */
-export function encode(value: unknown): string {
-	return write(value, 0, { left: MAX_VALUES });
+/** The text of `value`, of its objects only what is known where that is said. */
+export function encode(value: unknown, known?: Known): string {
+	return write(value, known, 0, { left: MAX_VALUES });
 }
 
-function write(value: unknown, depth: number, budget: { left: number }): string {
+function write(value: unknown, known: Known, depth: number, budget: { left: number }): string {
 	budget.left -= 1;
 	if (budget.left < 0) {
 		throw new LegisError("too_large", `The value holds more than ${MAX_VALUES} values.`);
@@ -28,7 +29,7 @@ function write(value: unknown, depth: number, budget: { left: number }): string 
 		case "boolean":
 			return value ? "true" : "false";
 		case "object":
-			return value === null ? "null" : writeObject(value, depth, budget);
+			return value === null ? "null" : writeObject(value, known, depth, budget);
 		case "bigint":
 			return `${FOREIGN}b`;
 		case "function":
@@ -40,7 +41,7 @@ function write(value: unknown, depth: number, budget: { left: number }): string 
 	}
 }
 
-function writeObject(value: object, depth: number, budget: { left: number }): string {
+function writeObject(value: object, known: Known, depth: number, budget: { left: number }): string {
 	if (depth >= MAX_DEPTH) {
 		return "[]";
 	}
@@ -50,8 +51,8 @@ function writeObject(value: object, depth: number, budget: { left: number }): st
 			return Number.isNaN(value.getTime()) ? `${FOREIGN}d` : `"${value.toISOString()}"`;
 		}
 		return Array.isArray(value)
-			? writeArray(value, depth, budget)
-			: writeMembers(value as Record<string, unknown>, depth, budget);
+			? writeArray(value, known, depth, budget)
+			: writeMembers(value as Record<string, unknown>, known, depth, budget);
 	} catch (error) {
 		if (error instanceof LegisError) {
 			throw error;
@@ -60,22 +61,25 @@ function writeObject(value: object, depth: number, budget: { left: number }): st
 	}
 }
 
-function writeArray(items: unknown[], depth: number, budget: { left: number }): string {
+function writeArray(items: unknown[], known: Known, depth: number, budget: { left: number }): string {
 	let text = "[";
 	const { length } = items;
 	for (let index = 0; index < length; index++) {
-		text += (index === 0 ? "" : ",") + write(items[index], depth + 1, budget);
+		text += (index === 0 ? "" : ",") + write(items[index], known, depth + 1, budget);
 	}
 	return `${text}]`;
 }
 
-function writeMembers(members: Record<string, unknown>, depth: number, budget: { left: number }): string {
+function writeMembers(members: Record<string, unknown>, known: Known, depth: number, budget: { left: number }): string {
 	let text = "{";
 	for (const key of Object.keys(members)) {
+		if (known !== undefined && !known.has(key)) {
+			continue;
+		}
 		const value = readMember(members, key);
 		// As JSON does: a member that is undefined is not there.
 		if (value !== undefined) {
-			const written = value === UNREADABLE ? `${FOREIGN}e` : write(value, depth + 1, budget);
+			const written = value === UNREADABLE ? `${FOREIGN}e` : write(value, known?.get(key), depth + 1, budget);
 			text += `${text === "{" ? "" : ","}${quoted(key)}:${written}`;
 		}
 	}

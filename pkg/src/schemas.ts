@@ -3,6 +3,7 @@ import { encode } from "./encode.ts";
 import { LegisError } from "./error.ts";
 import { SCHEMA_NAMES } from "./facts.ts";
 import { type JsonSchema, jsonSchema } from "./json-schema.ts";
+import { knownTo } from "./known.ts";
 import { quick, UNSURE } from "./quick.ts";
 import { build } from "./tape.ts";
 import type {
@@ -107,7 +108,7 @@ export function validate<T>(schema: Schema<T>, value: unknown): Result<T> {
 	if (copy !== UNSURE) {
 		return { ok: true, value: copy as T };
 	}
-	return hold(position, encode(value), Origin.value);
+	return hold(position, encode(value, knownTo(position)), Origin.value);
 }
 
 /** Holds JSON text, or its bytes, to a schema. The value is built when it is asked for. */
