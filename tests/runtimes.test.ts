@@ -69,10 +69,12 @@ const seen = new Map<string, string[]>();
 
 /** Notes that a place works. Its version is that of the npm package it comes from. */
 function works(name: string, origin: string | undefined, ...how: string[]): void {
-	const version =
-		origin === undefined
-			? ""
-			: ` ${JSON.parse(readFileSync(join(home, "node_modules", origin, "package.json"), "utf8")).version.split(".")[0]}`;
+	let version = "";
+	if (origin !== undefined) {
+		const manifest = readFileSync(join(home, "node_modules", origin, "package.json"), "utf8");
+		// Before 1, the second number tells what breaks.
+		version = ` ${/^0\.\d+|^\d+/.exec(JSON.parse(manifest).version)?.[0]}`;
+	}
 	const place = `${name}${version}`;
 	seen.set(place, [...(seen.get(place) ?? []), ...how]);
 }

@@ -106,11 +106,11 @@ enum Task {
         /// lint, generated, core, package, schema, trap, gateway, calls, money, faults, histories, crash, readme, agreement, client, frameworks, runtimes, page
         names: Vec<String>,
     },
-    /// Measure us beside the peers, in one run: meter
+    /// Measure us beside the peers, in one run: meter, package
     Bench {
         /// Which; all when none is named
         names: Vec<String>,
-        /// For the program that measures, after `--`: --rounds N, --calls N, --disk, --logs
+        /// For the program that measures, after `--`: --rounds N; meter: --calls N, --disk, --logs; package: --node, --only TEXT
         #[arg(last = true)]
         options: Vec<String>,
     },
