@@ -10,7 +10,7 @@ import {
 	Unreachable,
 } from "legis-edge/client";
 import Stripe from "stripe";
-import { describe, expect, inject, test } from "vitest";
+import { describe, expect, inject, test, vi } from "vitest";
 import { empty, happen } from "../samples/stripe/account.ts";
 import { token as tokenFor } from "./callers.ts";
 
@@ -148,6 +148,120 @@ describe("a network that fails", () => {
 		expect(first).toMatchObject({ status: "rejected", reason: { message: "enough" } });
 		expect(others.every(({ status }) => status === "fulfilled")).toBe(true);
 		expect(paths()).toEqual(["/api/account"]);
+	});
+
+	test("an answer that breaks off is asked for again with the same key, and is charged once", async () => {
+		let failures = 1;
+		const { client, sent } = await fresh({
+			fetch: async (request) => {
+				const response = await fetch(request as Request);
+				if (new URL((request as Request).url).pathname !== "/api/calls" || failures-- <= 0) {
+					return response;
+				}
+				return new Response(new ReadableStream({ pull: (to) => to.error(new TypeError("terminated")) }), response);
+			},
+		});
+		await client.reserve({ cost: 3 });
+		const calls = sent.filter(({ url }) => url.endsWith("/api/calls"));
+		expect(new Set(calls.map(({ headers }) => headers.get("Idempotency-Key"))).size).toBe(1);
+		expect([calls.length, await used(client)]).toEqual([2, 3]);
+	});
+
+	test("who tries again later has the key", async () => {
+		let broken = true;
+		const { client } = await fresh({
+			retries: 0,
+			fetch: async (request) => {
+				const response = await fetch(request as Request);
+				if (broken && (request as Request).method === "POST") {
+					throw new TypeError("network");
+				}
+				return response;
+			},
+		});
+		const record = { tool_name: "get-bill", status: "success" } as const;
+		const error = await client.logToolCall(record).catch((error: unknown) => error);
+		expect(error).toBeInstanceOf(Unreachable);
+		broken = false;
+		await client.logToolCall(record, { idempotencyKey: (error as Unreachable).idempotencyKey as string });
+		expect(await used(client)).toBe(1);
+	});
+
+	test("what fails beside a call does not lose its answer", async () => {
+		const reported = vi.spyOn(console, "error").mockImplementation(() => {});
+		const { client } = await fresh({
+			fetch: async (request) => {
+				const response = await fetch(request as Request);
+				return new Response(response.body, {
+					status: response.status,
+					headers: [...response.headers].map(([name, value]) => [name, name === "legis-contract" ? "next" : value]),
+				});
+			},
+			onContractMismatch: () => {
+				throw new Error("no reload here");
+			},
+		});
+		client.subscribe(() => {
+			throw new Error("no page here");
+		});
+		expect((await client.call("/api/bills?limit=1")).status).toBe(200);
+		expect(reported.mock.calls.map(([error]) => (error as Error).message)).toContain("no page here");
+		reported.mockRestore();
+	});
+
+	test("an account of a newer gateway is the gateway's to judge", async () => {
+		const { client, paths } = await fresh({
+			fetch: async (request) => {
+				const response = await fetch(request as Request);
+				return new URL((request as Request).url).pathname === "/api/account"
+					? new Response((await response.text()).replace('"plan":"free"', '"plan":"team"'), response)
+					: response;
+			},
+		});
+		expect((await client.account()).entitlement.plan).toBe("team");
+		expect((await client.call("/api/bills?limit=1")).status).toBe(200);
+		expect(paths().at(-1)).toBe("/api/bills");
+	});
+
+	test("the token goes to the gateway alone", async () => {
+		const { client, sent } = await fresh();
+		for (const path of ["@example.org/x", ".example.org/x", "//example.org/x", "/\\example.org", ""]) {
+			await expect(client.call(path, { insist: true })).rejects.toMatchObject({ code: "invalid_argument" });
+		}
+		expect(sent).toEqual([]);
+	});
+
+	test("an older answer is no news", async () => {
+		let release = () => {};
+		const slow = new Promise<void>((resolve) => {
+			release = resolve;
+		});
+		let hold = false;
+		const { client } = await fresh({
+			fetch: async (request) => {
+				const response = await fetch(request as Request);
+				if (hold && new URL((request as Request).url).pathname === "/api/account") {
+					await slow;
+				}
+				return response;
+			},
+		});
+		await client.account();
+		hold = true;
+		const refresh = client.account({ fresh: true });
+		await client.call("/api/bills?limit=1");
+		await client.call("/api/bills?limit=1");
+		release();
+		await refresh;
+		expect(client.known?.usage.lifetime.used).toBe(2);
+	});
+
+	test("who gives up does not wait for a token", async () => {
+		const { client } = await fresh({ token: () => new Promise(() => {}) });
+		const controller = new AbortController();
+		const call = client.usage(1, { signal: controller.signal });
+		controller.abort(new Error("enough"));
+		await expect(call).rejects.toThrow("enough");
 	});
 
 	test("a call can be given up", async () => {

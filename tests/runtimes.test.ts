@@ -96,7 +96,7 @@ beforeAll(async () => {
 	inlined = /[A-Za-z0-9+/]{200}/.exec(dist)?.[0] ?? "";
 	expect(inlined).toHaveLength(200);
 	browser = await chromium.launch({ executablePath: chromiumPath(), args: CHROMIUM_FLAGS });
-}, 300_000);
+}, 900_000);
 
 afterAll(async () => {
 	await browser?.close();

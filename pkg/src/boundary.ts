@@ -74,6 +74,7 @@ let inputView: Uint8Array = new Uint8Array();
 /** Writes the input; how many bytes it has. */
 function write(module: Exports, text: string | Uint8Array): number {
 	const isText = typeof text === "string";
+	writes += 1;
 	// A UTF-16 unit takes at most three bytes of UTF-8.
 	const needed = isText ? text.length * 3 : text.length;
 	if (needed > room || room > KEPT) {
@@ -139,16 +140,15 @@ export function ask(question: Question, ...details: number[]): number {
 export const Origin = { text: 0, value: 1 } as const;
 export type Origin = (typeof Origin)[keyof typeof Origin];
 
-/** How often a text was checked: what lies in the module is the last one's. */
-let checks = 0;
+/** How often a text was written: what lies in the module is the last one's. */
+let writes = 0;
 
-/** The number of the last check. */
-export const lastCheck = () => checks;
+/** The number of the last text. */
+export const lastWrite = () => writes;
 
 /** Holds a text to the schema at a position: how long the tape is, or, negative, the issues. */
 export function check(schema: number, text: string | Uint8Array, origin: Origin): number {
 	const module = started();
-	checks += 1;
 	inputLength = write(module, text);
 	return module.check(schema, inputLength, origin);
 }

@@ -38,12 +38,15 @@ export class QuotaExceeded extends Error {
 	}
 }
 
-/** The gateway could not be reached. */
+/** The gateway could not be reached, or its answer broke off: whether it acted is not known. */
 export class Unreachable extends Error {
 	override readonly name = "Unreachable";
+	/** With this key the same call can be made again, and is charged once. */
+	readonly idempotencyKey: string | undefined;
 
-	constructor(cause: unknown) {
+	constructor(cause: unknown, idempotencyKey?: string) {
 		super("The gateway cannot be reached.", { cause });
+		this.idempotencyKey = idempotencyKey;
 	}
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { contract, decide, type LegisError } from "legis-edge";
+import { contract, decide, LegisError } from "legis-edge";
 import { problemOf, QuotaExceeded, Unreachable } from "./client-errors.ts";
 import { learned } from "./learned.ts";
 import type {
@@ -65,7 +65,7 @@ const LONGEST_WAIT_MILLIS = 10_000;
 /** Makes a client for one user. */
 export function createClient(options: ClientOptions) {
 	const base = options.baseUrl.replace(/\/+$/, "");
-	const now = options.now ?? Date.now;
+	const now = () => Math.floor((options.now ?? Date.now)());
 	const send = options.fetch ?? ((...asked: Parameters<typeof fetch>) => fetch(...asked));
 	const retries = options.retries ?? 2;
 	const listeners = new Set<() => void>();
@@ -78,21 +78,31 @@ export function createClient(options: ClientOptions) {
 	let begun = 0;
 	let heard = 0;
 
-	function know(account: Account, number: number): void {
+	/** Whether it was news. */
+	function know(account: Account, number: number): boolean {
 		if (number < heard) {
-			return;
+			return false;
 		}
 		heard = number;
 		known = account;
-		for (const tell of listeners) {
-			tell();
+		for (const tell of [...listeners]) {
+			apart(tell);
 		}
+		return true;
 	}
 
 	/** One attempt. */
 	async function once(path: string, init: RequestInit): Promise<Response> {
+		init.signal?.throwIfAborted();
+		// Anything else could lead the token to another host.
+		if (!/^\/(?![/\\])/.test(path)) {
+			throw new LegisError("invalid_argument", "The path must begin with one slash.");
+		}
 		const number = ++begun;
-		const token = typeof options.token === "string" ? options.token : await options.token();
+		const token =
+			typeof options.token === "string"
+				? options.token
+				: await abortable(Promise.resolve(options.token()), init.signal ?? undefined);
 		const headers = new Headers(init.headers);
 		headers.set("Authorization", `Bearer ${token}`);
 		let response: Response;
@@ -100,14 +110,12 @@ export function createClient(options: ClientOptions) {
 			response = await send(`${base}${path}`, { ...init, headers });
 		} catch (error) {
 			init.signal?.throwIfAborted();
-			throw new Unreachable(error);
+			throw new Unreachable(error, headers.get("Idempotency-Key") ?? undefined);
 		}
 		compare(response);
-		if (known !== undefined) {
-			const account = learned(known, response.headers, now());
-			if (account !== undefined) {
-				know(account, number);
-			}
+		const account = known && understood(known, (before) => learned(before, response.headers, now()));
+		if (account !== undefined) {
+			know(account, number);
 		}
 		return response;
 	}
@@ -117,19 +125,24 @@ export function createClient(options: ClientOptions) {
 		const ours = contract();
 		if (theirs !== null && theirs !== mismatch && !theirs.includes(`"${ours.fingerprint}"`)) {
 			mismatch = theirs;
-			options.onContractMismatch?.(theirs, `${ours.version}; fingerprint="${ours.fingerprint}"`);
+			apart(() => options.onContractMismatch?.(theirs, `${ours.version}; fingerprint="${ours.fingerprint}"`));
 		}
 	}
 
 	/** As many attempts as may be made: what is sent again has a key, or changes nothing. */
-	async function request(path: string, init: RequestInit, mayRepeat: boolean): Promise<Response> {
+	async function request<T>(
+		path: string,
+		init: RequestInit,
+		mayRepeat: boolean,
+		read: (response: Response) => Promise<T>,
+	): Promise<T> {
 		for (let attempt = 0; ; attempt++) {
 			const last = !mayRepeat || attempt >= retries;
 			try {
 				const response = await once(path, init);
 				const wait = waitAfter(response, attempt);
 				if (last || wait === undefined) {
-					return response;
+					return await read(response);
 				}
 				await response.body?.cancel();
 				await pause(wait, init.signal);
@@ -142,12 +155,18 @@ export function createClient(options: ClientOptions) {
 		}
 	}
 
-	async function json<T>(path: string, init: RequestInit = {}, mayRepeat = true): Promise<T> {
-		const response = await request(path, init, mayRepeat);
-		if (!response.ok) {
-			throw await problemOf(response);
-		}
-		return (await response.json()) as T;
+	function json<T>(path: string, init: RequestInit = {}): Promise<T> {
+		return request(path, init, true, async (response) => {
+			if (!response.ok) {
+				throw await problemOf(response);
+			}
+			try {
+				return (await response.json()) as T;
+			} catch (error) {
+				init.signal?.throwIfAborted();
+				throw new Unreachable(error, new Headers(init.headers).get("Idempotency-Key") ?? undefined);
+			}
+		});
 	}
 
 	const post = (body: unknown, { signal }: RequestOptions, key?: string): RequestInit => ({
@@ -163,8 +182,9 @@ export function createClient(options: ClientOptions) {
 		refreshing ??= (async () => {
 			const number = begun + 1;
 			const account = await json<Account>("/api/account");
-			knownAt = now();
-			know(account, Math.max(number, heard));
+			if (know(account, number)) {
+				knownAt = now();
+			}
 			return account;
 		})().finally(() => {
 			refreshing = undefined;
@@ -182,13 +202,14 @@ export function createClient(options: ClientOptions) {
 	/** Throws for a call that would be refused; asks again first, if what is known is not new. */
 	async function admit(cost: number, signal: AbortSignal | undefined): Promise<void> {
 		const before = await account({ ...(signal ? { signal } : {}) });
-		if (decide(before, now(), cost).type === "admit") {
+		// What this package cannot read, a newer gateway can: it decides.
+		if (understood(before, (account) => decide(account, now(), cost))?.type !== "refuse") {
 			return;
 		}
 		const after =
 			now() - knownAt > BELIEVED_MILLIS ? await account({ fresh: true, ...(signal ? { signal } : {}) }) : before;
-		const decision = decide(after, now(), cost);
-		if (decision.type === "refuse") {
+		const decision = understood(after, (account) => decide(account, now(), cost));
+		if (decision?.type === "refuse") {
 			throw new QuotaExceeded(decision);
 		}
 	}
@@ -229,11 +250,13 @@ export function createClient(options: ClientOptions) {
 			if (retries > 0 && !headers.has("Idempotency-Key")) {
 				headers.set("Idempotency-Key", crypto.randomUUID());
 			}
-			const response = await request(path, { ...rest, headers } as RequestInit, headers.has("Idempotency-Key"));
-			if (response.ok || !response.headers.get("Content-Type")?.startsWith("application/problem+json")) {
-				return response;
-			}
-			throw await problemOf(response);
+			const mayRepeat = headers.has("Idempotency-Key");
+			return request(path, { ...rest, headers } as RequestInit, mayRepeat, async (response) => {
+				if (response.ok || !response.headers.get("Content-Type")?.startsWith("application/problem+json")) {
+					return response;
+				}
+				throw await problemOf(response);
+			});
 		},
 
 		/** Reserves a call that this service makes itself. */
@@ -259,9 +282,12 @@ export function createClient(options: ClientOptions) {
 			return json(`/api/mcp/logs?days=${days}&limit=${limit}&offset=${offset}`, get(asked));
 		},
 
-		/** Logs a tool call that was made; it costs one call. */
-		async logToolCall(record: ToolCall, init: RequestOptions = {}): Promise<{ id: string; timestamp: string }> {
-			const key = crypto.randomUUID();
+		/** Logs a tool call that was made; it costs one call. With the key of an attempt that failed, it costs no second one. */
+		async logToolCall(
+			record: ToolCall,
+			init: RequestOptions & { idempotencyKey?: string } = {},
+		): Promise<{ id: string; timestamp: string }> {
+			const key = init.idempotencyKey ?? crypto.randomUUID();
 			return (await json<{ log: { id: string; timestamp: string } }>("/api/mcp/logs", post(record, init, key))).log;
 		},
 	};
@@ -275,13 +301,35 @@ function waitAfter(response: Response, attempt: number): number | undefined {
 	if (![502, 503, 504].includes(response.status) && response.status !== 409) {
 		return undefined;
 	}
-	const asked = Number(response.headers.get("Retry-After") ?? Number.NaN) * 1_000;
+	const after = response.headers.get("Retry-After") ?? "";
+	const asked = /^\d+$/.test(after) ? Number(after) * 1_000 : Number.NaN;
 	// Of conflicts only a call that is still running asks to be waited for.
 	if (response.status === 409 && Number.isNaN(asked)) {
 		return undefined;
 	}
 	const wait = Number.isNaN(asked) ? WAIT_MILLIS * 2 ** attempt : asked;
 	return wait <= LONGEST_WAIT_MILLIS ? wait : undefined;
+}
+
+/** What is made of an account; nothing when it follows newer rules than this package knows. */
+function understood<T>(account: Account, make: (account: Account) => T): T | undefined {
+	try {
+		return make(account);
+	} catch (error) {
+		if (error instanceof LegisError) {
+			return undefined;
+		}
+		throw error;
+	}
+}
+
+/** Calls what is not ours: when it fails, that is reported, and the answer of a call is not lost over it. */
+function apart(tell: () => void): void {
+	try {
+		tell();
+	} catch (error) {
+		(globalThis.reportError ?? console.error)(error);
+	}
 }
 
 function pause(milliseconds: number, signal: AbortSignal | null | undefined): Promise<void> {
@@ -302,5 +350,3 @@ function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Pro
 		promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", give));
 	});
 }
-
-export type { LegisError };

@@ -14,7 +14,7 @@ type Shape = readonly unknown[];
 
 /** The JSON Schema of what is taken (`input`, where optional members may be `null`) or given (`output`). */
 export function jsonSchema(schema: number, side: "input" | "output", target: string): JsonSchema {
-	const $schema = DIALECTS[target];
+	const $schema = Object.hasOwn(DIALECTS, target) ? DIALECTS[target] : undefined;
 	if ($schema === undefined) {
 		throw new LegisError("invalid_argument", `target must be one of ${Object.keys(DIALECTS).join(", ")}.`);
 	}

@@ -1,4 +1,4 @@
-import { check, issues, lastCheck, Origin } from "./boundary.ts";
+import { check, issues, lastWrite, Origin } from "./boundary.ts";
 import { encode } from "./encode.ts";
 import { LegisError } from "./error.ts";
 import { SCHEMA_NAMES } from "./facts.ts";
@@ -139,15 +139,16 @@ class Accepted<T> {
 	readonly #text: string | Uint8Array;
 	readonly #origin: Origin;
 	readonly #length: number;
-	readonly #check: number;
+	readonly #write: number;
 	#value: unknown = UNSURE;
 
 	constructor(schema: number, text: string | Uint8Array, origin: Origin, length: number) {
 		this.#schema = schema;
-		this.#text = text;
+		// The caller may fill the buffer anew before the value is asked for.
+		this.#text = typeof text === "string" ? text : new Uint8Array(text);
 		this.#origin = origin;
 		this.#length = length;
-		this.#check = lastCheck();
+		this.#write = lastWrite();
 	}
 
 	get value(): T {
@@ -159,14 +160,10 @@ class Accepted<T> {
 
 	/** When another text was checked meanwhile, this one is checked again. */
 	#lengthNow(): number {
-		if (lastCheck() === this.#check) {
+		if (lastWrite() === this.#write) {
 			return this.#length;
 		}
-		const length = check(this.#schema, this.#text, this.#origin);
-		if (length <= 0) {
-			throw new LegisError("invalid_argument", "The bytes were changed after they had been read.");
-		}
-		return length;
+		return check(this.#schema, this.#text, this.#origin);
 	}
 
 	toJSON() {
