@@ -3,6 +3,7 @@ import { encode } from "./encode.ts";
 import { LegisError } from "./error.ts";
 import { SCHEMA_NAMES } from "./facts.ts";
 import { type JsonSchema, jsonSchema } from "./json-schema.ts";
+import { keep, keptAt } from "./kept.ts";
 import { knownTo } from "./known.ts";
 import { quick, UNSURE } from "./quick.ts";
 import { build } from "./tape.ts";
@@ -136,7 +137,9 @@ function hold<T>(schema: number, text: string | Uint8Array, origin: Origin): Res
 class Accepted<T> {
 	readonly ok = true;
 	readonly #schema: number;
-	readonly #text: string | Uint8Array;
+	readonly #kept: string | Uint8Array;
+	readonly #at: number;
+	readonly #size: number;
 	readonly #origin: Origin;
 	readonly #length: number;
 	readonly #write: number;
@@ -145,7 +148,9 @@ class Accepted<T> {
 	constructor(schema: number, text: string | Uint8Array, origin: Origin, length: number) {
 		this.#schema = schema;
 		// The caller may fill the buffer anew before the value is asked for.
-		this.#text = typeof text === "string" ? text : new Uint8Array(text);
+		this.#kept = typeof text === "string" ? text : keep(text);
+		this.#at = keptAt;
+		this.#size = text.length;
 		this.#origin = origin;
 		this.#length = length;
 		this.#write = lastWrite();
@@ -153,17 +158,18 @@ class Accepted<T> {
 
 	get value(): T {
 		if (this.#value === UNSURE) {
-			this.#value = build(this.#lengthNow(), this.#text);
+			const text = typeof this.#kept === "string" ? this.#kept : this.#kept.subarray(this.#at, this.#at + this.#size);
+			this.#value = build(this.#lengthNow(text), text);
 		}
 		return this.#value as T;
 	}
 
 	/** When another text was checked meanwhile, this one is checked again. */
-	#lengthNow(): number {
+	#lengthNow(text: string | Uint8Array): number {
 		if (lastWrite() === this.#write) {
 			return this.#length;
 		}
-		return check(this.#schema, this.#text, this.#origin);
+		return check(this.#schema, text, this.#origin);
 	}
 
 	toJSON() {
