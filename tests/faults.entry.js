@@ -1,5 +1,6 @@
 // The worker as it is, in a world that can be made to fail: a clock that is set, and a database that is slow, away, or
-// loses its answers. `POST /test/world` sets it, `POST /test/alarm?sub=` rings a meter's alarm.
+// loses its answers. `POST /test/world` sets it, `POST /test/alarm?sub=` rings a meter's alarm,
+// `/test/batches?sub=` counts the batches that are about a user.
 
 import worker, { Meter as Unharmed } from "../worker/entry.js";
 
@@ -20,8 +21,10 @@ globalThis.Date = class extends TrueDate {
 	}
 };
 
-/** How many batches reached the database. */
-let batches = 0;
+/** What each batch that reached the database was bound to: whose it was. Reports of others' calls come at any moment. */
+const batches = [];
+/** What a statement was bound to. */
+const bindings = new WeakMap();
 
 // The name is what the worker crate knows a database by.
 class D1Database {
@@ -30,11 +33,18 @@ class D1Database {
 	}
 
 	prepare(sql) {
-		return this.inner.prepare(sql);
+		const statement = this.inner.prepare(sql);
+		const bind = statement.bind.bind(statement);
+		statement.bind = (...values) => {
+			const bound = bind(...values);
+			bindings.set(bound, values.join("\n"));
+			return bound;
+		};
+		return statement;
 	}
 
 	async batch(statements) {
-		batches += 1;
+		batches.push(statements.map((statement) => bindings.get(statement) ?? "").join("\n"));
 		if (world.times === 0) {
 			return this.inner.batch(statements);
 		}
@@ -80,7 +90,9 @@ export default {
 		switch (url.pathname) {
 			case "/test/world":
 				Object.assign(world, await request.json());
-				return Response.json({ ...world, batches });
+				return Response.json(world);
+			case "/test/batches":
+				return Response.json(batches.filter((bound) => bound.includes(url.searchParams.get("sub"))).length);
 			case "/test/alarm":
 				await Promise.all([
 					env.METER.getByName(url.searchParams.get("sub")).ring(),

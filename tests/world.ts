@@ -81,10 +81,13 @@ export async function world(vars: Record<string, string> = {}) {
 		answer(said: Answers) {
 			answers = said;
 		},
-		/** Sets what is named of the world, and says how many batches the database has seen. */
-		async set(said: World): Promise<{ batches: number }> {
-			const response = await harness.fetch("/test/world", { method: "POST", body: JSON.stringify(said) });
-			return (await response.json()) as { batches: number };
+		/** Sets what is named of the world. */
+		async set(said: World): Promise<void> {
+			await harness.fetch("/test/world", { method: "POST", body: JSON.stringify(said) });
+		},
+		/** How many batches about a user have reached the database. */
+		async batches(sub: string): Promise<number> {
+			return (await (await harness.fetch(`/test/batches?sub=${encodeURIComponent(sub)}`)).json()) as number;
 		},
 		/** Rings a meter's alarm, twice at once, after it was asked something: what waits to be told goes with that. */
 		async ring(sub: string) {
