@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { delimiter, join } from "node:path";
 import { gzipSync } from "node:zlib";
+import fc from "fast-check";
 import * as legis from "legis-edge";
 import {
 	type Account,
@@ -15,6 +16,7 @@ import {
 	plans,
 	previewChange,
 	recommend,
+	type Schema,
 	schemas,
 	validate,
 } from "legis-edge";
@@ -267,6 +269,110 @@ describe("hostile values", () => {
 		expect(codes(JSON.parse('{"__proto__":1,"tool_name":"t","status":"success"}'))).toEqual([
 			"/__proto__ unknown_field",
 		]);
+	});
+
+	const names = [...Object.keys(call), "data", "items", "email", "plan", "__proto__", "constructor", "toJSON"];
+	const hostile = fc.anything({
+		key: fc.oneof(fc.constantFrom(...names), fc.string({ unit: "binary" })),
+		values: [
+			fc.string({ unit: "binary" }),
+			fc.double(),
+			fc.integer(),
+			fc.boolean(),
+			fc.constantFrom(null, undefined, Symbol("s"), () => 1, "success", "web", "pro", "a@b.co"),
+		],
+		withBigInt: true,
+		withBoxedValues: true,
+		withDate: true,
+		withMap: true,
+		withSet: true,
+		withNullPrototype: true,
+		withSparseArray: true,
+		withTypedArray: true,
+		maxDepth: 4,
+	});
+	const anySchema = fc.constantFrom(...(Object.values(schemas) as Schema<unknown>[]));
+
+	test("fuzzed values: an answer or a typed error, and nothing is changed by it", () => {
+		const prototypes = [Object.prototype, Array.prototype, Function.prototype].map((prototype) =>
+			Reflect.ownKeys(prototype),
+		);
+		fc.assert(
+			fc.property(anySchema, hostile, (schema, value) => {
+				const result = validate(schema, value);
+				if (!result.ok) {
+					expect(result.issues.length).toBeGreaterThan(0);
+				} else {
+					// What was accepted can be said in JSON, and is accepted again.
+					expect(parse(schema, JSON.stringify(result.value)).ok).toBe(true);
+				}
+			}),
+			{ numRuns: 3_000 },
+		);
+		expect(
+			[Object.prototype, Array.prototype, Function.prototype].map((prototype) => Reflect.ownKeys(prototype)),
+		).toEqual(prototypes);
+	});
+
+	test("fuzzed texts: text, bytes and the value that JSON.parse makes of them are judged alike", () => {
+		const encoder = new TextEncoder();
+		const sound = fc.constantFrom<unknown>(
+			call,
+			account,
+			[call],
+			{ email: "a@b.co" },
+			{ type: "x", id: "e", data: {} },
+		);
+		const text = fc
+			.tuple(fc.oneof(sound, fc.jsonValue({ maxDepth: 4, stringUnit: "binary" })), fc.nat(), fc.string(), fc.nat(9))
+			.map(([value, place, spoilt, spoil]) => {
+				const text = JSON.stringify(value) as string;
+				const at = place % (text.length + 1);
+				return spoil > 6 ? text.slice(0, at) + spoilt + text.slice(at + spoil - 7) : text;
+			});
+		fc.assert(
+			fc.property(anySchema, text, (schema, text) => {
+				// Half of a surrogate pair cannot be written in UTF-8.
+				fc.pre(text.isWellFormed());
+				const result = parse(schema, text);
+				const judged = read(result);
+				expect(read(parse(schema, encoder.encode(text)))).toEqual(judged);
+				let value: unknown;
+				try {
+					value = JSON.parse(text);
+				} catch {
+					expect(judged.ok).toBe(false);
+					return;
+				}
+				const codes = result.ok ? [] : result.issues.map((issue) => issue.code);
+				// JSON.parse forgets a member that comes twice, and takes a number for the nearest that it knows.
+				if (!codes.includes("duplicate_key") && !/[0-9.]{16}|[eE]/.test(text)) {
+					expect(read(validate(schema, value))).toEqual(judged);
+				}
+			}),
+			{ numRuns: 3_000 },
+		);
+	});
+
+	test("what a refusal says is the caller's own, however often it was said", () => {
+		const said = () => {
+			const result = validate(schemas.registration, { source: "radio" });
+			return result.ok ? [] : result.issues;
+		};
+		const before = JSON.stringify(said());
+		for (const issues of [said(), said()]) {
+			for (const issue of issues) {
+				issue.message = "changed";
+				issue.path.push("changed");
+				(issue.params as { allowed: string[] }).allowed.push("changed");
+			}
+		}
+		expect(JSON.stringify(said())).toBe(before);
+		// Said again after more others than are remembered.
+		for (let length = 1; length < 40; length++) {
+			validate(schemas.registration, { name: "", email: "x".repeat(length), [`stranger${length}`]: 1 });
+		}
+		expect(JSON.stringify(said())).toBe(before);
 	});
 
 	test("half of a surrogate pair", () => {

@@ -304,6 +304,15 @@ impl PlanId {
             })
     }
 
+    /// Whether this is exactly one of its names.
+    pub(crate) fn is_named(self, name: &[u8]) -> bool {
+        let entry = self.entry();
+        [entry.slug, entry.name]
+            .iter()
+            .chain(entry.also)
+            .any(|known| known.as_bytes() == name)
+    }
+
     /// The identity as text.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -4,15 +4,17 @@
 //! `cargo xtask generate`; nothing about a payload is written here.
 
 mod cursor;
-mod fast;
 mod number;
+mod object;
 mod reader;
 mod tables;
 mod tape;
 
 use crate::payload::format::Format;
 use crate::violation::Violation;
+use object::Object;
 
+pub use object::{NONE, place};
 pub use reader::Origin;
 pub use tables::{FINGERPRINT, NAMES, SCHEMAS};
 pub use tape::{Mark, write};
@@ -29,12 +31,7 @@ pub struct Schema {
 /// What a value must be.
 #[derive(Debug)]
 enum Node {
-    Object {
-        fields: &'static [Field],
-        unknown: Unknown,
-        /// A bit for the length of each name: most keys that are not known are told by it.
-        lengths: u64,
-    },
+    Object(Object),
     Array {
         items: &'static Node,
         min: u32,
@@ -57,31 +54,6 @@ enum Node {
     Boolean,
     AnyObject,
     Any,
-}
-
-/// A member of an object.
-#[derive(Debug)]
-struct Field {
-    name: &'static str,
-    /// Position of the name in [`NAMES`].
-    index: u32,
-    presence: Presence,
-    node: &'static Node,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Presence {
-    Required,
-    /// May be absent or `null`, which mean the same.
-    Optional,
-}
-
-/// What happens to members nobody knows.
-#[derive(Debug, PartialEq, Eq)]
-enum Unknown {
-    Refused,
-    /// Left out of the value: whoever answers may add members later.
-    Ignored,
 }
 
 /// A document that was accepted: where its values lie in the text that was read.
@@ -124,22 +96,6 @@ impl Schema {
     /// # Errors
     /// What is wrong, in the order of the places.
     pub fn read_into(
-        &self,
-        text: &[u8],
-        origin: Origin,
-        tape: &mut Tape,
-    ) -> Result<(), Violations> {
-        match fast::read(text, self.root, tape) {
-            Some(()) => Ok(()),
-            None => self.read_slowly(text, origin, tape),
-        }
-    }
-
-    /// The same by the reader alone, which knows every rule. Others need not call it: it is for those who compare.
-    ///
-    /// # Errors
-    /// What is wrong, in the order of the places.
-    pub fn read_slowly(
         &self,
         text: &[u8],
         origin: Origin,

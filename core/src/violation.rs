@@ -1,6 +1,7 @@
 //! What is wrong with a payload: where, which rule, and in words.
 
 use serde::Serialize;
+use std::borrow::Cow;
 
 /// One step from a document to a value inside it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -9,7 +10,7 @@ pub enum Segment {
     /// The position in an array.
     Index(u32),
     /// The name of a member.
-    Key(String),
+    Key(Cow<'static, str>),
 }
 
 /// One broken rule of a payload.

@@ -10,6 +10,7 @@ interface Exports {
 	__wbindgen_start(): void;
 	input(length: number): number;
 	output(): number;
+	output_length(): number;
 	tape(): number;
 	slots(): number;
 	check(schema: number, length: number, origin: number): number;
@@ -146,7 +147,7 @@ let writes = 0;
 /** The number of the last text. */
 export const lastWrite = () => writes;
 
-/** Holds a text to the schema at a position: how long the tape is, or, negative, the issues. */
+/** Holds a text to the schema at a position: how long the tape is, or a number for `issues`. */
 export function check(schema: number, text: string | Uint8Array, origin: Origin): number {
 	const module = started();
 	inputLength = write(module, text);
@@ -155,27 +156,42 @@ export function check(schema: number, text: string | Uint8Array, origin: Origin)
 
 let inputLength = 0;
 
+/** What the module refused lately, in the places where it remembers it: `Told` in `wasm/src/told.rs`. */
+const told: Issue[][] = [];
+
+/** What `check` returns for refusals that were told before, and for those that were not, in the first place. */
+const [AGAIN, NEW] = [-2, -100];
+
 /** The issues of the last check, which returned `verdict`. */
 export function issues(verdict: number): Issue[] {
-	const text = read(started(), -verdict);
-	let known = told.get(text);
-	if (known === undefined) {
-		if (told.size >= TOLD) {
-			told = new Map();
-		}
-		known = (JSON.parse(text) as { issues: Issue[] }).issues;
-		// Long lists are not said again.
-		if (text.length <= 2_000) {
-			told.set(text, known);
-		}
+	if (verdict <= AGAIN && verdict > NEW) {
+		return (told[AGAIN - verdict] as Issue[]).map(copy);
 	}
-	// The caller's own: what is remembered must not be changed.
-	return known.map((issue) => ({ ...issue, path: [...issue.path] }));
+	const module = started();
+	const { issues } = JSON.parse(read(module, module.output_length())) as { issues: Issue[] };
+	if (verdict > AGAIN) {
+		return issues;
+	}
+	told[NEW - verdict] = issues;
+	return issues.map(copy);
 }
 
-/** What was said lately: a form says the same with every key that is pressed. */
-let told = new Map<string, Issue[]>();
-const TOLD = 200;
+/** The caller's own: what is remembered must not be changed. */
+function copy({ pointer, path, code, message, params }: Issue): Issue {
+	return params === undefined
+		? { pointer, path: path.slice(), code, message }
+		: { pointer, path: path.slice(), code, message, params: structured(params) };
+}
+
+/** The figures are numbers, words and lists of words. */
+function structured(params: Record<string, unknown>): Record<string, unknown> {
+	const copy: Record<string, unknown> = {};
+	for (const name in params) {
+		const figure = params[name];
+		copy[name] = Array.isArray(figure) ? figure.slice() : figure;
+	}
+	return copy;
+}
 
 /** The tape of the last check, and what of the text lies between two places. */
 export function accepted(

@@ -79,11 +79,33 @@ function writeMembers(members: Record<string, unknown>, known: Known, depth: num
 		const value = readMember(members, key);
 		// As JSON does: a member that is undefined is not there.
 		if (value !== undefined) {
-			const written = value === UNREADABLE ? `${FOREIGN}e` : write(value, known?.get(key), depth + 1, budget);
-			text += `${text === "{" ? "" : ","}${quoted(key)}:${written}`;
+			if (text.length > 1) {
+				text += ",";
+			}
+			text += named(key);
+			text += value === UNREADABLE ? `${FOREIGN}e` : write(value, known?.get(key), depth + 1, budget);
 		}
 	}
 	return `${text}}`;
+}
+
+/** Names as they are written: the same few again and again. */
+let names = new Map<string, string>();
+const NAMES = 1_000;
+
+function named(key: string): string {
+	let name = names.get(key);
+	if (name === undefined) {
+		name = `${quoted(key)}:`;
+		// Names that a stranger chose are many, and may be long.
+		if (names.size >= NAMES) {
+			names = new Map();
+		}
+		if (key.length < 100) {
+			names.set(key, name);
+		}
+	}
+	return name;
 }
 
 /** Most texts need no escapes, and to see that is faster than to look for what to escape. */

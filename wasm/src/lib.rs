@@ -5,6 +5,7 @@
 //! boundary looks like this is told in `docs/boundary.md`.
 
 mod slots;
+mod told;
 
 use legis_core::quota::{self, Cost, Decision};
 use legis_core::schema::{NAMES, Origin, SCHEMAS};
@@ -12,6 +13,7 @@ use legis_core::violation::refused;
 use legis_core::{change, meter, plan};
 use slots::{Account, Answer, SLOTS, interval, plan_of, position};
 use std::cell::RefCell;
+use told::{Telling, Told};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// What JavaScript writes into and reads from.
@@ -20,6 +22,7 @@ struct Buffers {
     output: Vec<u8>,
     tape: Vec<u32>,
     slots: [f64; SLOTS],
+    told: Told,
 }
 
 thread_local! {
@@ -29,6 +32,7 @@ thread_local! {
             output: Vec::new(),
             tape: Vec::new(),
             slots: [0.0; SLOTS],
+            told: Told::new(),
         })
     };
 }
@@ -75,7 +79,8 @@ pub fn slots() -> *const f64 {
 }
 
 /// Holds the input to the schema at position `schema` of `SCHEMA_NAMES`. Positive: accepted, so many entries are on
-/// the tape. Otherwise refused: the output, so many bytes long, says why.
+/// the tape. Otherwise refused. `-1`: the output says why. Less: so it was refused before, or will be again, and that is
+/// remembered; from -2 on downwards the places where, when it was; from [`NEW`] on downwards, when the output says why.
 #[wasm_bindgen]
 #[must_use]
 pub fn check(schema: usize, length: usize, from: u32) -> i32 {
@@ -89,14 +94,29 @@ pub fn check(schema: usize, length: usize, from: u32) -> i32 {
             _ => Origin::Value,
         };
         let text = buffers.input.get(..length).unwrap_or_default();
-        match schema.read_into(text, origin, &mut buffers.tape) {
-            Ok(()) => signed(buffers.tape.len()),
-            Err(violations) => {
-                buffers.output = refused(&violations);
-                signed(buffers.output.len()).saturating_neg()
-            }
+        let Err(violations) = schema.read_into(text, origin, &mut buffers.tape) else {
+            return signed(buffers.tape.len());
+        };
+        let telling = buffers.told.tell(&violations);
+        if !matches!(telling, Telling::Again(_)) {
+            buffers.output = refused(&violations);
+        }
+        match telling {
+            Telling::Once => -1,
+            Telling::Again(place) => (-2_i32).saturating_sub(signed(place)),
+            Telling::New(place) => NEW.saturating_sub(signed(place)),
         }
     })
+}
+
+/// What [`check`] returns for a refusal in the first place that was not told before.
+const NEW: i32 = -100;
+
+/// How long the output is.
+#[wasm_bindgen]
+#[must_use]
+pub fn output_length() -> usize {
+    BUFFERS.with_borrow(|buffers| buffers.output.len())
 }
 
 /// The names that tapes refer to, a line each; how long the output is.

@@ -129,23 +129,23 @@ impl Format {
         }
     }
 
-    /// The same for ASCII, in one pass where that can be done.
+    /// Whether a text of ASCII without control characters has the form. A "no" may be wrong: then [`Self::holds`] is
+    /// asked, which a right text seldom needs.
     #[must_use]
+    #[inline]
     pub(crate) fn holds_plainly(self, text: &[u8]) -> bool {
         match self {
             Self::Any => true,
-            Self::Line => text.iter().all(|byte| *byte != 0x7f),
-            Self::Token => text.iter().all(u8::is_ascii_graphic),
-            Self::Method => text.iter().all(u8::is_ascii_uppercase),
-            Self::Path => {
-                text.first() == Some(&b'/')
-                    && text
-                        .iter()
-                        .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#'))
-            }
+            Self::Line => all(text, LINE),
+            Self::Token => all(text, GRAPHIC),
+            Self::ToolName => all(text, TOOL),
+            Self::Method => all(text, UPPER),
+            Self::Path => text.first() == Some(&b'/') && all(text, PATH),
             Self::Email => plain_email(text),
             Self::DateTime => plain_moment(text),
-            _ => std::str::from_utf8(text).is_ok_and(|text| self.holds(text)),
+            Self::PlanName => PlanId::ALL.into_iter().any(|plan| plan.is_named(text)),
+            Self::Ip => plain_ip(text),
+            Self::Scopes | Self::Host | Self::Url | Self::Origin => false,
         }
     }
 
@@ -197,17 +197,10 @@ fn email(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else {
         return false;
     };
-    let atom = |byte: u8| {
-        byte.is_ascii_alphanumeric()
-            || matches!(
-                byte,
-                b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'/' | b'=' | b'?' | b'^'..=b'`' | b'{'..=b'~'
-            )
-    };
     local.len() <= 64
         && local
             .split('.')
-            .all(|part| !part.is_empty() && part.bytes().all(atom))
+            .all(|part| !part.is_empty() && part.bytes().all(is_atom))
         && domain.contains('.')
         && name(domain)
         && domain
@@ -263,87 +256,185 @@ fn web(text: &str) -> Option<&str> {
     allowed.then_some(rest)
 }
 
-/// [`email`] in one pass.
-fn plain_email(text: &[u8]) -> bool {
-    let Some(at) = text.iter().position(|byte| *byte == b'@') else {
-        return false;
-    };
-    let (Some(local), Some(domain)) = (text.get(..at), text.get(at.wrapping_add(1)..)) else {
-        return false;
-    };
-    let mut before = b'.';
-    for byte in local {
-        let fits = match byte {
-            b'.' => before != b'.',
-            b'!'
-            | b'#'..=b'\''
-            | b'*'
-            | b'+'
-            | b'-'
-            | b'/'
-            | b'='
-            | b'?'
-            | b'^'..=b'`'
-            | b'{'..=b'~' => true,
-            byte => byte.is_ascii_alphanumeric(),
-        };
-        if !fits {
-            return false;
-        }
-        before = *byte;
+/// What a byte may be part of, a bit each.
+const LINE: u8 = 1;
+const GRAPHIC: u8 = 2;
+const TOOL: u8 = 4;
+const UPPER: u8 = 8;
+const PATH: u8 = 16;
+const ATOM: u8 = 32;
+const DIGIT: u8 = 64;
+const LABEL: u8 = 128;
+
+/// The classes of every byte.
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut rest: &mut [u8] = &mut classes;
+    let mut byte = 0_u8;
+    while let Some((class, others)) = rest.split_first_mut() {
+        *class = classes_of(byte);
+        rest = others;
+        byte = byte.wrapping_add(1);
     }
-    local.len() <= 64 && before != b'.' && plain_domain(domain)
+    classes
+};
+
+const fn classes_of(byte: u8) -> u8 {
+    let letter = byte.is_ascii_alphanumeric();
+    (if byte != 0x7f { LINE } else { 0 })
+        | (if byte.is_ascii_graphic() { GRAPHIC } else { 0 })
+        | (if letter || matches!(byte, b'_' | b'-'..=b'/' | b':') {
+            TOOL
+        } else {
+            0
+        })
+        | (if byte.is_ascii_uppercase() { UPPER } else { 0 })
+        | (if byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#') {
+            PATH
+        } else {
+            0
+        })
+        | (if is_atom(byte) { ATOM } else { 0 })
+        | (if byte.is_ascii_digit() { DIGIT } else { 0 })
+        | (if letter || byte == b'-' { LABEL } else { 0 })
 }
 
-/// A dotted name of at least two labels, the last of which is no number.
-fn plain_domain(domain: &[u8]) -> bool {
-    let (mut before, mut label, mut letters, mut dots) = (b'.', 0_u32, 0_u32, 0_u32);
-    for byte in domain {
-        match byte {
-            b'.' if before == b'.' || before == b'-' => return false,
-            b'.' => {
-                dots = dots.wrapping_add(1);
-                (label, letters) = (0, 0);
-                before = b'.';
-                continue;
-            }
-            b'-' if before == b'.' => return false,
-            b'0'..=b'9' => {}
-            b'-' | b'a'..=b'z' | b'A'..=b'Z' => letters = letters.wrapping_add(1),
+/// What the local part of an e-mail address may have between its dots.
+const fn is_atom(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'/' | b'=' | b'?' | b'^'..=b'`' | b'{'..=b'~'
+        )
+}
+
+/// Whether every byte is of a class.
+#[inline]
+fn all(text: &[u8], class: u8) -> bool {
+    text.iter().all(|byte| is(*byte, class))
+}
+
+#[inline]
+fn is(byte: u8, class: u8) -> bool {
+    CLASSES
+        .get(usize::from(byte))
+        .is_some_and(|classes| classes & class != 0)
+}
+
+/// How many bytes at the beginning are of a class.
+#[inline]
+fn run(text: &[u8], class: u8) -> usize {
+    let end = text.iter().position(|byte| !is(*byte, class));
+    end.unwrap_or(text.len())
+}
+
+/// [`email`] of atoms and labels of a usual length.
+fn plain_email(text: &[u8]) -> bool {
+    let mut rest = text;
+    loop {
+        let atom = run(rest, ATOM);
+        match (atom, rest.get(atom)) {
+            (1.., Some(b'.' | b'@')) => {}
             _ => return false,
         }
-        label = label.wrapping_add(1);
-        if label > 63 {
-            return false;
+        let ended = rest.get(atom) == Some(&b'@');
+        rest = rest.get(atom.wrapping_add(1)..).unwrap_or_default();
+        if ended {
+            break;
         }
-        before = *byte;
     }
-    dots > 0 && label >= 2 && letters > 0 && before != b'-' && domain.len() <= 253
+    let local = text.len().wrapping_sub(rest.len()).wrapping_sub(1);
+    local <= 64 && rest.len() <= 253 && plain_domain(rest)
 }
 
-/// A moment as every part of the product writes it; of others the parser is asked.
-fn plain_moment(text: &[u8]) -> bool {
-    let form: &[u8] = b"0000-00-00T00:00:00.000Z";
-    let plain = text.len() == form.len()
-        && text.iter().zip(form).all(|(byte, form)| match form {
-            b'0' => byte.is_ascii_digit(),
-            form => byte == form,
+/// Labels of letters, digits and inner hyphens, at least two of them; the last begins with a letter.
+fn plain_domain(domain: &[u8]) -> bool {
+    let mut rest = domain;
+    let mut labels = 0_u32;
+    loop {
+        let length = run(rest, LABEL);
+        let (label, after) = rest.split_at_checked(length).unwrap_or_default();
+        if !matches!(length, 1..=63) || label.first() == Some(&b'-') || label.last() == Some(&b'-')
+        {
+            return false;
+        }
+        labels = labels.wrapping_add(1);
+        match after.split_first() {
+            None => {
+                return labels > 1
+                    && length > 1
+                    && label.first().is_some_and(u8::is_ascii_alphabetic);
+            }
+            Some((b'.', after)) => rest = after,
+            Some(_) => return false,
+        }
+    }
+}
+
+/// Four numbers below 256 (RFC 6943, section 3.1.1, the strict form).
+fn plain_ip(text: &[u8]) -> bool {
+    let mut rest = text;
+    for last in [false, false, false, true] {
+        let length = run(rest, DIGIT);
+        let (digits, after) = rest.split_at_checked(length).unwrap_or_default();
+        let number = digits.iter().fold(0_u32, |number, digit| {
+            number
+                .wrapping_mul(10)
+                .wrapping_add(u32::from(digit.wrapping_sub(b'0')))
         });
+        let leading = length > 1 && digits.first() == Some(&b'0');
+        if !matches!(length, 1..=3) || leading || number > 255 {
+            return false;
+        }
+        rest = match after.split_first() {
+            None => return last,
+            Some((b'.', after)) => after,
+            Some(_) => return false,
+        };
+    }
+    false
+}
+
+/// A moment as every part of the product writes it: `2026-01-31T10:15:30.250Z`, on a day that every month has.
+fn plain_moment(text: &[u8]) -> bool {
+    const FORM: [u64; 3] = words(b"0000-00-00T00:00:00.000Z");
+    const DIGITS: [u64; 3] = words(
+        b"\xff\xff\xff\xff\0\xff\xff\0\xff\xff\0\xff\xff\0\xff\xff\0\xff\xff\0\xff\xff\xff\0",
+    );
+    let Ok(text) = <&[u8; 24]>::try_from(text) else {
+        return false;
+    };
+    let forms = FORM.iter().zip(DIGITS);
+    let formed = words(text).iter().zip(forms).all(|(word, (form, digits))| {
+        let value = (word ^ form) & digits;
+        // What a digit is worth is less than ten: six more, and it still is less than sixteen.
+        let above = value | value.wrapping_add(0x0606_0606_0606_0606);
+        word & !digits == form & !digits && above & digits & 0xf0f0_f0f0_f0f0_f0f0 == 0
+    });
     let two = |at: usize| {
         let digit = |at: usize| text.get(at).map_or(0, |byte| byte.wrapping_sub(b'0'));
         digit(at)
             .wrapping_mul(10)
             .wrapping_add(digit(at.wrapping_add(1)))
     };
-    // Every month has 28 days; of the later ones the calendar is asked.
-    let common = plain
-        && matches!(two(0), 20)
+    formed
+        && two(0) == 20
         && matches!(two(5), 1..=12)
         && matches!(two(8), 1..=28)
         && two(11) < 24
         && two(14) < 60
-        && two(17) < 60;
-    common
-        || std::str::from_utf8(text)
-            .is_ok_and(|text| text.parse::<crate::time::Timestamp>().is_ok())
+        && two(17) < 60
+}
+
+/// Twenty-four bytes as three numbers.
+const fn words(text: &[u8; 24]) -> [u64; 3] {
+    let (words, _) = text.as_chunks::<8>();
+    match words {
+        [one, two, three] => [
+            u64::from_le_bytes(*one),
+            u64::from_le_bytes(*two),
+            u64::from_le_bytes(*three),
+        ],
+        _ => [0; 3],
+    }
 }

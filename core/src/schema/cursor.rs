@@ -11,56 +11,67 @@ pub(super) enum Stop {
 
 pub(super) type Step<T = ()> = Result<T, Stop>;
 
-/// A place in a text.
+/// A place in a document.
 pub(super) struct Cursor<'t> {
-    text: &'t str,
     bytes: &'t [u8],
     pub(super) at: usize,
     depth: u32,
 }
 
-/// A string as it lies in the text.
-pub(super) struct Text<'t> {
-    pub(super) start: usize,
-    pub(super) end: usize,
+/// A string that is not plain: beyond ASCII, or with escapes.
+pub(super) struct Elaborate<'t> {
+    /// Between the quotes.
+    pub(super) raw: &'t str,
     pub(super) escaped: bool,
-    /// The content; `None` when it holds half of a surrogate pair.
-    pub(super) content: Option<Cow<'t, str>>,
+}
+
+impl<'t> Elaborate<'t> {
+    /// The characters; `None` when they hold half of a surrogate pair.
+    pub(super) fn content(&self) -> Option<Cow<'t, str>> {
+        if self.escaped {
+            return unescape(self.raw).map(Cow::Owned);
+        }
+        Some(Cow::Borrowed(self.raw))
+    }
 }
 
 impl<'t> Cursor<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
+    pub(super) fn new(bytes: &'t [u8]) -> Self {
         Self {
-            text,
-            bytes: text.as_bytes(),
+            bytes,
             at: 0,
             depth: 0,
         }
-    }
-
-    /// The byte after the next one.
-    pub(super) fn second(&self) -> Option<u8> {
-        self.bytes.get(self.at.saturating_add(1)).copied()
     }
 
     pub(super) fn ended(&self) -> bool {
         self.at >= self.bytes.len()
     }
 
+    #[inline]
     pub(super) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
-    pub(super) fn step(&mut self) {
-        self.at = self.at.saturating_add(1);
+    /// The byte after the next one.
+    pub(super) fn second(&self) -> Option<u8> {
+        self.bytes.get(self.at.wrapping_add(1)).copied()
     }
 
+    /// Places never pass the end of the document by more than one, so they cannot overflow.
+    #[inline]
+    pub(super) fn step(&mut self) {
+        self.at = self.at.wrapping_add(1);
+    }
+
+    #[inline]
     pub(super) fn space(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
             self.step();
         }
     }
 
+    #[inline]
     fn expect(&mut self, byte: u8) -> Step {
         if self.peek() != Some(byte) {
             return Err(Stop::Malformed);
@@ -69,31 +80,40 @@ impl<'t> Cursor<'t> {
         Ok(())
     }
 
+    #[inline]
     pub(super) fn word(&mut self, word: &'static [u8]) -> Step {
-        let end = self.at.saturating_add(word.len());
-        if self.bytes.get(self.at..end) != Some(word) {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        if !rest.starts_with(word) {
             return Err(Stop::Malformed);
         }
-        self.at = end;
+        self.at = self.at.wrapping_add(word.len());
         Ok(())
     }
 
-    pub(super) fn enter(&mut self) -> Step {
-        self.depth = self.depth.saturating_add(1);
+    /// Into an object or an array; whether it has anything.
+    #[inline]
+    pub(super) fn enter(&mut self, close: u8) -> Step<bool> {
+        self.depth = self.depth.wrapping_add(1);
         if self.depth > MAX_DEPTH {
             return Err(Stop::TooDeep);
         }
         self.step();
         self.space();
-        Ok(())
+        if self.peek() == Some(close) {
+            self.leave();
+            return Ok(false);
+        }
+        Ok(true)
     }
 
-    pub(super) fn leave(&mut self) {
-        self.depth = self.depth.saturating_sub(1);
+    #[inline]
+    fn leave(&mut self) {
+        self.depth = self.depth.wrapping_sub(1);
         self.step();
     }
 
-    /// After a member or an item: whether another one follows.
+    /// After a member or an item: whether another one follows. Past the end if none does.
+    #[inline]
     pub(super) fn more(&mut self, close: u8) -> Step<bool> {
         self.space();
         match self.peek() {
@@ -106,29 +126,50 @@ impl<'t> Cursor<'t> {
                 }
                 Ok(true)
             }
-            Some(byte) if byte == close => Ok(false),
+            Some(byte) if byte == close => {
+                self.leave();
+                Ok(false)
+            }
             _ => Err(Stop::Malformed),
         }
     }
 
-    pub(super) fn key(&mut self) -> Step<Text<'t>> {
-        if self.peek() != Some(b'"') {
-            return Err(Stop::Malformed);
-        }
-        let key = self.string()?;
+    /// From the name of a member to its value.
+    #[inline]
+    pub(super) fn colon(&mut self) -> Step {
         self.space();
         self.expect(b':')?;
         self.space();
-        Ok(key)
+        Ok(())
     }
 
-    pub(super) fn string(&mut self) -> Step<Text<'t>> {
+    /// Past a string of ASCII without escapes, as nearly all are; where there is none, nothing happens.
+    #[inline]
+    pub(super) fn plain(&mut self) -> Option<&'t [u8]> {
+        let rest = match self.bytes.get(self.at..)? {
+            [b'"', rest @ ..] => rest,
+            _ => return None,
+        };
+        let length = plain_ascii(rest);
+        if rest.get(length) != Some(&b'"') {
+            return None;
+        }
+        self.at = self.at.wrapping_add(length).wrapping_add(2);
+        rest.get(..length)
+    }
+
+    /// Past any other string.
+    #[cold]
+    pub(super) fn elaborate(&mut self) -> Step<Elaborate<'t>> {
         self.expect(b'"')?;
         let start = self.at;
         let mut escaped = false;
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
-            self.at = self.at.saturating_add(plain(rest));
+            let end = rest
+                .iter()
+                .position(|byte| matches!(byte, b'"' | b'\\' | ..0x20));
+            self.at = self.at.wrapping_add(end.unwrap_or(rest.len()));
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => {
@@ -139,20 +180,14 @@ impl<'t> Cursor<'t> {
                 _ => return Err(Stop::Malformed),
             }
         }
-        let end = self.at;
+        let raw = self.text(start, self.at)?;
         self.step();
-        let raw = self.text.get(start..end).ok_or(Stop::Malformed)?;
-        let content = if escaped {
-            unescape(raw).map(Cow::Owned)
-        } else {
-            Some(Cow::Borrowed(raw))
-        };
-        Ok(Text {
-            start,
-            end,
-            escaped,
-            content,
-        })
+        Ok(Elaborate { raw, escaped })
+    }
+
+    fn text(&self, start: usize, end: usize) -> Step<&'t str> {
+        let bytes = self.bytes.get(start..end).unwrap_or_default();
+        std::str::from_utf8(bytes).map_err(|_| Stop::Malformed)
     }
 
     /// Past the part of an escape that follows the backslash.
@@ -173,12 +208,36 @@ impl<'t> Cursor<'t> {
         Ok(())
     }
 
-    fn digits(&mut self) -> Step {
-        if !self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-            return Err(Stop::Malformed);
+    /// Past a number of at most 15 digits and nothing else, as nearly all are; where there is none, nothing happens.
+    #[inline]
+    pub(super) fn digits(&mut self) -> Option<u64> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let mut number = 0_u64;
+        let mut count = 0_usize;
+        for byte in rest {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                break;
+            }
+            number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
+            count = count.wrapping_add(1);
         }
+        let leading = count > 1 && rest.first() == Some(&b'0');
+        let whole = !matches!(rest.get(count), Some(b'.' | b'e' | b'E'));
+        if !matches!(count, 1..=15) || leading || !whole {
+            return None;
+        }
+        self.at = self.at.wrapping_add(count);
+        Some(number)
+    }
+
+    fn some_digits(&mut self) -> Step {
+        let start = self.at;
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
             self.step();
+        }
+        if self.at == start {
+            return Err(Stop::Malformed);
         }
         Ok(())
     }
@@ -192,62 +251,53 @@ impl<'t> Cursor<'t> {
         if self.peek() == Some(b'0') {
             self.step();
         } else {
-            self.digits()?;
+            self.some_digits()?;
         }
         if self.peek() == Some(b'.') {
             self.step();
-            self.digits()?;
+            self.some_digits()?;
         }
         if let Some(b'e' | b'E') = self.peek() {
             self.step();
             if let Some(b'+' | b'-') = self.peek() {
                 self.step();
             }
-            self.digits()?;
+            self.some_digits()?;
         }
-        self.text.get(start..self.at).ok_or(Stop::Malformed)
+        self.text(start, self.at)
     }
 }
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
-
-/// How many bytes lie before the first that ends a string, begins an escape, or does not belong into one.
-#[inline]
-fn plain(bytes: &[u8]) -> usize {
-    before(bytes, 0, |byte| matches!(byte, b'"' | b'\\' | ..0x20))
+/// A byte in every place of a word.
+const fn repeated(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; 8])
 }
 
-/// The same, or is not ASCII.
-#[inline]
-pub(super) fn plain_ascii(bytes: &[u8]) -> usize {
-    before(bytes, HIGH, |byte| {
-        matches!(byte, b'"' | b'\\' | ..0x20 | 0x80..)
-    })
-}
+const HIGH: u64 = repeated(0x80);
 
-/// Eight bytes at a time: in a byte's highest bit stands whether it is one of those that are looked for.
+/// How many bytes lie before the first that ends a string, begins an escape, does not belong into one, or is not ASCII.
+///
+/// Eight bytes at a time: in a byte's highest bit stands whether it is one of those. What is borrowed from comes after the
+/// first of them, so the lowest is never false.
 #[inline]
-fn before(bytes: &[u8], also: u64, is_end: impl Fn(u8) -> bool) -> usize {
-    let repeated = |byte: u8| ONES.wrapping_mul(u64::from(byte));
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+fn plain_ascii(bytes: &[u8]) -> usize {
     let mut at: usize = 0;
     let (words, _) = bytes.as_chunks::<8>();
     for word in words {
         let word = u64::from_le_bytes(*word);
-        let quotes = zeros(word ^ repeated(b'"'));
-        let escapes = zeros(word ^ repeated(b'\\'));
-        let controls = word.wrapping_sub(repeated(0x20)) & !word & HIGH;
-        let found = quotes | escapes | controls | (word & also);
+        // With its second bit turned, the quote is just above the control characters.
+        let quotes_and_controls = (word ^ repeated(2)).wrapping_sub(repeated(0x21));
+        let escapes = (word ^ repeated(b'\\')).wrapping_sub(repeated(1));
+        let found = (quotes_and_controls | escapes | word) & HIGH;
         if found != 0 {
-            // The lowest one is never false: what is borrowed from comes after it.
-            let byte = usize::try_from(found.trailing_zeros() / 8).unwrap_or(0);
-            return at.wrapping_add(byte);
+            return at.wrapping_add(usize::try_from(found.trailing_zeros() / 8).unwrap_or(0));
         }
         at = at.wrapping_add(8);
     }
     let rest = bytes.get(at..).unwrap_or_default();
-    let end = rest.iter().position(|byte| is_end(*byte));
+    let end = rest
+        .iter()
+        .position(|byte| matches!(byte, b'"' | b'\\' | ..0x20 | 0x80..));
     at.wrapping_add(end.unwrap_or(rest.len()))
 }
 

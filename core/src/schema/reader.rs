@@ -1,11 +1,13 @@
 //! One pass over a text: grammar, types and rules at once, and where every value lies.
 
-use super::cursor::{Cursor, Step, Stop, Text};
+use super::cursor::{Cursor, Elaborate, Step, Stop};
 use super::number::{self, Whole, whole};
-use super::{Field, MAX_VIOLATIONS, Mark, Node, Presence, Tape, Unknown, Violations};
+use super::object::{Field, Object, Presence, Unknown, same};
+use super::{MAX_VIOLATIONS, Mark, Node, Tape, Violations};
 use crate::payload::format::Format;
 use crate::payload::json::{MAX_DEPTH, MAX_VALUES};
 use crate::violation::{Code, Segment, Violation};
+use std::borrow::Cow;
 
 /// Where a text comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,37 +28,32 @@ pub(super) fn read(
     tape: &mut Tape,
 ) -> Result<(), Violations> {
     tape.clear();
-    let (document, broken) = match std::str::from_utf8(text) {
-        Ok(text) => (text, None),
-        Err(error) => ("", Some(error.valid_up_to())),
-    };
     let mut reader = Reader {
-        cursor: Cursor::new(document),
+        cursor: Cursor::new(text),
         origin,
         tape,
         violations: Vec::new(),
     };
-    let stop = match broken {
-        None => reader.document(root).err(),
-        Some(at) => {
-            reader.cursor.at = at;
-            Some(Stop::Malformed)
-        }
-    };
-    if let Some(stop) = stop {
-        let code = match stop {
-            Stop::Malformed => Code::Malformed {
-                offset: offset(reader.cursor.at),
-            },
-            Stop::TooDeep => Code::TooDeep { max: MAX_DEPTH },
-        };
-        return Err(vec![Violation::new(Vec::new(), code)]);
+    if let Err(stop) = reader.document(root) {
+        return Err(vec![unreadable(text, &stop, reader.cursor.at)]);
     }
     if reader.violations.is_empty() {
         return Ok(());
     }
     reader.trim();
     Err(reader.violations)
+}
+
+/// What is wrong with a text that is no document. First of all it must be UTF-8.
+#[cold]
+fn unreadable(text: &[u8], stop: &Stop, at: usize) -> Violation {
+    let malformed = |at| Code::Malformed { offset: offset(at) };
+    let code = match (std::str::from_utf8(text), stop) {
+        (Err(error), _) => malformed(error.valid_up_to()),
+        (Ok(_), Stop::Malformed) => malformed(at),
+        (Ok(_), Stop::TooDeep) => Code::TooDeep { max: MAX_DEPTH },
+    };
+    Violation::new(Vec::new(), code)
 }
 
 struct Reader<'t, 'b> {
@@ -67,7 +64,6 @@ struct Reader<'t, 'b> {
 }
 
 /// Where the reader is, as a chain up the stack: nothing is stored unless something is wrong.
-#[derive(Clone, Copy)]
 enum Place<'p> {
     Root,
     Name(&'p Place<'p>, &'static str),
@@ -79,8 +75,8 @@ impl Place<'_> {
     fn path(&self) -> Vec<Segment> {
         let (mut path, segment) = match self {
             Self::Root => return Vec::new(),
-            Self::Name(parent, name) => (parent.path(), Segment::Key((*name).to_owned())),
-            Self::Key(parent, key) => (parent.path(), Segment::Key((*key).to_owned())),
+            Self::Name(parent, name) => (parent.path(), Segment::Key(Cow::Borrowed(name))),
+            Self::Key(parent, key) => (parent.path(), Segment::Key(Cow::Owned((*key).to_owned()))),
             Self::Index(parent, index) => (parent.path(), Segment::Index(*index)),
         };
         path.push(segment);
@@ -91,7 +87,7 @@ impl Place<'_> {
 impl<'t> Reader<'t, '_> {
     fn document(&mut self, root: &'static Node) -> Step {
         self.cursor.space();
-        self.value(root, Place::Root)?;
+        self.value(root, &Place::Root)?;
         self.cursor.space();
         if !self.cursor.ended() {
             return Err(Stop::Malformed);
@@ -101,7 +97,8 @@ impl<'t> Reader<'t, '_> {
 
     // What is wrong.
 
-    fn report(&mut self, place: Place<'_>, code: Code) {
+    #[cold]
+    fn report(&mut self, place: &Place<'_>, code: Code) {
         self.violations.push(Violation::new(place.path(), code));
         // A hostile document cannot make the list long, and which part of it is kept does not depend on its order.
         if self.violations.len() >= MAX_VIOLATIONS.saturating_mul(8) {
@@ -110,6 +107,9 @@ impl<'t> Reader<'t, '_> {
     }
 
     fn trim(&mut self) {
+        if self.violations.len() < 2 {
+            return;
+        }
         // By insertion: they are few, and mostly in order. A sort of the library's would be as large as the reader.
         let mut sorted: Violations = Vec::with_capacity(self.violations.len());
         for violation in self.violations.drain(..) {
@@ -124,14 +124,9 @@ impl<'t> Reader<'t, '_> {
 
     // The rules.
 
-    fn value(&mut self, node: &'static Node, place: Place<'_>) -> Step {
+    fn value(&mut self, node: &'static Node, place: &Place<'_>) -> Step {
         match (node, self.cursor.peek()) {
-            (
-                Node::Object {
-                    fields, unknown, ..
-                },
-                Some(b'{'),
-            ) => self.object(fields, unknown, place),
+            (Node::Object(object), Some(b'{')) => self.object(object, place),
             (Node::Array { items, min, max }, Some(b'[')) => self.array(items, *min, *max, place),
             (Node::Text { min, max, format }, Some(b'"')) => {
                 self.text_value(*min, *max, *format, place)
@@ -145,11 +140,11 @@ impl<'t> Reader<'t, '_> {
             }
             (Node::Moment { max }, Some(b'-' | b'0'..=b'9')) => self.integer(0, *max, place),
             (Node::Boolean, Some(b't')) => {
-                self.mark(Mark::True, &[]);
+                self.tape.push(Mark::True as u32);
                 self.cursor.word(b"true")
             }
             (Node::Boolean, Some(b'f')) => {
-                self.mark(Mark::False, &[]);
+                self.tape.push(Mark::False as u32);
                 self.cursor.word(b"false")
             }
             (Node::AnyObject, Some(b'{')) | (Node::Any, _) => self.any(place),
@@ -157,64 +152,90 @@ impl<'t> Reader<'t, '_> {
         }
     }
 
-    fn mark(&mut self, mark: Mark, operands: &[usize]) {
-        self.tape.push(mark as u32);
+    #[inline]
+    fn mark(&mut self, mark: Mark, start: usize, end: usize) {
         self.tape
-            .extend(operands.iter().map(|operand| offset(*operand)));
+            .extend_from_slice(&[mark as u32, offset(start), offset(end)]);
     }
 
     /// Pushes a mark whose count is not known yet; [`Self::counted`] fills it in.
+    #[inline]
     fn open(&mut self, mark: Mark) -> usize {
-        self.tape.push(mark as u32);
-        self.tape.push(0);
-        self.tape.len().saturating_sub(1)
+        self.tape.extend_from_slice(&[mark as u32, 0]);
+        self.tape.len().wrapping_sub(1)
     }
 
+    #[inline]
     fn counted(&mut self, slot: usize, count: u32) {
         if let Some(entry) = self.tape.get_mut(slot) {
             *entry = count;
         }
     }
 
-    fn object(&mut self, fields: &'static [Field], unknown: &Unknown, place: Place<'_>) -> Step {
+    fn object(&mut self, object: &'static Object, place: &Place<'_>) -> Step {
         // One bit for each field; the generator refuses schemas with more.
         let mut seen = 0_u64;
         let mut count = 0_u32;
         let slot = self.open(Mark::Object);
-        self.cursor.enter()?;
-        if self.cursor.peek() != Some(b'}') {
-            loop {
-                let key = self.cursor.key()?;
-                let known = key
-                    .content
-                    .as_deref()
-                    .and_then(|name| (0_u32..).zip(fields).find(|(_, field)| field.name == name));
-                if let Some((position, field)) = known {
-                    let bit = 1_u64.checked_shl(position).unwrap_or(0);
-                    count = count.saturating_add(self.member(field, seen & bit != 0, place)?);
-                    seen |= bit;
-                } else {
-                    self.stranger(&key, unknown, place)?;
-                }
-                if !self.cursor.more(b'}')? {
-                    break;
-                }
+        let mut more = self.cursor.enter(b'}')?;
+        while more {
+            match self.cursor.plain() {
+                Some(name) => match object.find(name) {
+                    Some((position, field)) => {
+                        self.cursor.colon()?;
+                        let bit = 1_u64.wrapping_shl(position);
+                        let added = self.member(field, seen & bit != 0, place)?;
+                        count = count.wrapping_add(added);
+                        seen |= bit;
+                    }
+                    None => self.stranger(object, name, place)?,
+                },
+                None => self.elaborate_member(object, &mut seen, &mut count, place)?,
             }
+            more = self.cursor.more(b'}')?;
         }
-        self.cursor.leave();
-        for (position, field) in (0_u32..).zip(fields) {
-            let bit = 1_u64.checked_shl(position).unwrap_or(0);
-            if field.presence == Presence::Required && seen & bit == 0 {
-                self.report(Place::Name(&place, field.name), Code::Required);
-            }
+        if object.required & !seen != 0 {
+            self.missing(object, seen, place);
         }
         self.counted(slot, count);
         Ok(())
     }
 
+    #[cold]
+    fn missing(&mut self, object: &'static Object, seen: u64, place: &Place<'_>) {
+        for (position, field) in (0_u32..).zip(object.fields) {
+            let bit = 1_u64.wrapping_shl(position);
+            if object.required & !seen & bit != 0 {
+                self.report(&Place::Name(place, field.name), Code::Required);
+            }
+        }
+    }
+
+    /// A member whose name is not plain.
+    #[cold]
+    fn elaborate_member(
+        &mut self,
+        object: &'static Object,
+        seen: &mut u64,
+        count: &mut u32,
+        place: &Place<'_>,
+    ) -> Step {
+        let name = self.cursor.elaborate()?;
+        // Half a surrogate pair cannot be written in a pointer; the replacement character stands for it.
+        let name = name.content().unwrap_or(Cow::Borrowed("\u{fffd}"));
+        let Some((position, field)) = object.find(name.as_bytes()) else {
+            return self.stranger(object, name.as_bytes(), place);
+        };
+        self.cursor.colon()?;
+        let bit = 1_u64.wrapping_shl(position);
+        *count = count.wrapping_add(self.member(field, *seen & bit != 0, place)?);
+        *seen |= bit;
+        Ok(())
+    }
+
     /// Reads the value of a known member; how many entries it adds to the object.
-    fn member(&mut self, field: &'static Field, again: bool, place: Place<'_>) -> Step<u32> {
-        let place = Place::Name(&place, field.name);
+    fn member(&mut self, field: &'static Field, again: bool, place: &Place<'_>) -> Step<u32> {
+        let place = &Place::Name(place, field.name);
         let added = if again {
             self.report(place, Code::DuplicateKey);
             self.skip()?;
@@ -230,33 +251,29 @@ impl<'t> Reader<'t, '_> {
         Ok(added)
     }
 
-    fn stranger(&mut self, key: &Text<'t>, unknown: &Unknown, place: Place<'_>) -> Step {
-        if *unknown == Unknown::Refused {
-            // Half a surrogate pair cannot be written in a pointer; the replacement character stands for it.
-            let name = key.content.as_deref().unwrap_or("\u{fffd}");
-            self.report(Place::Key(&place, name), Code::UnknownField);
+    /// Past the value of a member nobody knows.
+    fn stranger(&mut self, object: &'static Object, name: &[u8], place: &Place<'_>) -> Step {
+        self.cursor.colon()?;
+        if object.unknown == Unknown::Refused {
+            let name = String::from_utf8_lossy(name);
+            self.report(&Place::Key(place, &name), Code::UnknownField);
         }
         self.skip()
     }
 
-    fn array(&mut self, items: &'static Node, min: u32, max: u32, place: Place<'_>) -> Step {
+    fn array(&mut self, items: &'static Node, min: u32, max: u32, place: &Place<'_>) -> Step {
         let mut count = 0_u32;
         let slot = self.open(Mark::Array);
-        self.cursor.enter()?;
-        if self.cursor.peek() != Some(b']') {
-            loop {
-                if count < max {
-                    self.value(items, Place::Index(&place, count))?;
-                } else {
-                    self.skip()?;
-                }
-                count = count.saturating_add(1);
-                if !self.cursor.more(b']')? {
-                    break;
-                }
+        let mut more = self.cursor.enter(b']')?;
+        while more {
+            if count < max {
+                self.value(items, &Place::Index(place, count))?;
+            } else {
+                self.skip()?;
             }
+            count = count.saturating_add(1);
+            more = self.cursor.more(b']')?;
         }
-        self.cursor.leave();
         if count < min {
             self.report(place, Code::TooFew { min });
         }
@@ -267,46 +284,80 @@ impl<'t> Reader<'t, '_> {
         Ok(())
     }
 
-    fn text_value(&mut self, min: u32, max: u32, format: Format, place: Place<'_>) -> Step {
-        let text = self.cursor.string()?;
-        match &text.content {
-            None => self.report(place, Code::Unicode),
-            Some(content) => {
-                let chars = length(content);
-                if chars < min {
-                    self.report(place, Code::TooShort { min });
-                } else if chars > max {
-                    self.report(place, Code::TooLong { max });
-                } else if !format.holds(content) {
-                    self.report(
-                        place,
-                        Code::Format {
-                            format: format.name(),
-                            expectation: format.expectation(),
-                        },
-                    );
+    fn text_value(&mut self, min: u32, max: u32, format: Format, place: &Place<'_>) -> Step {
+        match self.marked()? {
+            Marked::Plain(bytes) => {
+                let length = offset(bytes.len());
+                if length >= min && length <= max && format.holds_plainly(bytes) {
+                    return Ok(());
                 }
+                let content = std::str::from_utf8(bytes).ok();
+                self.judge(content, min, max, format, place);
+            }
+            Marked::Elaborate(text) => {
+                self.judge(text.content().as_deref(), min, max, format, place);
             }
         }
-        self.mark_text(&text);
         Ok(())
     }
 
-    fn mark_text(&mut self, text: &Text<'_>) {
+    /// Past a string that is on the tape.
+    #[inline]
+    fn marked(&mut self) -> Step<Marked<'t>> {
+        if let Some(bytes) = self.cursor.plain() {
+            let end = self.cursor.at.wrapping_sub(1);
+            self.mark(Mark::Plain, end.wrapping_sub(bytes.len()), end);
+            return Ok(Marked::Plain(bytes));
+        }
+        let start = self.cursor.at;
+        let text = self.cursor.elaborate()?;
+        let end = self.cursor.at;
         if text.escaped {
-            let (start, end) = (text.start.saturating_sub(1), text.end.saturating_add(1));
-            self.mark(Mark::Escaped, &[start, end]);
+            self.mark(Mark::Escaped, start, end);
         } else {
-            self.mark(Mark::Plain, &[text.start, text.end]);
+            self.mark(Mark::Plain, start.wrapping_add(1), end.wrapping_sub(1));
+        }
+        Ok(Marked::Elaborate(text))
+    }
+
+    /// What is wrong with a text, if anything. `None` is one that holds half of a surrogate pair.
+    #[cold]
+    fn judge(
+        &mut self,
+        content: Option<&str>,
+        min: u32,
+        max: u32,
+        format: Format,
+        place: &Place<'_>,
+    ) {
+        let Some(content) = content else {
+            self.report(place, Code::Unicode);
+            return;
+        };
+        let chars = length(content);
+        if chars < min {
+            self.report(place, Code::TooShort { min });
+        } else if chars > max {
+            self.report(place, Code::TooLong { max });
+        } else if !format.holds(content) {
+            self.report(
+                place,
+                Code::Format {
+                    format: format.name(),
+                    expectation: format.expectation(),
+                },
+            );
         }
     }
 
-    fn choice(&mut self, allowed: &'static [&'static str], place: Place<'_>) -> Step {
-        let text = self.cursor.string()?;
-        let known = text
-            .content
-            .as_deref()
-            .is_some_and(|content| allowed.contains(&content));
+    fn choice(&mut self, allowed: &'static [&'static str], place: &Place<'_>) -> Step {
+        let is_allowed = |given: &[u8]| allowed.iter().any(|known| same(known.as_bytes(), given));
+        let known = match self.marked()? {
+            Marked::Plain(bytes) => is_allowed(bytes),
+            Marked::Elaborate(text) => text
+                .content()
+                .is_some_and(|given| is_allowed(given.as_bytes())),
+        };
         if !known {
             self.report(
                 place,
@@ -315,26 +366,27 @@ impl<'t> Reader<'t, '_> {
                 },
             );
         }
-        self.mark_text(&text);
         Ok(())
     }
 
-    fn integer(&mut self, min: u64, max: u64, place: Place<'_>) -> Step {
+    fn integer(&mut self, min: u64, max: u64, place: &Place<'_>) -> Step {
         let start = self.cursor.at;
-        let text = self.cursor.number()?;
-        match whole(text) {
+        let number = match self.cursor.digits() {
+            Some(number) => Whole::Number(number),
+            None => whole(self.cursor.number()?),
+        };
+        self.mark(Mark::Number, start, self.cursor.at);
+        match number {
+            Whole::Number(number) if number >= min && number <= max => {}
             Whole::Fraction => self.report(place, Code::Integer),
-            Whole::Negative => self.report(place, Code::TooSmall { min }),
             Whole::Number(number) if number < min => self.report(place, Code::TooSmall { min }),
-            Whole::Number(number) if number > max => self.report(place, Code::TooLarge { max }),
-            Whole::Beyond => self.report(place, Code::TooLarge { max }),
-            Whole::Number(_) => {}
+            Whole::Negative => self.report(place, Code::TooSmall { min }),
+            Whole::Number(_) | Whole::Beyond => self.report(place, Code::TooLarge { max }),
         }
-        self.mark(Mark::Number, &[start, self.cursor.at]);
         Ok(())
     }
 
-    fn any(&mut self, place: Place<'_>) -> Step {
+    fn any(&mut self, place: &Place<'_>) -> Step {
         let start = self.cursor.at;
         let mut survey = Survey::default();
         self.survey(&mut survey)?;
@@ -361,13 +413,14 @@ impl<'t> Reader<'t, '_> {
                 },
             );
         }
-        self.mark(Mark::Json, &[start, self.cursor.at]);
+        self.mark(Mark::Json, start, self.cursor.at);
         Ok(())
     }
 
-    fn mismatch(&mut self, node: &Node, place: Place<'_>) -> Step {
+    #[cold]
+    fn mismatch(&mut self, node: &Node, place: &Place<'_>) -> Step {
         let expected = match node {
-            Node::Object { .. } | Node::AnyObject => "an object",
+            Node::Object(_) | Node::AnyObject => "an object",
             Node::Array { .. } => "an array",
             Node::Text { .. } | Node::Choice(_) => "a string",
             Node::Integer { .. } => "a number",
@@ -394,28 +447,34 @@ impl<'t> Reader<'t, '_> {
         self.survey(&mut Survey::default())
     }
 
+    #[inline]
+    fn survey_string(&mut self, survey: &mut Survey) -> Step {
+        if self.cursor.plain().is_none() {
+            survey.half_pair |= self.cursor.elaborate()?.content().is_none();
+        }
+        Ok(())
+    }
+
     fn survey(&mut self, survey: &mut Survey) -> Step {
-        survey.values = survey.values.saturating_add(1);
+        survey.values = survey.values.wrapping_add(1);
         match self.cursor.peek() {
-            Some(open @ (b'{' | b'[')) => {
-                let close = if open == b'{' { b'}' } else { b']' };
-                self.cursor.enter()?;
-                if self.cursor.peek() != Some(close) {
-                    loop {
-                        if open == b'{' {
-                            survey.half_pair |= self.cursor.key()?.content.is_none();
-                        }
-                        self.survey(survey)?;
-                        if !self.cursor.more(close)? {
-                            break;
-                        }
-                    }
+            Some(b'"') => self.survey_string(survey),
+            Some(b'{') => {
+                let mut more = self.cursor.enter(b'}')?;
+                while more {
+                    self.survey_string(survey)?;
+                    self.cursor.colon()?;
+                    self.survey(survey)?;
+                    more = self.cursor.more(b'}')?;
                 }
-                self.cursor.leave();
                 Ok(())
             }
-            Some(b'"') => {
-                survey.half_pair |= self.cursor.string()?.content.is_none();
+            Some(b'[') => {
+                let mut more = self.cursor.enter(b']')?;
+                while more {
+                    self.survey(survey)?;
+                    more = self.cursor.more(b']')?;
+                }
                 Ok(())
             }
             Some(b't') => self.cursor.word(b"true"),
@@ -428,12 +487,19 @@ impl<'t> Reader<'t, '_> {
                 Ok(())
             }
             _ => {
-                let text = self.cursor.number()?;
-                survey.beyond |= !number::is_finite(text);
+                if self.cursor.digits().is_none() {
+                    survey.beyond |= !number::is_finite(self.cursor.number()?);
+                }
                 Ok(())
             }
         }
     }
+}
+
+/// A string, as far as it has been read.
+enum Marked<'t> {
+    Plain(&'t [u8]),
+    Elaborate(Elaborate<'t>),
 }
 
 /// What was seen inside arbitrary JSON.

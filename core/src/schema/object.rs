@@ -1,0 +1,94 @@
+//! Objects of a schema: which members they have, and which of them a name is.
+
+use super::Node;
+
+/// What an object must be.
+#[derive(Debug)]
+pub(super) struct Object {
+    /// The members, at most 64.
+    pub(super) fields: &'static [Field],
+    /// A bit for each field that is required.
+    pub(super) required: u64,
+    pub(super) unknown: Unknown,
+    /// Where each name is, by its [`hash`] times `factor`: the generator looks for one with which no two names meet.
+    pub(super) factor: u32,
+    /// Positions of fields; [`NONE`] where there is none. As many as a power of two.
+    pub(super) places: &'static [u8],
+}
+
+/// A member of an object.
+#[derive(Debug)]
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    /// Position of the name in [`super::NAMES`].
+    pub(super) index: u32,
+    pub(super) presence: Presence,
+    pub(super) node: &'static Node,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    Required,
+    /// May be absent or `null`, which mean the same.
+    Optional,
+}
+
+/// What happens to members nobody knows.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unknown {
+    Refused,
+    /// Left out of the value: whoever answers may add members later.
+    Ignored,
+}
+
+/// Where no name is.
+pub const NONE: u8 = u8::MAX;
+
+impl Object {
+    /// The member of that name, and its position.
+    #[inline]
+    pub(super) fn find(&self, name: &[u8]) -> Option<(u32, &'static Field)> {
+        let place = place(name, self.factor, self.places.len());
+        let position = *self.places.get(place)?;
+        let field = self.fields.get(usize::from(position))?;
+        same(field.name.as_bytes(), name).then_some((u32::from(position), field))
+    }
+}
+
+/// Where a name is among so many places.
+#[must_use]
+#[inline]
+pub fn place(name: &[u8], factor: u32, places: usize) -> usize {
+    let hash = hash(name).wrapping_mul(factor).wrapping_shr(16);
+    usize::try_from(hash).unwrap_or(0) & places.wrapping_sub(1)
+}
+
+/// The first four bytes, the last four and the length: enough to tell names apart.
+#[inline]
+fn hash(name: &[u8]) -> u32 {
+    let length = u32::try_from(name.len()).unwrap_or(0);
+    match (name.first_chunk::<4>(), name.last_chunk::<4>()) {
+        (Some(first), Some(last)) => u32::from_le_bytes(*first)
+            .wrapping_mul(31)
+            .wrapping_add(u32::from_le_bytes(*last))
+            .wrapping_add(length),
+        _ => name.iter().fold(length, |hash, byte| {
+            hash.wrapping_mul(31).wrapping_add(u32::from(*byte))
+        }),
+    }
+}
+
+/// Whether two texts are the same. Shorter than what the library calls for any length.
+#[inline]
+pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    let ((one, rest), (other, other_rest)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
+    let words = one.iter().zip(other);
+    let bytes = rest.iter().zip(other_rest);
+    words
+        .map(|(one, other)| u64::from_le_bytes(*one) == u64::from_le_bytes(*other))
+        .chain(bytes.map(|(one, other)| one == other))
+        .all(|same| same)
+}
