@@ -50,7 +50,7 @@ export async function world(vars: Record<string, string> = {}) {
 			},
 		],
 	});
-	await harness.listen();
+	const { url } = await harness.listen();
 	const worker = harness.getWorker();
 	await worker.applyD1Migrations("DB");
 	const database = ((await worker.getEnv()) as { DB: D1 }).DB;
@@ -74,6 +74,8 @@ export async function world(vars: Record<string, string> = {}) {
 
 	return {
 		harness,
+		/** Where it listens. */
+		base: url.origin,
 		worker,
 		database,
 		token,

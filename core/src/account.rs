@@ -3,7 +3,7 @@
 
 use crate::entitlement::Entitlement;
 use crate::plan::{Allowance, PlanId, legacy_limit};
-use crate::quota::{Balance, Usage, balance};
+use crate::quota::{Admission, Balance, Usage, balance};
 use crate::subscription::Standing;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -81,7 +81,7 @@ impl Account {
 }
 
 /// What an MCP server keeps in its session about the user: plan, standing and quota included.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]
 pub struct SessionProps {
@@ -90,11 +90,11 @@ pub struct SessionProps {
     /// The database's id.
     pub user_id: u64,
     /// The e-mail address last verified.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "ts", tsify(optional))]
     pub email: Option<String>,
     /// The name last verified.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "ts", tsify(optional))]
     pub name: Option<String>,
     /// The plan that holds.
@@ -102,17 +102,17 @@ pub struct SessionProps {
     /// What the subscription is worth.
     pub standing: Standing,
     /// Calls allowed in the period; absent when unlimited.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "ts", tsify(optional))]
     pub limit: Option<u64>,
     /// Calls used in the period.
     pub used: u64,
     /// Calls left in the period; absent when unlimited.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "ts", tsify(optional))]
     pub remaining: Option<u64>,
     /// When calls become available again; absent when they never do.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "ts", tsify(optional))]
     pub resets_at: Option<Timestamp>,
 }
@@ -133,6 +133,21 @@ pub fn session_props(account: &Account, now: Timestamp) -> SessionProps {
         used: balance.used,
         remaining: balance.remaining(),
         resets_at: balance.period.end,
+    }
+}
+
+impl SessionProps {
+    /// The props once a call was admitted.
+    #[must_use]
+    pub fn after(self, admission: &Admission) -> Self {
+        Self {
+            plan: admission.plan,
+            limit: admission.limit,
+            used: admission.used,
+            remaining: admission.remaining,
+            resets_at: admission.period_end,
+            ..self
+        }
     }
 }
 

@@ -32,6 +32,14 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// Those that read data.
+    pub const READING: [Self; 4] = [
+        Self::ReadBills,
+        Self::ReadMembers,
+        Self::ReadVotes,
+        Self::ReadCommittees,
+    ];
+
     /// The name in a token.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

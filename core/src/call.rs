@@ -173,7 +173,7 @@ pub struct CallEnd {
 }
 
 impl CallEnd {
-    const fn bare(status: CallStatus, settled: Settled) -> Self {
+    pub(crate) const fn bare(status: CallStatus, settled: Settled) -> Self {
         Self {
             status,
             settled,

@@ -19,6 +19,7 @@ pub mod fnv;
 pub mod history;
 pub mod idempotency;
 pub mod ledger;
+pub mod mcp;
 pub mod meter;
 pub mod money;
 pub mod payload;

@@ -43,6 +43,10 @@ pub enum Problem {
     MachineCaller,
     /// The caller is no administrator.
     NotAdministrator,
+    /// A page of another origin than those that are allowed.
+    ForeignOrigin,
+    /// No session of the caller's has that id.
+    UnknownSession,
     /// A token of the MCP server's where money is spent.
     NotForAgents,
     /// The payment service does not take what it was asked for.
@@ -96,6 +100,8 @@ pub enum Dependency {
     Issuer,
     /// The data service behind us.
     Upstream,
+    /// The MCP server behind us.
+    McpServer,
     /// Stripe's API.
     Stripe,
 }
@@ -107,6 +113,7 @@ impl Dependency {
             Self::Meter => "meter",
             Self::Issuer => "identity issuer",
             Self::Upstream => "data service",
+            Self::McpServer => "MCP server",
             Self::Stripe => "payment service",
         }
     }
@@ -154,6 +161,8 @@ impl Problem {
             Self::InsufficientScope(_) => (403, "insufficient_scope", "The token lacks a scope"),
             Self::MachineCaller => (403, "machine_caller", "This is for people"),
             Self::NotAdministrator => (403, "not_administrator", "This is for administrators"),
+            Self::ForeignOrigin => (403, "foreign_origin", "The page's origin is not allowed"),
+            Self::UnknownSession => (404, "unknown_session", "No session of yours has that id"),
             Self::NotForAgents => (403, "not_for_agents", "This is for the user"),
             Self::NotSold => (404, "not_sold", "The plan is not sold that way"),
             Self::NoCustomer => (404, "no_customer", "Nothing was paid yet"),
@@ -242,6 +251,12 @@ impl Problem {
             }
             Self::NotAdministrator => {
                 "It takes a token with the scope admin and a user who is an administrator.".to_owned()
+            }
+            Self::ForeignOrigin => {
+                "An operator can add the origin to allowed_origins of auth_config.".to_owned()
+            }
+            Self::UnknownSession => {
+                "Begin a new session: initialize without Mcp-Session-Id.".to_owned()
             }
             Self::NotForAgents => {
                 "Plans are bought and changed with the user's own token, not with the MCP server's.".to_owned()

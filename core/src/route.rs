@@ -48,6 +48,10 @@ pub enum Route {
     Webhooks,
     /// `POST /api/evaluate/payload/{schema}`
     EvaluatePayload(&'static crate::schema::Schema),
+    /// `POST /mcp`; `GET` and `DELETE` for the older revisions
+    Mcp,
+    /// `GET /.well-known/oauth-protected-resource`, with the path of the resource behind it
+    ResourceMetadata(Resource),
     /// A data route: metered, then passed on to the upstream.
     Data {
         /// What the token must be good for.
@@ -83,7 +87,29 @@ impl Route {
             Self::Portal => "portal",
             Self::Webhooks => "webhooks",
             Self::EvaluatePayload(_) => "evaluate_payload",
+            Self::Mcp => "mcp",
+            Self::ResourceMetadata(_) => "resource_metadata",
             Self::Data { .. } => "data",
+        }
+    }
+}
+
+/// What a token is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    /// The whole API.
+    Api,
+    /// The MCP gateway.
+    Mcp,
+}
+
+impl Resource {
+    /// Its path.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Api => "",
+            Self::Mcp => "/mcp",
         }
     }
 }
@@ -143,6 +169,13 @@ pub fn route(method: &str, path: &str) -> Result<Route, NoRoute> {
             Some(schema) => (Route::EvaluatePayload(schema), POST),
             None => return Err(NoRoute::NotFound),
         },
+        ["mcp"] => (Route::Mcp, GET_POST_DELETE),
+        [".well-known", "oauth-protected-resource"] => {
+            (Route::ResourceMetadata(Resource::Api), GET)
+        }
+        [".well-known", "oauth-protected-resource", "mcp"] => {
+            (Route::ResourceMetadata(Resource::Mcp), GET)
+        }
         ["api", below @ ..] => (data(below)?, GET_POST),
         _ => return Err(NoRoute::NotFound),
     };
@@ -184,6 +217,7 @@ const GET: &str = "GET, HEAD";
 const POST: &str = "POST";
 const PATCH: &str = "PATCH";
 const GET_POST: &str = "GET, HEAD, POST";
+const GET_POST_DELETE: &str = "GET, POST, DELETE";
 
 /// A path segment with its percent-encoding undone; left as it is where that does not yield text.
 fn decode(segment: &str) -> String {

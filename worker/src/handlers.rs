@@ -8,6 +8,7 @@ use crate::cron;
 use crate::failure::{Failure, Outcome};
 use crate::identity::{self, authenticate};
 use crate::log::{self, Line};
+use crate::mcp;
 use crate::meter::client;
 use crate::meter::message::Knowledge;
 use crate::reports;
@@ -20,6 +21,7 @@ use legis_core::auth::claims::{Caller, CallerKind};
 use legis_core::auth::issuer::{PublicAuthConfig, allows_origin};
 use legis_core::contract;
 use legis_core::evaluate;
+use legis_core::mcp::resource::metadata;
 use legis_core::payload::{AuthClient, Registration};
 use legis_core::plan::{self, PlanId};
 use legis_core::problem::Problem;
@@ -34,7 +36,7 @@ use worker::worker_sys::Context;
 
 /// What a page of another origin may read of an answer.
 const EXPOSED: &str = "Legis-Contract, Legis-Call, RateLimit, RateLimit-Policy, Retry-After, X-RateLimit-Limit, \
-     X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id";
+     X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id, Mcp-Session-Id, WWW-Authenticate";
 
 /// Answers every request: the outermost handler, which turns every failure into a problem document and a line.
 pub(crate) async fn answer(
@@ -90,11 +92,12 @@ fn preflight() -> Answer {
         headers: vec![
             (
                 "Access-Control-Allow-Methods",
-                "GET, HEAD, POST, PATCH".to_owned(),
+                "GET, HEAD, POST, PATCH, DELETE".to_owned(),
             ),
             (
                 "Access-Control-Allow-Headers",
-                "Authorization, Content-Type, Idempotency-Key, If-Modified-Since, If-None-Match, Range, Traceparent, Tracestate"
+                "Authorization, Content-Type, Idempotency-Key, If-Modified-Since, If-None-Match, Range, Traceparent, Tracestate, \
+                 Accept, Last-Event-ID, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id"
                     .to_owned(),
             ),
             ("Access-Control-Max-Age", "600".to_owned()),
@@ -168,6 +171,12 @@ async fn dispatch(
             let caller = person(request, env, line).await?;
             calls::settle(request, env, &caller, &call).await
         }
+        Route::Mcp => mcp::answer(request, env, context, line).await,
+        Route::ResourceMetadata(resource) => {
+            let configuration = configuration::load(env).await?;
+            let metadata = metadata(&request.origin, resource.path(), &configuration.issuers);
+            Ok(Answer::json(200, &metadata))
+        }
         Route::Data { scope, path } => {
             let caller = person(request, env, line).await?;
             if !caller.may(scope) {
@@ -193,7 +202,7 @@ async fn dispatch(
 }
 
 /// Who calls, where only people are served.
-async fn person(request: &Request, env: &Env, line: &mut Line) -> Outcome<Rc<Caller>> {
+pub(crate) async fn person(request: &Request, env: &Env, line: &mut Line) -> Outcome<Rc<Caller>> {
     let configuration = configuration::load(env).await?;
     let caller = authenticate(request.header(Header::Authorization), &configuration).await?;
     line.user = Some(log::pseudonym(&caller.identity.sub));
@@ -229,6 +238,7 @@ async fn ready(env: &Env) -> Outcome<Answer> {
     configuration.upstream()?;
     configuration.prices()?;
     WebhookSettings::check(env)?;
+    mcp::settings::Settings::check(env)?;
     let mut active = configuration
         .issuers
         .iter()

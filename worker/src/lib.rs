@@ -12,6 +12,7 @@ mod handlers;
 mod history;
 mod identity;
 mod log;
+mod mcp;
 mod meter;
 mod metered;
 mod platform;

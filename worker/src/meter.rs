@@ -15,8 +15,8 @@ use futures_util::lock::Mutex;
 use js_sys::Promise;
 use knowledge::{Questions, is_outage};
 use ledger::Ledger;
-use legis_core::account::Identity;
-use legis_core::call::{CallEnd, Settler};
+use legis_core::account::{Identity, SessionProps, session_props};
+use legis_core::call::{CallEnd, Called, Settler};
 use legis_core::evaluate::json;
 use legis_core::ledger::{Candidate, Step, UNSETTLED_AFTER_MILLIS, admit, learn, over_limit};
 use legis_core::problem::{Dependency, Problem};
@@ -357,6 +357,10 @@ fn decide(ledger: &Ledger, candidate: &Candidate) -> Outcome<(Step, Grounds)> {
             now,
             version: known.account.entitlement.version,
             asked_at: known.asked_at,
+            session: match candidate.start.called {
+                Called::Tool(_) => Some(Box::new(session_props(&known.account, now))),
+                Called::Endpoint { .. } => None,
+            },
         };
         let step = admit(&known.account, candidate.clone(), key, tool_call, now);
         Ok((step, grounds))
@@ -368,6 +372,7 @@ struct Grounds {
     now: Timestamp,
     version: u64,
     asked_at: Timestamp,
+    session: Option<Box<SessionProps>>,
 }
 
 impl Grounds {
@@ -394,6 +399,7 @@ impl Grounds {
             charging,
             version: self.version,
             asked_at: self.asked_at,
+            session: self.session,
         }))
     }
 }

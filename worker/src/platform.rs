@@ -11,7 +11,7 @@ use std::time::Duration;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Request, Response};
+use web_sys::{ReadableStream, Request, Response};
 use worker::worker_sys::Context as JsContext;
 
 #[wasm_bindgen(module = "/src/platform.js")]
@@ -29,6 +29,30 @@ extern "C" {
         body: &JsValue,
         deadline: &JsDeadline,
     ) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = forwardMessage)]
+    fn forward_message(
+        request: &Request,
+        url: &str,
+        lines: &str,
+        body: &JsValue,
+        deadline: &JsDeadline,
+    ) -> Result<Promise, JsValue>;
+
+    /// A body that passes by and is looked at.
+    pub(crate) type Watched;
+    #[wasm_bindgen(constructor)]
+    pub(crate) fn watch(body: &ReadableStream, most: usize, silence: u32) -> Watched;
+    #[wasm_bindgen(method, getter)]
+    pub(crate) fn body(this: &Watched) -> ReadableStream;
+    #[wasm_bindgen(method, getter)]
+    pub(crate) fn end(this: &Watched) -> Promise;
+    #[wasm_bindgen(method, getter)]
+    pub(crate) fn close(this: &Watched) -> String;
+    #[wasm_bindgen(method, getter)]
+    pub(crate) fn length(this: &Watched) -> usize;
+    #[wasm_bindgen(method)]
+    pub(crate) fn bytes(this: &Watched) -> Vec<u8>;
 
     #[wasm_bindgen(js_name = Deadline)]
     pub(crate) type JsDeadline;
@@ -88,6 +112,27 @@ impl Outbound {
             &deadline.0,
         )?;
         Ok(JsFuture::from(sent).await?.unchecked_into())
+    }
+
+    /// The same for a message of MCP that came with `request`, whose headers repeat what is in it.
+    pub(crate) async fn send_message(
+        &self,
+        request: &Request,
+        deadline: &Deadline,
+    ) -> Result<Response, JsValue> {
+        let sent = forward_message(request, &self.url, &self.headers, &self.body, &deadline.0)?;
+        Ok(JsFuture::from(sent).await?.unchecked_into())
+    }
+}
+
+/// Does something after the answer, for as long as the platform lets it.
+pub(crate) fn afterwards(context: &JsContext, work: impl Future<Output = ()> + 'static) {
+    let work = wasm_bindgen_futures::future_to_promise(async {
+        work.await;
+        Ok(JsValue::UNDEFINED)
+    });
+    if let Err(error) = context.wait_until(&work) {
+        worker::console_error!("{}", message(&error));
     }
 }
 

@@ -45,6 +45,11 @@ headers! {
     Traceparent = "Traceparent",
     Tracestate = "Tracestate",
     StripeSignature = "Stripe-Signature",
+    LastEventId = "Last-Event-ID",
+    McpMethod = "Mcp-Method",
+    McpName = "Mcp-Name",
+    McpProtocolVersion = "MCP-Protocol-Version",
+    McpSessionId = "Mcp-Session-Id",
 }
 
 thread_local! {
@@ -55,6 +60,8 @@ thread_local! {
 pub(crate) struct Request {
     /// As it came; the platform's own type takes every method it does not know for GET.
     pub(crate) method: String,
+    /// Scheme and host of the address.
+    pub(crate) origin: String,
     pub(crate) path: String,
     pub(crate) query: String,
     headers: Vec<Option<String>>,
@@ -64,9 +71,10 @@ pub(crate) struct Request {
 impl Request {
     pub(crate) fn new(inner: web_sys::Request) -> Self {
         let head = NAMES.with(|names| platform::read(&inner, names));
-        let (path, query) = target(&head.url);
+        let (origin, path, query) = target(&head.url);
         Self {
             method: head.method,
+            origin,
             path,
             query,
             headers: head.headers,
@@ -76,6 +84,11 @@ impl Request {
 
     pub(crate) fn header(&self, header: Header) -> Option<&str> {
         self.headers.get(header as usize)?.as_deref()
+    }
+
+    /// The platform's own.
+    pub(crate) fn inner(&self) -> &web_sys::Request {
+        &self.inner
     }
 
     /// The body that nobody has read, to be passed on.
@@ -126,14 +139,16 @@ impl Request {
     }
 }
 
-/// Path and query as they came. The platform has parsed the address; parsing it again would cost as much as the rest.
-fn target(url: &str) -> (String, String) {
-    let path = url
-        .split_once("://")
-        .and_then(|(_, rest)| rest.find('/').and_then(|start| rest.get(start..)))
-        .unwrap_or("/");
+/// Origin, path and query as they came. The platform has parsed the address; parsing it again would cost as much as the
+/// rest.
+fn target(url: &str) -> (String, String, String) {
+    let host = url.find("://").map_or(0, |at| at.saturating_add(3));
+    let rest = url.get(host..).unwrap_or_default();
+    let end = host.saturating_add(rest.find('/').unwrap_or(rest.len()));
+    let (origin, path) = url.split_at_checked(end).unwrap_or((url, ""));
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    (path.to_owned(), query.to_owned())
+    let path = if path.is_empty() { "/" } else { path };
+    (origin.to_owned(), path.to_owned(), query.to_owned())
 }
 
 /// The value of a parameter of the query, as it came.

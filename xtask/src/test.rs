@@ -15,7 +15,7 @@ struct Suite {
     run: fn() -> Result<Count>,
 }
 
-const SUITES: [Suite; 18] = [
+const SUITES: [Suite; 20] = [
     Suite {
         name: "lint",
         shows: "formatting, clippy and the TypeScript checks",
@@ -65,6 +65,16 @@ const SUITES: [Suite; 18] = [
         name: "faults",
         shows: "a database that fails, a meter evicted, an alarm twice, a clock that is set",
         run: || vitest("faults"),
+    },
+    Suite {
+        name: "mcp",
+        shows: "the MCP gateway, message by message",
+        run: || vitest("mcp"),
+    },
+    Suite {
+        name: "watched",
+        shows: "an answer that passes by and is looked at, whatever becomes of it",
+        run: || vitest("watched"),
     },
     Suite {
         name: "histories",

@@ -1,7 +1,7 @@
 //! What is said to a meter and what it answers.
 
 use crate::failure::Failure;
-use legis_core::account::{Account, Identity, ProfileColumns};
+use legis_core::account::{Account, Identity, ProfileColumns, SessionProps};
 use legis_core::call::{CallEnd, Settler};
 use legis_core::ledger::{Candidate, Outcome};
 use legis_core::payload::Registration;
@@ -99,6 +99,9 @@ pub(crate) struct Decided {
     /// When the database was last asked about it.
     #[serde(with = "millis")]
     pub(crate) asked_at: Timestamp,
+    /// Whose call it is, where a tool is called: its server is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) session: Option<Box<SessionProps>>,
 }
 
 /// Moments as numbers: both ends are ours, and texts cost.

@@ -1,0 +1,240 @@
+//! What a client sends: which message it is, read from the very bytes that are passed on.
+
+use crate::call::cut;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// What the headers say of a message.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Headers<'h> {
+    /// `MCP-Protocol-Version`
+    pub version: Option<&'h str>,
+    /// `Mcp-Method`
+    pub method: Option<&'h str>,
+    /// `Mcp-Name`
+    pub name: Option<&'h str>,
+}
+
+/// The kinds of revisions, as far as they differ for a gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revision {
+    /// Until 2025-11-25: with sessions. Also where no version is named, which means 2025-03-26.
+    Sessions,
+    /// Since 2026-07-28: without sessions, with headers that repeat what a message is.
+    Stateless,
+}
+
+impl Revision {
+    /// The revision that a header names. Versions are dates, so they are ordered as texts are.
+    ///
+    /// ```
+    /// use legis_core::mcp::message::Revision;
+    /// assert_eq!(Revision::of(None), Revision::Sessions);
+    /// assert_eq!(Revision::of(Some("2025-11-25")), Revision::Sessions);
+    /// assert_eq!(Revision::of(Some("2026-07-28")), Revision::Stateless);
+    /// ```
+    #[must_use]
+    pub fn of(version: Option<&str>) -> Self {
+        match version {
+            Some(version) if version >= "2026-07-28" => Self::Stateless,
+            _ => Self::Sessions,
+        }
+    }
+}
+
+/// A message, as far as it matters.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Message {
+    /// It calls a tool, which costs.
+    Call(Box<Call>),
+    /// It asks for something else.
+    Request {
+        /// What for.
+        method: String,
+    },
+    /// It asks for nothing: a notification, or the answer to a question of the server's.
+    Told,
+}
+
+/// A call of a tool.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// What the answer will be known by: a text or a number.
+    pub id: Value,
+    /// The tool.
+    pub tool: String,
+    /// What it is told.
+    pub arguments: Option<Value>,
+    /// Of which revision the call is.
+    pub revision: Revision,
+}
+
+/// Why a message is not passed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unreadable {
+    /// It is not JSON, or a member comes twice: then the server might read another message than we do.
+    Malformed,
+    /// Several messages at once. Only 2025-03-26 had them, and each would have to be admitted for itself.
+    Batch,
+    /// It is no message of JSON-RPC 2.0.
+    Invalid(&'static str),
+    /// A header says something else than the body.
+    Header(&'static str),
+}
+
+impl Unreadable {
+    /// The code of JSON-RPC or of MCP.
+    #[must_use]
+    pub const fn code(&self) -> i32 {
+        match self {
+            Self::Malformed => -32700,
+            Self::Batch | Self::Invalid(_) => -32600,
+            Self::Header(_) => -32020,
+        }
+    }
+
+    /// What to do.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self {
+            Self::Malformed => "The body is not JSON, or has a member twice.".to_owned(),
+            Self::Batch => "Send one message at a time: batches are not accepted.".to_owned(),
+            Self::Invalid(what) => format!("This is no message of JSON-RPC 2.0: {what}."),
+            Self::Header(name) => {
+                format!("The header {name} is missing or says something else than the body.")
+            }
+        }
+    }
+
+    /// The answer. Which message it is about is not known.
+    #[must_use]
+    pub fn answer(&self) -> Value {
+        json!({
+            "jsonrpc": "2.0",
+            "id": null,
+            "error": { "code": self.code(), "message": self.message() },
+        })
+    }
+}
+
+/// The members of JSON-RPC. One that comes twice is an error here, as everywhere where two programs read one text.
+#[derive(Deserialize)]
+struct Envelope {
+    jsonrpc: String,
+    #[serde(default)]
+    id: Option<Value>,
+    #[serde(default)]
+    method: Option<String>,
+    #[serde(default)]
+    params: Option<Value>,
+    #[serde(flatten)]
+    others: BTreeMap<String, IgnoredAny>,
+}
+
+/// Servers that take names of members in any case would read these.
+const MEMBERS: [&str; 4] = ["jsonrpc", "id", "method", "params"];
+
+/// The requests whose target `Mcp-Name` repeats, and where the body has it.
+const NAMED: [(&str, &str); 3] = [
+    ("tools/call", "name"),
+    ("prompts/get", "name"),
+    ("resources/read", "uri"),
+];
+
+const CALL: &str = "tools/call";
+
+/// Reads a message.
+///
+/// # Errors
+/// [`Unreadable`] when it must not be passed on.
+pub fn read(body: &[u8], headers: Headers<'_>) -> Result<Message, Unreadable> {
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Unreadable::Batch);
+    }
+    let envelope: Envelope =
+        serde_json::from_slice(body).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data if !error.to_string().starts_with("duplicate") => {
+                Unreadable::Invalid("a member is missing or of another kind")
+            }
+            _ => Unreadable::Malformed,
+        })?;
+    if envelope.jsonrpc != "2.0" {
+        return Err(Unreadable::Invalid("jsonrpc must be \"2.0\""));
+    }
+    let is_alias = |name: &String| MEMBERS.iter().any(|known| known.eq_ignore_ascii_case(name));
+    if envelope.others.keys().any(is_alias) {
+        return Err(Unreadable::Invalid("a member's name is in the wrong case"));
+    }
+    let revision = Revision::of(headers.version);
+    if revision == Revision::Stateless {
+        agree(&envelope, headers)?;
+    }
+    let Some(method) = envelope.method else {
+        return Ok(Message::Told);
+    };
+    let id = envelope.id.filter(|id| !id.is_null());
+    match (method.as_str(), id) {
+        (CALL, Some(id @ (Value::String(_) | Value::Number(_)))) => {
+            call(id, envelope.params, revision)
+        }
+        // A server that ran it all the same would run it for nothing.
+        (CALL, _) => Err(Unreadable::Invalid(
+            "tools/call needs an id, a text or a number",
+        )),
+        (_, Some(_)) => Ok(Message::Request { method }),
+        (_, None) => Ok(Message::Told),
+    }
+}
+
+fn call(id: Value, params: Option<Value>, revision: Revision) -> Result<Message, Unreadable> {
+    let mut params = match params {
+        Some(Value::Object(params)) => params,
+        _ => return Err(Unreadable::Invalid("tools/call needs params")),
+    };
+    let Some(Value::String(tool)) = params.remove("name") else {
+        return Err(Unreadable::Invalid("tools/call needs params.name"));
+    };
+    Ok(Message::Call(Box::new(Call {
+        id,
+        tool: cut(&tool, 128),
+        arguments: params.remove("arguments"),
+        revision,
+    })))
+}
+
+/// Whether the headers repeat what the body says, as 2026-07-28 asks for.
+fn agree(envelope: &Envelope, headers: Headers<'_>) -> Result<(), Unreadable> {
+    let Some(method) = envelope.method.as_deref() else {
+        return Ok(());
+    };
+    if headers.method != Some(method) {
+        return Err(Unreadable::Header("Mcp-Method"));
+    }
+    let Some((_, member)) = NAMED.iter().find(|(named, _)| *named == method) else {
+        return Ok(());
+    };
+    let name = envelope
+        .params
+        .as_ref()
+        .and_then(|params| params.get(member)?.as_str());
+    let said = headers.name.map(decoded);
+    match name {
+        Some(_) if said.as_deref() != name => Err(Unreadable::Header("Mcp-Name")),
+        _ => Ok(()),
+    }
+}
+
+/// A header's value; what is beyond ASCII comes as base64 between marks.
+fn decoded(value: &str) -> String {
+    let encoded = value
+        .strip_prefix("=?base64?")
+        .and_then(|rest| rest.strip_suffix("?="));
+    encoded
+        .and_then(|encoded| STANDARD.decode(encoded).ok())
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .unwrap_or_else(|| value.to_owned())
+}

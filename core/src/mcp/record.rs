@@ -1,0 +1,63 @@
+//! What is kept of a tool call's arguments and result: bounded, and without what is secret.
+
+use serde_json::{Map, Value, json};
+
+/// The most bytes of JSON that are kept of arguments, and of a result.
+pub const MAX_BYTES: usize = 16 * 1024;
+
+const REDACTED: &str = "[redacted]";
+
+/// Keeps what may be kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recorder {
+    /// Names of members, in lower case.
+    secret: Vec<String>,
+}
+
+impl Recorder {
+    /// One that keeps no member of these names, separated by commas, whatever their case and however deep they are.
+    ///
+    /// ```
+    /// use legis_core::mcp::record::Recorder;
+    /// use serde_json::json;
+    /// let recorder = Recorder::parse("password, apiKey");
+    /// let kept = recorder.record(&json!({"user": "ada", "login": {"PASSWORD": {"old": 1}}, "keys": [{"apikey": "k"}]}));
+    /// assert_eq!(kept, json!({"user": "ada", "login": {"PASSWORD": "[redacted]"}, "keys": [{"apikey": "[redacted]"}]}));
+    /// ```
+    #[must_use]
+    pub fn parse(names: &str) -> Self {
+        let names = names.split(',').map(|name| name.trim().to_lowercase());
+        Self {
+            secret: names.filter(|name| !name.is_empty()).collect(),
+        }
+    }
+
+    /// What is kept of `value`.
+    #[must_use]
+    pub fn record(&self, value: &Value) -> Value {
+        let kept = self.redacted(value);
+        let bytes = serde_json::to_vec(&kept).map_or(0, |text| text.len());
+        if bytes > MAX_BYTES {
+            return json!({ "truncated": true, "bytes": bytes });
+        }
+        kept
+    }
+
+    fn redacted(&self, value: &Value) -> Value {
+        match value {
+            Value::Array(items) => items.iter().map(|item| self.redacted(item)).collect(),
+            Value::Object(members) => {
+                let members = members.iter().map(|(name, value)| {
+                    let secret = self.secret.contains(&name.to_lowercase());
+                    let value = match secret {
+                        true => Value::from(REDACTED),
+                        false => self.redacted(value),
+                    };
+                    (name.clone(), value)
+                });
+                Value::Object(members.collect::<Map<_, _>>())
+            }
+            other => other.clone(),
+        }
+    }
+}

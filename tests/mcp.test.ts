@@ -1,0 +1,380 @@
+// The MCP gateway, message by message: what reaches the server, what it costs, and what an agent is told.
+
+import { decodeProtectedHeader, jwtVerify } from "jose";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { json, type Message, mcpServer, result, stream } from "./mcp-server.ts";
+import { world as makeWorld } from "./world.ts";
+
+const SECRET = "the local gateway's secret, of no use elsewhere";
+
+let server: Awaited<ReturnType<typeof mcpServer>>;
+let world: Awaited<ReturnType<typeof makeWorld>>;
+
+beforeAll(async () => {
+	server = await mcpServer();
+	world = await makeWorld({
+		MCP_UPSTREAM_URL: server.url,
+		MCP_SIGNING_SECRET: SECRET,
+		MCP_SECRET_FIELDS: "password, apiKey",
+	});
+}, 60_000);
+
+afterAll(async () => {
+	await world?.close();
+	server?.close();
+});
+
+let subjects = 0;
+let sub: string;
+let bearer: string;
+
+beforeEach(async () => {
+	subjects += 1;
+	sub = `auth0|agent${subjects}`;
+	bearer = await world.token(sub);
+	server.asked.length = 0;
+	server.answer((message, response) => json(response, result(message)));
+});
+
+type Headers = Record<string, string>;
+
+function send(body: unknown, headers: Headers = {}, init: RequestInit = {}): Promise<Response> {
+	return fetch(`${world.base}/mcp`, {
+		method: "POST",
+		headers: {
+			Authorization: `Bearer ${bearer}`,
+			"Content-Type": "application/json",
+			Accept: "application/json, text/event-stream",
+			...headers,
+		},
+		body: typeof body === "string" ? body : JSON.stringify(body),
+		...init,
+	});
+}
+
+const calling = (name: string, args: object = {}, id: number | string = 1) => ({
+	jsonrpc: "2.0",
+	id,
+	method: "tools/call",
+	params: { name, arguments: args },
+});
+
+const used = async () => {
+	const account = await (await world.call(bearer, "/api/account")).json();
+	return account.usage.lifetime as { used: number; mcp: number };
+};
+
+/** Uses up all but so many calls. */
+async function leave(calls: number) {
+	const body = JSON.stringify({ cost: 100 - calls });
+	expect((await world.call(bearer, "/api/calls", { method: "POST", body })).status).toBe(201);
+}
+
+interface Row {
+	tool_name: string;
+	status: string;
+	cost: number;
+	error_message: string | null;
+	request_data: string | null;
+	response_data: string | null;
+	tokens_used: number | null;
+}
+
+/** The rows of the user's tool calls, once so many are stored. */
+async function logged(calls = 1): Promise<Row[]> {
+	return await vi.waitFor(
+		async () => {
+			await world.ring(sub);
+			const rows = await world.rows<Row>(
+				"SELECT tool_name, status, cost, error_message, request_data, response_data, tokens_used FROM mcp_logs " +
+					"JOIN users ON users.id = user_id WHERE auth0_user_id = ? ORDER BY mcp_logs.id",
+				sub,
+			);
+			expect(rows).toHaveLength(calls);
+			return rows;
+		},
+		{ timeout: 8_000, interval: 100 },
+	);
+}
+
+describe("a tool call", () => {
+	test("costs one call, reaches the server as it was sent, and is logged with what it was told and what it said", async () => {
+		const body = `{ "jsonrpc":"2.0", "id" : 7,\n "method":"tools/call","params":{"name":"get-bill","arguments":{"id":"hr1","login":{"Password":"hidden"}}} }`;
+		server.answer((message, response) =>
+			json(response, result(message, { structuredContent: { apiKey: "hidden", n: 1 }, _meta: { tokensUsed: 321 } })),
+		);
+		const response = await send(body);
+		expect([response.status, response.headers.get("x-ratelimit-remaining")]).toEqual([200, "99"]);
+		expect(response.headers.get("legis-call")).toMatch(/^[0-9a-f-]{36}$/);
+		expect((await response.json()).id).toBe(7);
+		expect(server.asked.map((asked) => asked.body)).toEqual([body]);
+		const [row] = await logged();
+		expect(row).toMatchObject({ tool_name: "get-bill", status: "success", cost: 1, tokens_used: 321 });
+		expect(JSON.parse(row?.request_data ?? "")).toEqual({ id: "hr1", login: { Password: "[redacted]" } });
+		expect(JSON.parse(row?.response_data ?? "")).toMatchObject({ structuredContent: { apiKey: "[redacted]", n: 1 } });
+		expect(await used()).toMatchObject({ used: 1, mcp: 1 });
+	});
+
+	test("everything else is free", async () => {
+		for (const method of ["initialize", "tools/list", "ping", "resources/list", "server/discover"]) {
+			expect((await send({ jsonrpc: "2.0", id: 1, method })).status).toBe(200);
+		}
+		server.answer((_, response) => json(response, undefined, 202));
+		expect((await send({ jsonrpc: "2.0", method: "notifications/initialized" })).status).toBe(202);
+		expect(server.asked).toHaveLength(6);
+		expect(await used()).toMatchObject({ used: 0, mcp: 0 });
+	});
+
+	test("the server hears from us who it is, and never sees the caller's token", async () => {
+		await leave(10);
+		await send(calling("whoami"), { "X-Other": "1", "Mcp-Param-Region": "eu", Traceparent: "00-1-2-01" });
+		const headers = server.asked[0]?.headers ?? {};
+		expect(JSON.stringify(headers)).not.toContain(bearer);
+		expect(headers).not.toHaveProperty("authorization");
+		expect(headers).not.toHaveProperty("x-other");
+		expect(headers).toMatchObject({ "mcp-param-region": "eu", traceparent: "00-1-2-01" });
+		const identity = String(headers["legis-identity"]);
+		expect(decodeProtectedHeader(identity)).toEqual({ alg: "HS256", typ: "legis-identity+jwt" });
+		const { payload } = await jwtVerify(identity, new TextEncoder().encode(SECRET), { issuer: world.base });
+		expect(payload).toMatchObject({ sub, plan: "free", standing: "free", limit: 100, used: 91, remaining: 9 });
+		expect(Number(payload.exp) - Number(payload.iat)).toBe(60);
+		expect(payload.userId).toBeGreaterThan(0);
+	});
+
+	test("a caller cannot speak for the gateway", async () => {
+		await send(calling("whoami"), { "Legis-Identity": "forged" });
+		expect(String(server.asked[0]?.headers["legis-identity"]).split(".")).toHaveLength(3);
+	});
+
+	test("one that failed by the server's fault is taken back; one that the caller got wrong is not", async () => {
+		const cases: [string, (message: Message) => [number, unknown], string, number][] = [
+			["told so", (m) => [200, result(m, { isError: true })], "error", 1],
+			[
+				"bad arguments",
+				(m) => [200, { jsonrpc: "2.0", id: m.id, error: { code: -32602, message: "bad" } }],
+				"error",
+				1,
+			],
+			["internal", (m) => [200, { jsonrpc: "2.0", id: m.id, error: { code: -32603, message: "oh" } }], "error", 0],
+			["unavailable", () => [503, undefined], "error", 0],
+			["not found", () => [404, undefined], "error", 1],
+			["not let in", () => [401, undefined], "error", 0],
+			["no answer", () => [200, { jsonrpc: "2.0", id: "another", result: {} }], "error", 0],
+		];
+		for (const [name, answer] of cases) {
+			server.answer((message, response) => {
+				const [status, body] = answer(message);
+				json(response, body, status);
+			});
+			const { status } = await send(calling(name));
+			expect(status).toBe({ unavailable: 503, "not found": 404, "not let in": 502 }[name] ?? 200);
+		}
+		const rows = await logged(cases.length);
+		expect(rows.map((row) => [row.tool_name, row.status, row.cost])).toEqual(
+			cases.map(([name, , status, cost]) => [name, status, cost]),
+		);
+		expect((await used()).used).toBe(3);
+	});
+
+	test("a server that hangs up: nothing is paid", async () => {
+		server.answer((_, response) => response.destroy());
+		// The proxy between the gateway and this test answers in the server's place.
+		expect((await send(calling("get-bill"))).status).toBeGreaterThanOrEqual(500);
+		expect(await logged()).toMatchObject([{ status: "error", cost: 0 }]);
+		expect((await used()).used).toBe(0);
+	});
+
+	test("sent again with its key it is charged once; the key with another body is refused", async () => {
+		const key = { "Idempotency-Key": "k1" };
+		const first = await send(calling("get-bill", { id: "hr1" }), key);
+		await first.text();
+		await logged();
+		const again = await send(calling("get-bill", { id: "hr1" }), key);
+		expect(again.headers.get("legis-call")).toBe(first.headers.get("legis-call"));
+		expect((await send(calling("get-bill", { id: "hr2" }), key)).status).toBe(422);
+		expect((await used()).used).toBe(1);
+	});
+});
+
+describe("a stream", () => {
+	test("comes as it is sent, piece by piece, and its last message is what is logged", async () => {
+		let proceed = () => {};
+		server.answer((message, response) => {
+			const events = stream(response);
+			events.say({ jsonrpc: "2.0", method: "notifications/progress", params: { progress: 1 } });
+			proceed = () => {
+				events.say(result(message, { _meta: { usage: { total_tokens: 5 } } }));
+				events.end();
+			};
+		});
+		const response = await send(calling("enhanced-bill-analysis"));
+		expect(response.headers.get("content-type")).toBe("text/event-stream");
+		const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+		const first = new TextDecoder().decode((await reader.read()).value);
+		expect(first).toContain("notifications/progress");
+		// Only now does the server say the rest: what came was not held back.
+		proceed();
+		let rest = "";
+		for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+			rest += new TextDecoder().decode(piece.value);
+		}
+		expect(rest).toContain("ran enhanced-bill-analysis");
+		expect(await logged()).toMatchObject([{ status: "success", cost: 1, tokens_used: 5 }]);
+	});
+
+	test("that breaks off before the answer is not paid", async () => {
+		server.answer((_, response) => {
+			const events = stream(response);
+			events.say({ jsonrpc: "2.0", method: "notifications/progress", params: { progress: 1 } });
+			setTimeout(events.breakOff, 50);
+		});
+		// Between this test and the gateway stands a proxy that ends what broke off.
+		await (await send(calling("get-bill"))).text();
+		expect(await logged()).toMatchObject([{ status: "error", cost: 0 }]);
+		expect((await used()).used).toBe(0);
+	});
+
+	test("of 5 MB goes through whole; of a record only its size is kept", async () => {
+		const text = "x".repeat(5_000_000);
+		server.answer((message, response) => json(response, result(message, { text })));
+		const response = await send(calling("large"));
+		expect((await response.json()).result.text).toBe(text);
+		const [row] = await logged();
+		expect(row).toMatchObject({ status: "success", cost: 1 });
+		expect(JSON.parse(row?.response_data ?? "")).toMatchObject({ truncated: true });
+	});
+});
+
+describe("when nothing is left", () => {
+	test("an agent is told what was used, when it resets and which plan would do; the server hears nothing", async () => {
+		await leave(0);
+		const refused = await send(calling("get-bill", {}, "a"));
+		expect(refused.status).toBe(200);
+		const { id, result } = await refused.json();
+		expect(id).toBe("a");
+		expect(result.isError).toBe(true);
+		expect(result).not.toHaveProperty("resultType");
+		expect(result.content[0].text).toMatch(/100/);
+		expect(result.structuredContent).toMatchObject({
+			type: "refuse",
+			reason: "allowance_exhausted",
+			suggestedPlan: "developer",
+			limit: 100,
+		});
+		const modern = await send(calling("get-bill"), {
+			"MCP-Protocol-Version": "2026-07-28",
+			"Mcp-Method": "tools/call",
+			"Mcp-Name": "get-bill",
+		});
+		expect((await modern.json()).result.resultType).toBe("complete");
+		expect(server.asked).toEqual([]);
+		// What is free is free all the same.
+		expect((await send({ jsonrpc: "2.0", id: 1, method: "tools/list" })).status).toBe(200);
+	});
+
+	test("of 50 at once with 10 left exactly 10 reach the server", async () => {
+		await leave(10);
+		const answers = await Promise.all(
+			Array.from({ length: 50 }, async (_, id) => (await send(calling("get-bill", {}, id))).json()),
+		);
+		expect(answers.filter((answer) => answer.result.isError !== true)).toHaveLength(10);
+		expect(answers.filter((answer) => answer.result.structuredContent?.type === "refuse")).toHaveLength(40);
+		expect(server.asked).toHaveLength(10);
+		expect((await used()).used).toBe(100);
+		await logged(10);
+	});
+});
+
+describe("who may come in", () => {
+	test("nobody without a token, and they are told where tokens come from", async () => {
+		const challenge = /^Bearer .*resource_metadata="(.*)", scope="read:bills"$/;
+		for (const headers of [{ Authorization: "" }, { Authorization: "Bearer nonsense" }]) {
+			const response = await send(calling("get-bill"), headers);
+			expect(response.status).toBe(401);
+			const [, address] = challenge.exec(response.headers.get("www-authenticate") ?? "") ?? [];
+			expect(address).toBe(`${world.base}/.well-known/oauth-protected-resource/mcp`);
+			const metadata = await (await fetch(address as string)).json();
+			expect(metadata).toMatchObject({ resource: `${world.base}/mcp`, bearer_methods_supported: ["header"] });
+			expect(metadata.authorization_servers).toHaveLength(1);
+			expect(metadata.scopes_supported).toContain("read:bills");
+		}
+		const api = await (await fetch(`${world.base}/.well-known/oauth-protected-resource`)).json();
+		expect(api.resource).toBe(world.base);
+		bearer = await world.token(sub, "page", { scope: "read:votes" });
+		const scoped = await send(calling("get-bill"));
+		expect([scoped.status, scoped.headers.get("www-authenticate")]).toEqual([
+			403,
+			`Bearer error="insufficient_scope", scope="read:bills", resource_metadata="${world.base}/.well-known/oauth-protected-resource/mcp"`,
+		]);
+		expect(server.asked).toEqual([]);
+	});
+
+	test("no page of another origin", async () => {
+		expect((await send(calling("get-bill"), { Origin: "https://evil.example" })).status).toBe(403);
+		expect((await send(calling("get-bill"), { Origin: world.base })).status).toBe(200);
+		expect(server.asked).toHaveLength(1);
+	});
+
+	test("a session is its user's alone", async () => {
+		server.answer((message, response) => json(response, result(message), 200, { "Mcp-Session-Id": "session-1" }));
+		const begun = await send({ jsonrpc: "2.0", id: 1, method: "initialize" });
+		const session = { "Mcp-Session-Id": begun.headers.get("mcp-session-id") ?? "" };
+		expect((await send({ jsonrpc: "2.0", id: 2, method: "tools/list" }, session)).status).toBe(200);
+		expect(server.asked.at(-1)?.headers["mcp-session-id"]).toBe("session-1");
+		const own = bearer;
+		bearer = await world.token(`${sub}-other`);
+		for (const headers of [session, { "Mcp-Session-Id": "session-1" }]) {
+			expect((await send(calling("get-bill"), headers)).status).toBe(404);
+		}
+		bearer = own;
+		expect(server.asked).toHaveLength(2);
+		// The older revisions listen with GET and end with DELETE.
+		server.answer((_, response, asked) => {
+			if (asked.method === "GET") {
+				const events = stream(response);
+				events.say({ jsonrpc: "2.0", method: "notifications/tools/list_changed" });
+				events.end();
+			} else {
+				response.writeHead(204).end();
+			}
+		});
+		const heard = await send(undefined, session, { method: "GET", body: null });
+		expect(await heard.text()).toContain("list_changed");
+		expect((await send(undefined, session, { method: "DELETE", body: null })).status).toBe(204);
+		expect((await used()).used).toBe(0);
+	});
+});
+
+describe("what is not passed on", () => {
+	test("a message that another reader could take for another", async () => {
+		for (const [body, code] of [
+			['{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call","params":{"name":"a"}}', -32700],
+			[`[${JSON.stringify(calling("get-bill"))}]`, -32600],
+			['{"jsonrpc":"2.0","method":"tools/call","params":{"name":"a"}}', -32600],
+		] as const) {
+			const response = await send(body);
+			expect([response.status, (await response.json()).error.code]).toEqual([400, code]);
+		}
+		expect(server.asked).toEqual([]);
+		expect((await used()).used).toBe(0);
+	});
+
+	test("since 2026-07-28, a message whose headers say something else", async () => {
+		const version = { "MCP-Protocol-Version": "2026-07-28" };
+		for (const headers of [{}, { "Mcp-Method": "ping" }, { "Mcp-Method": "tools/call", "Mcp-Name": "other" }]) {
+			const response = await send(calling("get-bill"), { ...version, ...(headers as Headers) });
+			expect([response.status, (await response.json()).error.code]).toEqual([400, -32020]);
+		}
+		const fitting = { ...version, "Mcp-Method": "tools/call", "Mcp-Name": "get-bill" };
+		expect((await send(calling("get-bill"), fitting)).status).toBe(200);
+		expect(server.asked[0]?.headers).toMatchObject({ "mcp-method": "tools/call", "mcp-name": "get-bill" });
+		expect((await used()).used).toBe(1);
+	});
+
+	test("other methods, other media types, and more than a megabyte", async () => {
+		expect((await send(undefined, {}, { method: "PUT", body: "{}" })).status).toBe(405);
+		expect((await send("{}", { "Content-Type": "text/plain" })).status).toBe(415);
+		expect((await send(calling("a", { text: "x".repeat(1_100_000) }))).status).toBe(413);
+		expect(server.asked).toEqual([]);
+	});
+});

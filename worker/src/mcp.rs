@@ -1,0 +1,214 @@
+//! The MCP gateway: any server of Streamable HTTP behind the caller's allowance. Tool calls are admitted before the server
+//! hears of them; everything else passes free. Both ways the bytes are the sender's own, and streams are not held up.
+
+mod passing;
+pub(crate) mod settings;
+
+use crate::answer::{Answer, Headers};
+use crate::clock;
+use crate::configuration;
+use crate::failure::{Failure, Outcome};
+use crate::handlers::person;
+use crate::log::Line;
+use crate::meter::client::{self, Urgency};
+use crate::meter::message::{Charging, Decided, Knowledge};
+use crate::metered;
+use crate::platform::Deadline;
+use crate::request::{Header, Request};
+use legis_core::account::{SessionProps, session_props};
+use legis_core::auth::claims::Caller;
+use legis_core::auth::issuer::allows_origin;
+use legis_core::call::{CallEnd, Called, Settler, Toll};
+use legis_core::mcp::message::{Call, Headers as Said, Message, read};
+use legis_core::mcp::resource::{SCOPE, challenge};
+use legis_core::mcp::{RefusalForm, refused, session};
+use legis_core::problem::Problem;
+use legis_core::quota::{Channel, Cost, Decision, Refusal};
+use passing::{Passing, Reached};
+use settings::Settings;
+use worker::Env;
+use worker::worker_sys::Context;
+
+/// How long the answer may take to begin, the meter's part included.
+const TIME_LIMIT_MILLIS: u32 = 30_000;
+
+/// What one tool call costs, however many calls it makes on the way.
+const TOLL: Toll = Toll::Charged {
+    cost: Cost::ONE,
+    channel: Channel::Mcp,
+};
+
+/// Answers a request to `/mcp`. Who may not come in is told where tokens come from (RFC 9728, section 5.1).
+pub(crate) async fn answer(
+    request: &Request,
+    env: &Env,
+    context: &Context,
+    line: &mut Line,
+) -> Outcome<Answer> {
+    let passed = pass(request, env, context, line).await;
+    passed.map_err(|mut failure| {
+        let known = failure.problem.headers();
+        let asked = known.iter().find(|(name, _)| *name == "WWW-Authenticate");
+        if let Some((name, known)) = asked {
+            let told = challenge(known, &request.origin, &request.path);
+            failure.headers.push((name, told));
+        }
+        failure
+    })
+}
+
+async fn pass(request: &Request, env: &Env, context: &Context, line: &mut Line) -> Outcome<Answer> {
+    let settings = Settings::read(env)?.ok_or(Problem::NotFound)?;
+    check_origin(request, env).await?;
+    let caller = person(request, env, line).await?;
+    if !caller.may(SCOPE) {
+        return Err(Problem::InsufficientScope(SCOPE).into());
+    }
+    let session = match request.header(Header::McpSessionId) {
+        None => None,
+        Some(sealed) => Some(
+            session::open(sealed, &caller.identity.sub, &settings.secret)
+                .ok_or(Problem::UnknownSession)?,
+        ),
+    };
+    let body = match request.method.as_str() {
+        "POST" => Some(request.json().await?),
+        _ => None,
+    };
+    let passing = Passing {
+        request,
+        settings: &settings,
+        sub: &caller.identity.sub,
+        session,
+        body: body.as_deref(),
+    };
+    let Some(body) = &body else {
+        return free(&passing, env, &caller).await;
+    };
+    let said = Said {
+        version: request.header(Header::McpProtocolVersion),
+        method: request.header(Header::McpMethod),
+        name: request.header(Header::McpName),
+    };
+    match read(body, said) {
+        Ok(Message::Call(call)) => metered_call(&passing, *call, env, context, &caller, line).await,
+        Ok(Message::Request { .. } | Message::Told) => free(&passing, env, &caller).await,
+        Err(unreadable) => {
+            line.problem = Some("unreadable_message");
+            line.reason = unreadable.message();
+            Ok(Answer::json(400, &unreadable.answer()))
+        }
+    }
+}
+
+/// A page of another origin could use the token of a user who only looks at it (the specification's rule).
+async fn check_origin(request: &Request, env: &Env) -> Outcome<()> {
+    let Some(origin) = request.header(Header::Origin) else {
+        return Ok(());
+    };
+    let configuration = configuration::load(env).await?;
+    match origin == request.origin || allows_origin(&configuration.issuers, origin) {
+        true => Ok(()),
+        false => Err(Problem::ForeignOrigin.into()),
+    }
+}
+
+/// What costs nothing.
+async fn free(passing: &Passing<'_>, env: &Env, caller: &Caller) -> Outcome<Answer> {
+    let known = client::account(env, &caller.identity, Knowledge::Recent, None).await?;
+    let props = session_props(&known.account, clock::now());
+    let deadline = Deadline::new(TIME_LIMIT_MILLIS);
+    let reached = passing.on(&props, &deadline).await?;
+    Ok(reached.answer())
+}
+
+/// A tool call: admitted, passed on, looked at while it is answered, and settled.
+async fn metered_call(
+    passing: &Passing<'_>,
+    call: Call,
+    env: &Env,
+    context: &Context,
+    caller: &Caller,
+    line: &mut Line,
+) -> Outcome<Answer> {
+    let request = passing.request;
+    let keyed = metered::key(request)
+        .map(|key| metered::keyed(key, "POST", &request.path, passing.body.unwrap_or_default()))
+        .transpose()?;
+    let called = Called::Tool(call.tool.clone());
+    let candidate = metered::candidate(request, line, called, TOLL, Settler::Gateway, keyed);
+    let deadline = Deadline::outliving(TIME_LIMIT_MILLIS, context);
+    let decided = metered::admit(env, &caller.identity, candidate, &deadline, line).await?;
+    if let Decision::Refuse(refusal) = decided.decision {
+        return refuse(&call, refusal, decided.now, passing.settings);
+    }
+    let headers = metered::headers(&decided.decision, decided.call.clone(), decided.now);
+    let props = props(&decided)?;
+    let begun = clock::now();
+    let reached = passing.on(&props, &deadline).await;
+    if decided.charging == Charging::Before {
+        return with(reached.map(Reached::answer), headers);
+    }
+    let sub = caller.identity.sub.clone();
+    match reached {
+        Ok(reached) => {
+            if let Some(line) = &mut line.call {
+                line.upstream_status = Some(reached.status());
+                line.upstream_ms = u32::try_from(clock::now().since(begun)).ok();
+            }
+            let (answer, end) = reached.watched(call, passing.settings.recorder.clone(), begun);
+            let (env, id) = (env.clone(), decided.call);
+            crate::platform::afterwards(context, async move {
+                client::end(&env, &sub, id, end.await, Urgency::Now);
+            });
+            Ok(answer.with(headers))
+        }
+        Err(failure) => {
+            let millis = u32::try_from(clock::now().since(begun)).unwrap_or(0);
+            let end = CallEnd::failed(failure.problem.status(), millis, failure.problem.code());
+            let end = CallEnd {
+                request_data: call
+                    .arguments
+                    .map(|arguments| passing.settings.recorder.record(&arguments)),
+                ..end
+            };
+            client::end(env, &sub, decided.call, end, Urgency::Now);
+            with(Err(failure), headers)
+        }
+    }
+}
+
+/// The user as they are once the call is admitted.
+fn props(decided: &Decided) -> Outcome<SessionProps> {
+    match (&decided.session, &decided.decision) {
+        (Some(session), Decision::Admit(admission)) => {
+            Ok(SessionProps::clone(session).after(admission))
+        }
+        _ => Err(Failure::corrupt("answer of a meter", "no session props")),
+    }
+}
+
+fn with(answer: Outcome<Answer>, headers: Headers) -> Outcome<Answer> {
+    match answer {
+        Ok(answer) => Ok(answer.with(headers)),
+        Err(mut failure) => {
+            failure.headers = headers;
+            Err(failure)
+        }
+    }
+}
+
+/// A refusal, in the form that the deployment chose.
+fn refuse(
+    call: &Call,
+    refusal: Refusal,
+    now: legis_core::time::Timestamp,
+    settings: &Settings,
+) -> Outcome<Answer> {
+    let answer = Answer::json(200, &refused(call, &refusal));
+    let failure = metered::refused(refusal, now);
+    match settings.refusals {
+        RefusalForm::Status => Err(failure),
+        RefusalForm::Result => Ok(answer.with(failure.headers)),
+    }
+}
