@@ -63,16 +63,16 @@ export function stop(child: ChildProcess): Promise<void> {
 	});
 }
 
-/** A port with the next two free as well, below those the system hands out for connections. */
+/** A port with the next three free as well, below those the system hands out for connections. */
 export async function freePorts(): Promise<number> {
 	for (let attempt = 0; attempt < 50; attempt++) {
 		const port = 10_000 + Math.floor(Math.random() * 20_000);
-		const free = await Promise.all([port, port + 1, port + 2].map(isFree));
+		const free = await Promise.all([port, port + 1, port + 2, port + 3].map(isFree));
 		if (free.every(Boolean)) {
 			return port;
 		}
 	}
-	throw new Error("no three free ports side by side");
+	throw new Error("no four free ports side by side");
 }
 
 function isFree(port: number): Promise<boolean> {

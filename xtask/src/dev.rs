@@ -28,6 +28,8 @@ const SCOPE: &str =
 
 /// The secret that signs the local account's events. It is none: it is the same everywhere, and good for nothing else.
 pub const WEBHOOK_SECRET: &str = "whsec_local_events_of_this_machine";
+/// What the local gateway and the sample MCP server share. No secret either, for the same reason.
+const SIGNING_SECRET: &str = "mcp_local_identities_of_this_machine";
 /// A price that no row of `plans` has; other deployments have retired ones and those of contracts here.
 const FURTHER_PRICES: &str = r#"{"price_local_enterprise_year":"enterprise"}"#;
 
@@ -42,6 +44,7 @@ struct Ports {
     gateway: u16,
     issuer: u16,
     upstream: u16,
+    mcp: u16,
 }
 
 impl Ports {
@@ -51,11 +54,12 @@ impl Ports {
             gateway,
             issuer: next(1)?,
             upstream: next(2)?,
+            mcp: next(3)?,
         })
     }
 
     fn check_free(&self) -> Result<()> {
-        for port in [self.gateway, self.issuer, self.upstream] {
+        for port in [self.gateway, self.issuer, self.upstream, self.mcp] {
             TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|_| {
                 anyhow::anyhow!("Port {port} is in use.\n  Stop what listens there, or choose another, with a state of its own: cargo xtask dev --port 9000 --state .wrangler/other")
             })?;
@@ -145,6 +149,7 @@ fn announce(ports: &Ports, state: &Path, start: Instant) {
     println!("  API           {gateway}/api/health");
     println!("  issuer        http://127.0.0.1:{}/", ports.issuer);
     println!("  data service  http://127.0.0.1:{}/bills", ports.upstream);
+    println!("  MCP           {gateway}/mcp");
     println!("  state         {}", paths::short(state));
     println!("  log           {}", paths::short(&state.join("dev.log")));
     println!(
@@ -344,6 +349,7 @@ fn samples() -> Result<()> {
     quiet(command("esbuild").args([
         "issuer=samples/issuer/worker.ts",
         "upstream=samples/upstream/worker.ts",
+        "mcp=samples/mcp/worker.ts",
         "--bundle",
         "--format=esm",
         "--target=es2022",
@@ -373,7 +379,9 @@ impl Services {
                 "--socket-addr=upstream=127.0.0.1:{}",
                 ports.upstream
             ))
-            .env("ISSUER_KEY", key);
+            .arg(format!("--socket-addr=mcp=127.0.0.1:{}", ports.mcp))
+            .env("ISSUER_KEY", key)
+            .env("MCP_SIGNING_SECRET", SIGNING_SECRET);
         services.spawn("sample services", samples, &log)?;
         let mut gateway = command("wrangler");
         gateway
@@ -396,6 +404,11 @@ impl Services {
             .arg(state)
             .arg("--var")
             .arg(format!("UPSTREAM_URL:http://127.0.0.1:{}", ports.upstream))
+            .arg(format!(
+                "MCP_UPSTREAM_URL:http://127.0.0.1:{}/mcp",
+                ports.mcp
+            ))
+            .arg(format!("MCP_SIGNING_SECRET:{SIGNING_SECRET}"))
             .arg(format!("STRIPE_WEBHOOK_SECRET:{WEBHOOK_SECRET}"))
             .arg("STRIPE_MODE:test")
             .arg(format!("STRIPE_PRICES:{FURTHER_PRICES}"));
