@@ -2,6 +2,7 @@
 // `?simulate=` makes it fail on purpose: a status, `slow`, `headers`, `told`, `echo`, or `stream` for a body in pieces.
 
 import { bills, committees, members, votes } from "./records.ts";
+import { search } from "./search.ts";
 
 const collections: Record<string, readonly { id: string }[]> = { bills, committees, members, votes };
 
@@ -31,23 +32,6 @@ export default {
 		return Response.json(search(records, url.searchParams));
 	},
 };
-
-/** Records that hold every word of `q` and have the value of every other parameter. */
-function search(records: readonly { id: string }[], parameters: URLSearchParams) {
-	const words = (parameters.get("q") ?? "").toLowerCase().split(/\s+/).filter(Boolean);
-	const limit = Math.min(Number(parameters.get("limit") ?? 20) || 20, 100);
-	const offset = Number(parameters.get("offset") ?? 0) || 0;
-	const filters = [...parameters].filter(([name]) => !["q", "limit", "offset"].includes(name));
-	const found = records.filter((record) => {
-		const text = JSON.stringify(record).toLowerCase();
-		const fields = record as unknown as Record<string, unknown>;
-		return (
-			words.every((word) => text.includes(word)) &&
-			filters.every(([name, value]) => String(fields[name]).toLowerCase() === value.toLowerCase())
-		);
-	});
-	return { total: found.length, limit, offset, results: found.slice(offset, offset + limit) };
-}
 
 async function simulate(what: string | null, request: Request): Promise<Response | undefined> {
 	if (what === null) {
