@@ -2,6 +2,7 @@
 
 import { type McpServer, ProtocolError, ProtocolErrorCode } from "@modelcontextprotocol/server";
 import { z } from "zod";
+import { tellProgress } from "./progress.ts";
 import { told } from "./tools.ts";
 import { wait } from "./wait.ts";
 
@@ -13,6 +14,8 @@ export function addSimulated(server: McpServer, called: readonly unknown[]): voi
 		"slow",
 		{ description: "Answers so many milliseconds later.", inputSchema: z.object({ ms: z.number().min(0) }) },
 		async ({ ms }, context) => {
+			// It makes a stream of the answer. Without one, nothing is written that would show that the caller has gone.
+			await tellProgress(context, 0, ms, "Waiting");
 			await wait(ms, context.mcpReq.signal);
 			return told(`Waited ${ms} ms.`, { ms });
 		},

@@ -6,6 +6,7 @@ import { bills, committees, members, votes } from "../upstream/records.ts";
 import { search } from "../upstream/search.ts";
 import { analysis, type Bill, related, votesOn } from "./analysis.ts";
 import type { Identity } from "./identity.ts";
+import { tellProgress } from "./progress.ts";
 import { wait } from "./wait.ts";
 
 const limit = z.int().min(1).max(100).optional().describe("How many at most; 20 when absent");
@@ -119,13 +120,7 @@ function addAnalyses(server: McpServer): void {
 async function inDepth(bill: Bill, context: ServerContext): Promise<CallToolResult> {
 	const step = async (progress: number, message: string) => {
 		await wait(50, context.mcpReq.signal);
-		const progressToken = context.mcpReq._meta?.progressToken;
-		if (progressToken !== undefined) {
-			await context.mcpReq.notify({
-				method: "notifications/progress",
-				params: { progressToken, progress, total: 3, message },
-			});
-		}
+		await tellProgress(context, progress, 3, message);
 	};
 	const facts = analysis(bill);
 	await step(1, "The record is read");

@@ -12,7 +12,10 @@ interface Env {
 	SIMULATE: string | null;
 }
 
-/** How many tool calls were served since the start. */
+/** Milliseconds between the signs of life in a stream: that its caller has gone shows only when something is written. */
+const KEEP_ALIVE = 1_000;
+
+/** How many tool calls were served since the start; not those that the protocol refuses before a tool is looked for. */
 let served = 0;
 
 export default {
@@ -30,9 +33,15 @@ export default {
 			return Response.json({ error: "unauthorized", message }, { status: 401 });
 		}
 		const called = await calledTools(request.clone());
-		served += called.length;
 		// Of the request's own, as are the tools: what they say of the caller cannot be another's.
-		return createMcpHandler(() => mcpServer(caller, env, called)).fetch(request);
+		const handler = createMcpHandler(
+			() => {
+				served += called.length;
+				return mcpServer(caller, env, called);
+			},
+			{ keepAliveMs: KEEP_ALIVE },
+		);
+		return handler.fetch(request);
 	},
 };
 
