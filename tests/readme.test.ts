@@ -3,16 +3,21 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { expect, inject, test } from "vitest";
+import { newSubject, token } from "./callers.ts";
 import { freePorts, ROOT } from "./stack.ts";
 
 const readme = readFileSync(join(ROOT, "README.md"), "utf8");
 
-/** The only fenced block of a language. */
-function block(language: string): string {
-	const [first, ...others] = [...readme.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, "gms"))];
+/** The only fenced block of a language, or the only one with a word in it. */
+function block(language: string, word = ""): string {
+	const blocks = [...readme.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, "gms"))].map(
+		([, text]) => text ?? "",
+	);
+	const [first, ...others] = blocks.filter((text) => text.includes(word));
 	expect(others).toEqual([]);
-	return first?.[1] ?? "";
+	return first ?? "";
 }
 
 test("the walk in the terminal: 100 calls, the refusal of the 101st, and the one that was paid for", () => {
@@ -44,9 +49,23 @@ test("a second dev on the same state is refused, and says what to do", async () 
 	expect(stderr).toContain("--state");
 });
 
+test("an MCP client is pointed at the gateway in three lines", async () => {
+	const lines = block("ts", "callTool").replace("http://localhost:8787", inject("base")).trim().split("\n");
+	expect(lines).toHaveLength(3);
+	const client = new Client({ name: "readme", version: "1" });
+	type Constructor = new (...words: string[]) => (...given: unknown[]) => Promise<{ content: unknown }>;
+	const run = new ((async () => {}).constructor as unknown as Constructor)(
+		"client, token, StreamableHTTPClientTransport",
+		lines.join("\n").replace("await client.callTool", "return await client.callTool"),
+	);
+	const result = await run(client, await token(newSubject()), StreamableHTTPClientTransport);
+	expect(JSON.stringify(result.content)).toContain("Infrastructure Investment and Jobs Act");
+	await client.close();
+});
+
 test("the example of the package runs, and its comments are true", () => {
 	// `expression; // "value"` becomes a check; the rest runs as it stands.
-	const checked = block("ts").replaceAll(
+	const checked = block("ts", "legis-edge").replaceAll(
 		/^(\w.*); \/\/ ("[^"…]*)(…?)"?.*$/gm,
 		(_, expression, value, more) =>
 			`{ const said = JSON.stringify(${expression}); if (!said.startsWith(${JSON.stringify(value)})) throw new Error(said + ${JSON.stringify(more)}); }`,

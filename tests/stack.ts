@@ -12,6 +12,8 @@ declare module "vitest" {
 		base: string;
 		issuer: string;
 		upstream: string;
+		/** The sample MCP server, behind the gateway's back. */
+		mcp: string;
 		state: string;
 	}
 }
@@ -25,6 +27,7 @@ export default async function setup(project: TestProject) {
 	project.provide("base", `http://127.0.0.1:${port}`);
 	project.provide("issuer", `http://127.0.0.1:${port + 1}/`);
 	project.provide("upstream", `http://127.0.0.1:${port + 2}`);
+	project.provide("mcp", `http://127.0.0.1:${port + 3}`);
 	project.provide("state", state);
 	return async () => {
 		await stop(child);
@@ -38,6 +41,8 @@ export function dev(port: number, state: string): Promise<ChildProcess> {
 	const words = xtask === "cargo" ? ["xtask"] : [];
 	const child = spawn(xtask, [...words, "dev", "--port", String(port), "--state", state], {
 		cwd: ROOT,
+		// The sample MCP server with the tools that only tests need.
+		env: { ...process.env, MCP_SIMULATE: "1" },
 		stdio: ["ignore", "pipe", "pipe"],
 	});
 	let said = "";

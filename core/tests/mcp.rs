@@ -2,6 +2,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test that fails should stop"
 )]
 
@@ -142,8 +143,31 @@ fn since_2026_07_28_the_headers_repeat_the_body() {
             "Mcp-Name",
         ),
     ] {
-        assert_eq!(said(headers), Some(Unreadable::Header(missing)));
-        assert_eq!(Unreadable::Header(missing).code(), -32020);
+        let unreadable = Unreadable::Header {
+            name: missing,
+            id: json!(1),
+        };
+        assert_eq!(said(headers), Some(unreadable.clone()));
+        assert_eq!(unreadable.answer()["error"]["code"], -32020);
+        assert_eq!(unreadable.answer()["id"], 1);
+    }
+    // The body says which revision it is of, whatever the header says.
+    let modern = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+        "name": "get-bill", "_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"},
+    }});
+    let modern = modern.to_string();
+    assert!(read(modern.as_bytes(), STATELESS).is_ok());
+    for version in [None, Some("2025-11-25"), Some("2027-01-01")] {
+        let headers = Headers {
+            version,
+            ..STATELESS
+        };
+        let name = "MCP-Protocol-Version";
+        let id = json!(1);
+        assert_eq!(
+            read(modern.as_bytes(), headers),
+            Err(Unreadable::Header { name, id })
+        );
     }
     let encoded = Headers {
         name: Some("=?base64?w6nDqQ==?="),

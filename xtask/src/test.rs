@@ -15,7 +15,7 @@ struct Suite {
     run: fn() -> Result<Count>,
 }
 
-const SUITES: [Suite; 20] = [
+const SUITES: [Suite; 21] = [
     Suite {
         name: "lint",
         shows: "formatting, clippy and the TypeScript checks",
@@ -70,6 +70,11 @@ const SUITES: [Suite; 20] = [
         name: "mcp",
         shows: "the MCP gateway, message by message",
         run: || vitest("mcp"),
+    },
+    Suite {
+        name: "agents",
+        shows: "the official MCP clients, of both majors, through the gateway",
+        run: || vitest("agents"),
     },
     Suite {
         name: "watched",

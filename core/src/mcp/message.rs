@@ -83,7 +83,12 @@ pub enum Unreadable {
     /// It is no message of JSON-RPC 2.0.
     Invalid(&'static str),
     /// A header says something else than the body.
-    Header(&'static str),
+    Header {
+        /// Which.
+        name: &'static str,
+        /// The message's id.
+        id: Value,
+    },
 }
 
 impl Unreadable {
@@ -93,7 +98,7 @@ impl Unreadable {
         match self {
             Self::Malformed => -32700,
             Self::Batch | Self::Invalid(_) => -32600,
-            Self::Header(_) => -32020,
+            Self::Header { .. } => -32020,
         }
     }
 
@@ -104,18 +109,22 @@ impl Unreadable {
             Self::Malformed => "The body is not JSON, or has a member twice.".to_owned(),
             Self::Batch => "Send one message at a time: batches are not accepted.".to_owned(),
             Self::Invalid(what) => format!("This is no message of JSON-RPC 2.0: {what}."),
-            Self::Header(name) => {
+            Self::Header { name, .. } => {
                 format!("The header {name} is missing or says something else than the body.")
             }
         }
     }
 
-    /// The answer. Which message it is about is not known.
+    /// The answer. Where which message it is about is known, it says so: clients of 2026-07-28 understand no other.
     #[must_use]
     pub fn answer(&self) -> Value {
+        let id = match self {
+            Self::Header { id, .. } => id,
+            Self::Malformed | Self::Batch | Self::Invalid(_) => &Value::Null,
+        };
         json!({
             "jsonrpc": "2.0",
-            "id": null,
+            "id": id,
             "error": { "code": self.code(), "message": self.message() },
         })
     }
@@ -147,6 +156,9 @@ const NAMED: [(&str, &str); 3] = [
 
 const CALL: &str = "tools/call";
 
+/// Where a message of 2026-07-28 says its revision, in `params._meta`.
+const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+
 /// Reads a message.
 ///
 /// # Errors
@@ -169,9 +181,24 @@ pub fn read(body: &[u8], headers: Headers<'_>) -> Result<Message, Unreadable> {
     if envelope.others.keys().any(is_alias) {
         return Err(Unreadable::Invalid("a member's name is in the wrong case"));
     }
-    let revision = Revision::of(headers.version);
+    let meant = envelope
+        .params
+        .as_ref()
+        .and_then(|params| params.get("_meta")?.get(VERSION)?.as_str());
+    let revision = match Revision::of(headers.version) {
+        // The body decides; a server that sees the header missing refuses it before it runs anything.
+        Revision::Sessions => Revision::of(meant),
+        stateless @ Revision::Stateless => stateless,
+    };
     if revision == Revision::Stateless {
-        agree(&envelope, headers)?;
+        let wrong = |name| Unreadable::Header {
+            name,
+            id: envelope.id.clone().unwrap_or(Value::Null),
+        };
+        if meant.is_some_and(|meant| headers.version != Some(meant)) {
+            return Err(wrong("MCP-Protocol-Version"));
+        }
+        agree(&envelope, headers).map_err(wrong)?;
     }
     let Some(method) = envelope.method else {
         return Ok(Message::Told);
@@ -207,12 +234,12 @@ fn call(id: Value, params: Option<Value>, revision: Revision) -> Result<Message,
 }
 
 /// Whether the headers repeat what the body says, as 2026-07-28 asks for.
-fn agree(envelope: &Envelope, headers: Headers<'_>) -> Result<(), Unreadable> {
+fn agree(envelope: &Envelope, headers: Headers<'_>) -> Result<(), &'static str> {
     let Some(method) = envelope.method.as_deref() else {
         return Ok(());
     };
     if headers.method != Some(method) {
-        return Err(Unreadable::Header("Mcp-Method"));
+        return Err("Mcp-Method");
     }
     let Some((_, member)) = NAMED.iter().find(|(named, _)| *named == method) else {
         return Ok(());
@@ -223,7 +250,7 @@ fn agree(envelope: &Envelope, headers: Headers<'_>) -> Result<(), Unreadable> {
         .and_then(|params| params.get(member)?.as_str());
     let said = headers.name.map(decoded);
     match name {
-        Some(_) if said.as_deref() != name => Err(Unreadable::Header("Mcp-Name")),
+        Some(_) if said.as_deref() != name => Err("Mcp-Name"),
         _ => Ok(()),
     }
 }
