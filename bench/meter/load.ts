@@ -56,13 +56,24 @@ function isComplete(answer: string): boolean {
 		return false;
 	}
 	const length = /\r\ncontent-length: (\d+)/i.exec(answer.slice(0, end));
-	return length === null ? answer.endsWith("0\r\n\r\n") : answer.length >= end + 4 + Number(length[1]);
+	return length === null
+		? answer.endsWith("\r\n0\r\n\r\n") && answer.length > end + 4
+		: answer.length >= end + 4 + Number(length[1]);
 }
 
-/** A data service that answers every request with the same small document. */
+/** The id of every tool call. */
+export const TOOL_CALL_ID = 1;
+
+/** A data service that answers every GET with the same small document, and an MCP server that does so with every POST. */
 export function upstream(): Promise<{ server: Server; port: number }> {
-	const body = JSON.stringify({ total: 1, results: [{ id: "hr3684-117", title: "An Act", congress: 117 }] });
-	const answer = `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+	const found = { total: 1, results: [{ id: "hr3684-117", title: "An Act", congress: 117 }] };
+	const content = [{ type: "text", text: "hr3684-117: An Act" }];
+	const answers = [found, { jsonrpc: "2.0", id: TOOL_CALL_ID, result: { content, structuredContent: found } }].map(
+		(answer) => {
+			const body = JSON.stringify(answer);
+			return `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+		},
+	);
 	const server = createServer((socket) => {
 		socket.setNoDelay(true);
 		socket.on("error", () => socket.destroy());
@@ -70,8 +81,9 @@ export function upstream(): Promise<{ server: Server; port: number }> {
 		socket.on("data", (chunk) => {
 			received += chunk.toString("latin1");
 			for (let end = received.indexOf("\r\n\r\n"); end >= 0; end = received.indexOf("\r\n\r\n")) {
+				const isCall = received.slice(0, end).includes("POST ");
 				received = received.slice(end + 4);
-				socket.write(answer);
+				socket.write(answers[isCall ? 1 : 0] as string);
 			}
 		});
 	});

@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { build } from "esbuild";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
-import { load, type Round, upstream } from "./load.ts";
+import { load, type Round, TOOL_CALL_ID, upstream } from "./load.ts";
 
 const { values } = parseArgs({
 	options: {
@@ -87,7 +87,13 @@ function deployed() {
 		}));
 }
 
-const bindings = { JWKS: JSON.stringify(jwks), ISSUER: issuer, UPSTREAM_URL: `http://127.0.0.1:${service.port}` };
+const bindings = {
+	JWKS: JSON.stringify(jwks),
+	ISSUER: issuer,
+	UPSTREAM_URL: `http://127.0.0.1:${service.port}`,
+	MCP_UPSTREAM_URL: `http://127.0.0.1:${service.port}/mcp`,
+	MCP_SIGNING_SECRET: "the benchmark's, of no use elsewhere",
+};
 const shared = {
 	compatibilityDate: "2026-11-01",
 	bindings,
@@ -161,6 +167,18 @@ for (const name of ["legis", "hono-d1", "hono-do-d1"]) {
 	);
 }
 
+const toolCall = JSON.stringify({
+	jsonrpc: "2.0",
+	id: TOOL_CALL_ID,
+	method: "tools/call",
+	params: { name: "search-bills", arguments: { q: "tax", limit: 1 } },
+});
+const toolCalls = await Promise.all(
+	subjects.map(
+		async (sub) =>
+			`POST /mcp HTTP/1.1\r\nHost: api.example.com\r\nAuthorization: Bearer ${await token(sub)}\r\nAccept: application/json, text/event-stream\r\nContent-Type: application/json\r\nMCP-Protocol-Version: 2025-11-25\r\nUser-Agent: bench/1.0\r\nContent-Length: ${toolCall.length}\r\n\r\n${toolCall}`,
+	),
+);
 const requests = await Promise.all(
 	subjects.map(
 		async (sub) =>
@@ -170,7 +188,11 @@ const requests = await Promise.all(
 const scenarios: Record<string, (n: number) => string> = {
 	"many users": (n) => requests[1 + (n % MANY)] as string,
 	"one user": () => requests[0] as string,
+	// What the gateway adds to a tool call, beside a proxy that adds nothing.
+	"tool calls": (n) => toolCalls[1 + (n % MANY)] as string,
 };
+/** The peers know no tool calls; the proxy passes everything. */
+const PASSING = ["legis", "pass"];
 
 /** CPU seconds of the workerd process so far. */
 function cpu(): number {
@@ -224,14 +246,13 @@ const ports = Object.fromEntries(
 		Object.keys(NAMES).map(async (name) => [name, Number((await miniflare.unsafeGetDirectURL(name)).port)] as const),
 	),
 );
-const contenders = Object.keys(NAMES).filter(
-	(name) => values.only === undefined || values.only.split(",").includes(name),
-);
+const asked = Object.keys(NAMES).filter((name) => values.only === undefined || values.only.split(",").includes(name));
 for (const [scenario, request] of Object.entries(scenarios)) {
 	if (values.scenario !== undefined && values.scenario !== scenario) {
 		continue;
 	}
 	const figures: Record<string, Figures[]> = {};
+	const contenders = asked.filter((name) => scenario !== "tool calls" || PASSING.includes(name));
 	for (let round = -1; round < rounds; round++) {
 		for (const name of contenders) {
 			const count = round < 0 ? warmUp(calls) : calls;

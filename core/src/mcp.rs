@@ -11,8 +11,8 @@ pub mod record;
 pub mod resource;
 pub mod session;
 
-use crate::quota::Refusal;
-use crate::refusal::{ToolRefusal, tool_result};
+use crate::quota::{Decision, Refusal};
+use crate::refusal::{TextContent, ToolRefusal, tool_result};
 use message::{Call, Revision};
 use serde::Serialize;
 use serde_json::Value;
@@ -52,9 +52,12 @@ impl SigningSecret {
 /// How a refused tool call is answered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RefusalForm {
-    /// As the tool's result, which the model reads and can act on.
+    /// As the tool's result, which the model reads and can act on, with the decision as structured content.
     #[default]
     Result,
+    /// The same, with the decision in `_meta` alone: for servers whose tools have output schemas, to which clients hold
+    /// structured content also of an error.
+    Text,
     /// As HTTP 429 with a problem document.
     Status,
 }
@@ -65,6 +68,7 @@ impl RefusalForm {
     pub fn parse(name: &str) -> Option<Self> {
         match name {
             "result" => Some(Self::Result),
+            "text" => Some(Self::Text),
             "status" => Some(Self::Status),
             _ => None,
         }
@@ -82,11 +86,22 @@ pub struct RefusedCall<'c> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct RefusedResult {
-    #[serde(flatten)]
-    refusal: ToolRefusal,
+    is_error: bool,
+    content: [TextContent; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    structured_content: Option<Decision>,
+    #[serde(rename = "_meta")]
+    meta: Meta,
     /// Since 2026-07-28 every result says whether it is the last word.
     #[serde(skip_serializing_if = "Option::is_none")]
     result_type: Option<&'static str>,
+}
+
+/// What a result has of ours, whatever its form.
+#[derive(Debug, Serialize)]
+struct Meta {
+    #[serde(rename = "legis-edge/decision")]
+    decision: Decision,
 }
 
 /// The answer to `call` that was refused.
@@ -96,22 +111,33 @@ struct RefusedResult {
 /// # let account: Account = serde_json::from_str(r#"{"user":{"id":1,"sub":"a","createdAt":"2026-01-01T00:00:00Z",
 /// #   "updatedAt":"2026-01-01T00:00:00Z"},"entitlement":{"plan":"free","standing":"free","anchor":"2026-01-01T00:00:00Z",
 /// #   "version":0},"usage":{"lifetime":{"start":"2026-01-01T00:00:00Z","used":100,"mcp":100}}}"#).unwrap();
-/// use legis_core::mcp::{message::{Headers, Message, read}, refused};
+/// use legis_core::mcp::{message::{Headers, Message, read}, refused, RefusalForm};
 /// use legis_core::quota::{decide, Cost, Decision};
 /// let body = br#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"get-bill"}}"#;
 /// let Message::Call(call) = read(body, Headers::default()).unwrap() else { panic!("a call") };
 /// let now = "2026-02-01T00:00:00Z".parse().unwrap();
 /// let Decision::Refuse(refusal) = decide(&account.entitlement, &account.usage, Cost::ONE, now) else { panic!("refused") };
-/// let answer = serde_json::to_value(refused(&call, &refusal)).unwrap();
+/// let answer = serde_json::to_value(refused(&call, &refusal, RefusalForm::Text)).unwrap();
 /// assert_eq!((&answer["id"], &answer["result"]["isError"]), (&7.into(), &true.into()));
+/// assert_eq!(answer["result"]["_meta"]["legis-edge/decision"]["suggestedPlan"], "developer");
 /// ```
 #[must_use]
-pub fn refused<'c>(call: &'c Call, refusal: &Refusal) -> RefusedCall<'c> {
+pub fn refused<'c>(call: &'c Call, refusal: &Refusal, form: RefusalForm) -> RefusedCall<'c> {
+    let ToolRefusal {
+        is_error,
+        content,
+        structured_content,
+    } = tool_result(refusal);
     RefusedCall {
         jsonrpc: "2.0",
         id: &call.id,
         result: RefusedResult {
-            refusal: tool_result(refusal),
+            is_error,
+            content,
+            meta: Meta {
+                decision: structured_content.clone(),
+            },
+            structured_content: (form == RefusalForm::Result).then_some(structured_content),
             result_type: (call.revision == Revision::Stateless).then_some("complete"),
         },
     }

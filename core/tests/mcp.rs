@@ -224,6 +224,12 @@ fn how_an_answer_is_charged() {
             Close::Complete,
             (failure, charged),
         ),
+        (
+            200,
+            r#"{"jsonrpc":"2.0","id":1,"result":{"resultType":"input_required"}}"#,
+            Close::Complete,
+            (failure, refunded),
+        ),
         // What the caller asked for wrongly is theirs; a fault of the server's own is not.
         (
             200,

@@ -18,7 +18,7 @@ use crate::request::{Header, Request};
 use legis_core::account::{SessionProps, session_props};
 use legis_core::auth::claims::Caller;
 use legis_core::auth::issuer::allows_origin;
-use legis_core::call::{CallEnd, Called, Settler, Toll};
+use legis_core::call::{CallEnd, Called, Settled, Settler, Toll};
 use legis_core::mcp::message::{Call, Headers as Said, Message, read};
 use legis_core::mcp::resource::{SCOPE, challenge};
 use legis_core::mcp::{RefusalForm, refused, session};
@@ -135,6 +135,7 @@ async fn metered_call(
     let keyed = metered::key(request)
         .map(|key| metered::keyed(key, "POST", &request.path, passing.body.unwrap_or_default()))
         .transpose()?;
+    let keyless = keyed.is_none();
     let called = Called::Tool(call.tool.clone());
     let candidate = metered::candidate(request, line, called, TOLL, Settler::Gateway, keyed);
     let deadline = Deadline::outliving(TIME_LIMIT_MILLIS, context);
@@ -159,7 +160,12 @@ async fn metered_call(
             let (answer, end) = reached.watched(call, passing.settings.recorder.clone(), begun);
             let (env, id) = (env.clone(), decided.call);
             crate::platform::afterwards(context, async move {
-                client::end(&env, &sub, id, end.await, Urgency::Now);
+                let end = end.await;
+                let urgency = match end.settled {
+                    Settled::Charged if keyless => Urgency::Soon,
+                    _ => Urgency::Now,
+                };
+                client::end(&env, &sub, id, end, urgency);
             });
             Ok(answer.with(headers))
         }
@@ -205,10 +211,10 @@ fn refuse(
     now: legis_core::time::Timestamp,
     settings: &Settings,
 ) -> Outcome<Answer> {
-    let answer = Answer::json(200, &refused(call, &refusal));
+    let answer = Answer::json(200, &refused(call, &refusal, settings.refusals));
     let failure = metered::refused(refusal, now);
     match settings.refusals {
         RefusalForm::Status => Err(failure),
-        RefusalForm::Result => Ok(answer.with(failure.headers)),
+        RefusalForm::Result | RefusalForm::Text => Ok(answer.with(failure.headers)),
     }
 }

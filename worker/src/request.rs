@@ -1,11 +1,12 @@
 //! A request as it came: its head is read once, its body when somebody needs it.
 
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::platform;
 use futures_util::StreamExt;
-use js_sys::Array;
+use js_sys::{Array, Uint8Array};
 use legis_core::problem::Problem;
 use std::time::Duration;
+use wasm_bindgen_futures::JsFuture;
 
 /// The longest body that is read.
 const MAX_BODY: usize = 1 << 20;
@@ -98,11 +99,7 @@ impl Request {
 
     /// The body, if it is JSON of a decent length. Empty when there is none.
     pub(crate) async fn json(&self) -> Outcome<Vec<u8>> {
-        let declared = self.header(Header::ContentLength);
-        if declared
-            .and_then(|length| length.parse::<usize>().ok())
-            .is_some_and(|length| length > MAX_BODY)
-        {
+        if self.declared().is_some_and(|length| length > MAX_BODY) {
             return Err(Problem::PayloadTooLarge(MAX_BODY).into());
         }
         let body = self.bytes().await?;
@@ -116,10 +113,18 @@ impl Request {
         Ok(body)
     }
 
-    /// Reads the body chunk by chunk, so that one of unknown length cannot fill the memory.
+    /// The length that the body is declared to have.
+    fn declared(&self) -> Option<usize> {
+        self.header(Header::ContentLength)?.parse().ok()
+    }
+
+    /// Reads the body: at once where its length is known, otherwise chunk by chunk, so that it cannot fill the memory.
     pub(crate) async fn bytes(&self) -> Outcome<Vec<u8>> {
         if self.inner.body().is_none() {
             return Ok(Vec::new());
+        }
+        if self.declared().is_some_and(|length| length <= MAX_BODY) {
+            return self.whole().await;
         }
         let mut request = worker::Request::from(Clone::clone(&self.inner));
         let mut stream = request.stream()?;
@@ -136,6 +141,18 @@ impl Request {
         platform::within(TIME_LIMIT, read)
             .await
             .unwrap_or_else(|| Err(Problem::BodyTimedOut.into()))
+    }
+}
+
+impl Request {
+    async fn whole(&self) -> Outcome<Vec<u8>> {
+        // A body that breaks off is the caller's to send again; nobody else hears of it.
+        let broken = |_| Failure::new(Problem::BodyTimedOut, "the body broke off");
+        let read = JsFuture::from(self.inner.array_buffer().map_err(broken)?);
+        let body = platform::within(TIME_LIMIT, read)
+            .await
+            .ok_or(Problem::BodyTimedOut)?;
+        Ok(Uint8Array::new(&body.map_err(broken)?).to_vec())
     }
 }
 

@@ -140,6 +140,13 @@ fn told(message: &Value, recorder: &Recorder) -> CallEnd {
         };
     }
     let result = message.get("result").unwrap_or(&Value::Null);
+    // Since 2026-07-28 a server may ask for more input; the call is then made again, and paid for when it is answered.
+    if result.get("resultType").and_then(Value::as_str) == Some("input_required") {
+        return CallEnd {
+            error: Some("asked for input".to_owned()),
+            ..CallEnd::bare(CallStatus::Error, Settled::Refunded)
+        };
+    }
     let failed = result.get("isError") == Some(&Value::Bool(true));
     let status = match failed {
         true => CallStatus::Error,

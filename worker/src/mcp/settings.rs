@@ -38,8 +38,11 @@ impl Settings {
         };
         let secret = text(env, SECRET).and_then(|secret| SigningSecret::parse(&secret));
         let refusals = text(env, REFUSAL).map_or(Ok(RefusalForm::default()), |name| {
-            RefusalForm::parse(&name)
-                .ok_or_else(|| wrong(format!("{REFUSAL} is {name}; it must be result or status")))
+            RefusalForm::parse(&name).ok_or_else(|| {
+                wrong(format!(
+                    "{REFUSAL} is {name}; it must be result, text or status"
+                ))
+            })
         })?;
         Ok(Some(Self {
             upstream,
