@@ -127,11 +127,17 @@ describe("a tool call", () => {
 
 	test("the server hears from us who it is, and never sees the caller's token", async () => {
 		await leave(10);
-		await send(calling("whoami"), { "X-Other": "1", "Mcp-Param-Region": "eu", Traceparent: "00-1-2-01" });
+		await send(calling("whoami"), {
+			"X-Other": "1",
+			"Mcp-Param-Region": "eu",
+			"Mcp-Session_Id": "another's",
+			Traceparent: "00-1-2-01",
+		});
 		const headers = server.asked[0]?.headers ?? {};
 		expect(JSON.stringify(headers)).not.toContain(bearer);
 		expect(headers).not.toHaveProperty("authorization");
 		expect(headers).not.toHaveProperty("x-other");
+		expect(headers).not.toHaveProperty("mcp-session_id");
 		expect(headers).toMatchObject({ "mcp-param-region": "eu", traceparent: "00-1-2-01" });
 		const identity = String(headers["legis-identity"]);
 		expect(decodeProtectedHeader(identity)).toEqual({ alg: "HS256", typ: "legis-identity+jwt" });
@@ -159,7 +165,8 @@ describe("a tool call", () => {
 			["unavailable", () => [503, undefined], "error", 0],
 			["not found", () => [404, undefined], "error", 1],
 			["not let in", () => [401, undefined], "error", 0],
-			["no answer", () => [200, { jsonrpc: "2.0", id: "another", result: {} }], "error", 0],
+			["no answer", () => [200, undefined], "error", 0],
+			["another's answer", () => [200, { jsonrpc: "2.0", id: "another", result: {} }], "unknown", 1],
 		];
 		for (const [name, answer] of cases) {
 			server.answer((message, response) => {
@@ -173,7 +180,7 @@ describe("a tool call", () => {
 		expect(rows.map((row) => [row.tool_name, row.status, row.cost])).toEqual(
 			cases.map(([name, , status, cost]) => [name, status, cost]),
 		);
-		expect((await used()).used).toBe(3);
+		expect((await used()).used).toBe(4);
 	});
 
 	test("a server that hangs up: nothing is paid", async () => {
@@ -184,15 +191,25 @@ describe("a tool call", () => {
 		expect((await used()).used).toBe(0);
 	});
 
-	test("sent again with its key it is charged once; the key with another body is refused", async () => {
+	test("sent again with its key it is neither run nor charged again; with another body the key is refused", async () => {
 		const key = { "Idempotency-Key": "k1" };
 		const first = await send(calling("get-bill", { id: "hr1" }), key);
 		await first.text();
 		await logged();
 		const again = await send(calling("get-bill", { id: "hr1" }), key);
+		expect([again.status, (await again.json()).code]).toEqual([409, "call_made"]);
 		expect(again.headers.get("legis-call")).toBe(first.headers.get("legis-call"));
 		expect((await send(calling("get-bill", { id: "hr2" }), key)).status).toBe(422);
+		expect(server.asked).toHaveLength(1);
 		expect((await used()).used).toBe(1);
+		// One that failed by the server's fault may be tried again.
+		server.answer((_, response) => json(response, undefined, 503));
+		expect((await send(calling("get-bill"), { "Idempotency-Key": "k2" })).status).toBe(503);
+		server.answer((message, response) => json(response, result(message)));
+		await vi.waitFor(async () =>
+			expect((await send(calling("get-bill"), { "Idempotency-Key": "k2" })).status).toBe(200),
+		);
+		expect((await used()).used).toBe(2);
 	});
 });
 
@@ -374,6 +391,12 @@ describe("what is not passed on", () => {
 	test("other methods, other media types, and more than a megabyte", async () => {
 		expect((await send(undefined, {}, { method: "PUT", body: "{}" })).status).toBe(405);
 		expect((await send("{}", { "Content-Type": "text/plain" })).status).toBe(415);
+		// In UTF-7 a server could read a tool call where we read a ping.
+		for (const type of ["application/json; charset=utf-7", "application/json;charset=utf-16"]) {
+			expect((await send(calling("a"), { "Content-Type": type })).status).toBe(415);
+		}
+		expect((await send(calling("a"), { "Content-Type": "application/json; charset=UTF-8" })).status).toBe(200);
+		expect(server.asked.pop()?.headers["content-type"]).toBe("application/json");
 		expect((await send(calling("a", { text: "x".repeat(1_100_000) }))).status).toBe(413);
 		expect(server.asked).toEqual([]);
 	});

@@ -1,6 +1,6 @@
 // A body that passes by and is looked at: the JavaScript around the gateway's streams, without the gateway.
 
-import { expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 // @ts-expect-error: it is the worker's, and has no declarations.
 import { Watched as Untyped } from "../worker/src/platform.js";
 
@@ -11,7 +11,8 @@ interface Watched {
 	length: number;
 	bytes(): Uint8Array;
 }
-const watch = (body: ReadableStream, most: number, silence = 1_000) => new Untyped(body, most, silence) as Watched;
+const watch = (body: ReadableStream, most: number, silence = 1_000, longest = 10_000) =>
+	new Untyped(body, most, silence, longest) as Watched;
 
 /** A stream whose other end is in hand. */
 function source() {
@@ -79,25 +80,82 @@ test("what breaks off is broken for the caller too", async () => {
 	expect(watched.close).toBe("broken");
 });
 
-test("silence ends it, counted from the last piece", async () => {
-	vi.useFakeTimers();
-	try {
+describe("time", () => {
+	beforeEach(() => {
+		vi.useFakeTimers();
+	});
+	afterEach(() => {
+		vi.useRealTimers();
+	});
+
+	test("a server's silence ends it, counted from when more was asked for", async () => {
 		const { stream, say, left } = source();
-		const watched = watch(stream, 100, 1_000);
+		const watched = watch(stream, 100);
 		const reader = watched.body.getReader();
 		await vi.advanceTimersByTimeAsync(900);
 		say("abc");
 		await reader.read();
-		const next = reader.read();
-		const failed = expect(next).rejects.toThrow("nothing came");
+		const failed = expect(reader.read()).rejects.toThrow("took too long");
 		await vi.advanceTimersByTimeAsync(900);
-		expect(watched.close).toBe("broken");
+		expect(watched.close).toBe("");
 		await vi.advanceTimersByTimeAsync(200);
 		await failed;
 		await watched.end;
+		expect([watched.close, left.length]).toEqual(["silent", 1]);
+	});
+
+	test("one who does not read is gone, and that is not the server's silence", async () => {
+		const { stream, say, left } = source();
+		const watched = watch(stream, 100);
+		const reader = watched.body.getReader();
+		say("abc");
+		await reader.read();
+		say("def");
+		await vi.advanceTimersByTimeAsync(1_100);
+		await watched.end;
+		expect([watched.close, left.length]).toEqual(["cancelled", 1]);
+	});
+
+	test("a slow reader gets what was there, however long the server had nothing to say meanwhile", async () => {
+		const { stream, say } = source();
+		const watched = watch(stream, 100);
+		const reader = watched.body.getReader();
+		for (let piece = 0; piece < 4; piece++) {
+			say("abc");
+			await vi.advanceTimersByTimeAsync(900);
+			expect(text((await reader.read()).value as Uint8Array)).toBe("abc");
+		}
+		expect(watched.close).toBe("");
+	});
+
+	test("all of it may not take longer than a call may stay open", async () => {
+		const { stream, say } = source();
+		const watched = watch(stream, 100);
+		const reader = watched.body.getReader();
+		for (let piece = 0; piece < 12; piece++) {
+			say("abc");
+			await reader.read().catch(() => {});
+			await vi.advanceTimersByTimeAsync(900);
+		}
+		await watched.end;
 		expect(watched.close).toBe("silent");
-		expect(left).toHaveLength(1);
-	} finally {
-		vi.useRealTimers();
+	});
+});
+
+test("what is over is over, whatever still comes", async () => {
+	const { stream, say, end } = source();
+	const watched = watch(stream, 100);
+	const reader = watched.body.getReader();
+	say("abc");
+	await reader.read();
+	const pending = reader.read();
+	await reader.cancel("gone");
+	await pending;
+	try {
+		end();
+	} catch {
+		// It was told already.
 	}
+	await new Promise((resolve) => setImmediate(resolve));
+	expect(watched.close).toBe("cancelled");
 });

@@ -29,6 +29,8 @@ pub enum Problem {
     KeyWornOut,
     /// The call of that key is still running.
     CallInProgress,
+    /// The tool of that key's call ran.
+    CallMade,
     /// No open call of the caller has that id.
     UnknownCall,
     /// The call was settled before, in another way.
@@ -172,6 +174,7 @@ impl Problem {
             Self::MethodNotAllowed(_) => (405, "method_not_allowed", "The method does not apply"),
             Self::BodyTimedOut => (408, "body_timed_out", "The body did not come in time"),
             Self::CallInProgress => (409, "call_in_progress", "The call is still running"),
+            Self::CallMade => (409, "call_made", "The call was made before"),
             Self::CallSettled(_) => (409, "call_settled", "The call was settled before"),
             Self::AlreadySubscribed => {
                 (409, "already_subscribed", "There is a subscription already")
@@ -232,6 +235,10 @@ impl Problem {
             ),
             Self::CallInProgress => {
                 "The first call with this Idempotency-Key has no outcome yet. Try again in a moment.".to_owned()
+            }
+            Self::CallMade => {
+                "A tool is not run twice for one Idempotency-Key, and its result is not kept. Use a new key for a new call."
+                    .to_owned()
             }
             Self::UnknownCall => {
                 "A call is settled by the client that reserved it, with the same user's token.".to_owned()

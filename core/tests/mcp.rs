@@ -80,6 +80,7 @@ fn no_call_passes_as_something_else() {
     for body in [
         r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call","params":{"name":"a"}}"#,
         r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"tools/call","params":{"name":"a"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","name":"b"}}"#,
         "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"} {}",
         "\u{feff}{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}",
         "",
@@ -95,6 +96,13 @@ fn no_call_passes_as_something_else() {
         r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"a"}}"#,
         r#"{"jsonrpc":"2.0","id":null,"method":"tools/call","params":{"name":"a"}}"#,
         r#"{"jsonrpc":"2.0","id":[1],"method":"tools/call","params":{"name":"a"}}"#,
+        // JavaScript would answer these under another id.
+        r#"{"jsonrpc":"2.0","id":1.0,"method":"tools/call","params":{"name":"a"}}"#,
+        r#"{"jsonrpc":"2.0","id":1e0,"method":"tools/call","params":{"name":"a"}}"#,
+        r#"{"jsonrpc":"2.0","id":-0,"method":"tools/call","params":{"name":"a"}}"#,
+        r#"{"jsonrpc":"2.0","id":9007199254740993,"method":"tools/call","params":{"name":"a"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","Name":"b"}}"#,
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"param\u{17f}\":{}}",
         r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#,
         r#"{"id":1,"method":"ping"}"#,
         "7",
@@ -252,11 +260,18 @@ fn how_an_answer_is_charged() {
         (404, "", Close::Complete, (failure, charged)),
         (503, "", Close::Complete, (failure, refunded)),
         (200, "", Close::Complete, (failure, refunded)),
+        // Nobody can tell whether it was answered: it is paid.
         (
             200,
             r#"{"jsonrpc":"2.0","id":2,"result":{}}"#,
             Close::Complete,
-            (failure, refunded),
+            (CallStatus::Unknown, charged),
+        ),
+        (
+            200,
+            r#"{"jsonrpc":"2.0","id":1,"result":{"text":"\ud83d"}}"#,
+            Close::Complete,
+            (CallStatus::Unknown, charged),
         ),
         (200, "", Close::Broken, (failure, refunded)),
         (200, "", Close::Silent, (CallStatus::Timeout, refunded)),
@@ -308,6 +323,12 @@ fn the_answer_is_found_in_a_stream() {
         ended(200, Form::Events, tail, Close::Complete).tokens_used,
         Some(321)
     );
+    // In which half an event was the last that came.
+    let broken = format!("{progress}data: {{\"jsonrpc\":");
+    assert_eq!(
+        ended(200, Form::Events, &broken, Close::Broken).settled,
+        Settled::Refunded
+    );
     // Without the answer nothing is paid.
     let end = ended(
         200,
@@ -316,6 +337,17 @@ fn the_answer_is_found_in_a_stream() {
         Close::Complete,
     );
     assert_eq!(end.settled, Settled::Refunded);
+    // A stream that can be taken up elsewhere, and one with a message that we cannot read, may have been answered.
+    let resumable = format!("id: 7\ndata:\n\n{progress}");
+    let unclear = "data: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":1e999}\n\n";
+    for stream in [resumable.as_str(), unclear] {
+        for close in [Close::Complete, Close::Broken, Close::Silent] {
+            assert_eq!(
+                ended(200, Form::Events, stream, close).settled,
+                Settled::Charged
+            );
+        }
+    }
     // Several lines of data are one text.
     let lines = "data: {\"jsonrpc\":\"2.0\",\"id\":1,\ndata: \"result\":{}}\n\n";
     assert_eq!(
@@ -349,6 +381,18 @@ fn an_answer_too_large_to_look_at_is_one_all_the_same() {
         end.response_data,
         Some(json!({"truncated": true, "bytes": 5_000_000}))
     );
+}
+
+#[test]
+fn a_secret_in_json_in_a_text_is_a_secret_too() {
+    let kept = Recorder::parse("password").record(&json!({
+        "content": [{"type": "text", "text": " {\"password\": \"hidden\", \"n\": 1}"}, {"type": "text", "text": "{not JSON"}],
+    }));
+    assert_eq!(
+        kept["content"][0]["text"],
+        r#"{"n":1,"password":"[redacted]"}"#
+    );
+    assert_eq!(kept["content"][1]["text"], "{not JSON");
 }
 
 proptest! {

@@ -2,11 +2,13 @@
 //! costs a tenth of saying it.
 
 use legis_core::schema::Violations;
+use legis_core::violation::Segment;
 
 /// How many are remembered.
 const PLACES: usize = 8;
-/// Longer lists are not.
+/// Longer lists are not, nor those of places with longer names: a stranger chose them.
 const MOST: usize = 8;
+const LONGEST: usize = 1_000;
 
 /// What was told, and where the next one will be.
 pub(crate) struct Told {
@@ -36,7 +38,14 @@ impl Told {
         if let Some(place) = self.places.iter().position(|told| told == violations) {
             return Telling::Again(place);
         }
-        if violations.len() > MOST {
+        let names = violations.iter().flat_map(|violation| &violation.path);
+        let length: usize = names
+            .map(|segment| match segment {
+                Segment::Key(name) => name.len(),
+                Segment::Index(_) => 0,
+            })
+            .sum();
+        if violations.len() > MOST || length > LONGEST {
             return Telling::Once;
         }
         let place = self.next;

@@ -26,7 +26,7 @@ use legis_core::payload::{AuthClient, Registration};
 use legis_core::plan::{self, PlanId};
 use legis_core::problem::Problem;
 use legis_core::report::ReportRequest;
-use legis_core::route::{NoRoute, Route, route};
+use legis_core::route::{NoRoute, Resource, Route, route};
 use legis_core::schema::{Origin, Schema};
 use serde_json::{Value, json};
 use std::rc::Rc;
@@ -85,8 +85,21 @@ fn share(answer: &mut Answer, origin: &str, configuration: Option<&Configuration
     }
 }
 
+/// The headers that a page of another origin may send.
+const ALLOWED: &str = "Accept, Authorization, Content-Type, Idempotency-Key, If-Modified-Since, If-None-Match, Last-Event-ID, \
+     MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, Range, Traceparent, Tracestate";
+
 /// What a page of another origin may send.
-fn preflight() -> Answer {
+fn preflight(request: &Request) -> Answer {
+    let mut allowed = ALLOWED.to_owned();
+    // Those of a tool's own parameters, which MCP repeats in headers.
+    let asked = request.header(Header::AccessControlRequestHeaders);
+    for name in asked.unwrap_or_default().split(',').map(str::trim) {
+        if name.to_ascii_lowercase().starts_with("mcp-param-") {
+            allowed.push_str(", ");
+            allowed.push_str(name);
+        }
+    }
     Answer {
         status: 204,
         headers: vec![
@@ -94,12 +107,7 @@ fn preflight() -> Answer {
                 "Access-Control-Allow-Methods",
                 "GET, HEAD, POST, PATCH, DELETE".to_owned(),
             ),
-            (
-                "Access-Control-Allow-Headers",
-                "Authorization, Content-Type, Idempotency-Key, If-Modified-Since, If-None-Match, Range, Traceparent, Tracestate, \
-                 Accept, Last-Event-ID, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id"
-                    .to_owned(),
-            ),
+            ("Access-Control-Allow-Headers", allowed),
             ("Access-Control-Max-Age", "600".to_owned()),
         ],
         body: Body::Empty,
@@ -114,7 +122,7 @@ async fn dispatch(
 ) -> Outcome<Answer> {
     if request.method == "OPTIONS" {
         line.route = "preflight";
-        return Ok(preflight());
+        return Ok(preflight(request));
     }
     let route = route(&request.method, &request.path).map_err(|none| match none {
         NoRoute::NotFound => Problem::NotFound,
@@ -173,6 +181,9 @@ async fn dispatch(
         }
         Route::Mcp => mcp::answer(request, env, context, line).await,
         Route::ResourceMetadata(resource) => {
+            if resource == Resource::Mcp {
+                mcp::settings::Settings::read(env)?.ok_or(Problem::NotFound)?;
+            }
             let configuration = configuration::load(env).await?;
             let metadata = metadata(&request.origin, resource.path(), &configuration.issuers);
             Ok(Answer::json(200, &metadata))

@@ -4,7 +4,7 @@
 mod passing;
 pub(crate) mod settings;
 
-use crate::answer::{Answer, Headers};
+use crate::answer::Answer;
 use crate::clock;
 use crate::configuration;
 use crate::failure::{Failure, Outcome};
@@ -23,8 +23,9 @@ use legis_core::mcp::message::{Call, Headers as Said, Message, read};
 use legis_core::mcp::resource::{SCOPE, challenge};
 use legis_core::mcp::{RefusalForm, refused, session};
 use legis_core::problem::Problem;
-use legis_core::quota::{Channel, Cost, Decision, Refusal};
-use passing::{Passing, Reached};
+use legis_core::quota::{Channel, Cost, Decision, Refusal, settled};
+use legis_core::route::Resource;
+use passing::Passing;
 use settings::Settings;
 use worker::Env;
 use worker::worker_sys::Context;
@@ -50,7 +51,7 @@ pub(crate) async fn answer(
         let known = failure.problem.headers();
         let asked = known.iter().find(|(name, _)| *name == "WWW-Authenticate");
         if let Some((name, known)) = asked {
-            let told = challenge(known, &request.origin, &request.path);
+            let told = challenge(known, &request.origin, Resource::Mcp.path());
             failure.headers.push((name, told));
         }
         failure
@@ -72,7 +73,7 @@ async fn pass(request: &Request, env: &Env, context: &Context, line: &mut Line) 
         ),
     };
     let body = match request.method.as_str() {
-        "POST" => Some(request.json().await?),
+        "POST" => Some(message(request).await?),
         _ => None,
     };
     let passing = Passing {
@@ -98,6 +99,18 @@ async fn pass(request: &Request, env: &Env, context: &Context, line: &mut Line) 
             line.reason = unreadable.message();
             Ok(Answer::json(400, &unreadable.answer()))
         }
+    }
+}
+
+/// The bytes of a message, which are UTF-8, whatever the caller calls them.
+async fn message(request: &Request) -> Outcome<Vec<u8>> {
+    let media_type = request.header(Header::ContentType).unwrap_or_default();
+    let charset = media_type.to_ascii_lowercase();
+    match charset.split_once("charset") {
+        Some((_, named)) if named.trim_matches(['=', ' ', '"']) != "utf-8" => {
+            Err(Problem::UnsupportedMediaType.into())
+        }
+        _ => request.json().await,
     }
 }
 
@@ -143,13 +156,18 @@ async fn metered_call(
     if let Decision::Refuse(refusal) = decided.decision {
         return refuse(&call, refusal, decided.now, passing.settings);
     }
-    let headers = metered::headers(&decided.decision, decided.call.clone(), decided.now);
-    let props = props(&decided)?;
-    let begun = clock::now();
-    let reached = passing.on(&props, &deadline).await;
+    // A tool may do something in the world: it is not run twice for one call, and its result is not kept.
     if decided.charging == Charging::Before {
-        return with(reached.map(Reached::answer), headers);
+        return Err(Failure {
+            headers: vec![(metered::CALL, decided.call)],
+            ..Problem::CallMade.into()
+        });
     }
+    let begun = clock::now();
+    let reached = match props(&decided) {
+        Ok(props) => passing.on(&props, &deadline).await,
+        Err(failure) => Err(failure),
+    };
     let sub = caller.identity.sub.clone();
     match reached {
         Ok(reached) => {
@@ -159,6 +177,7 @@ async fn metered_call(
             }
             let (answer, end) = reached.watched(call, passing.settings.recorder.clone(), begun);
             let (env, id) = (env.clone(), decided.call);
+            let call_id = id.clone();
             crate::platform::afterwards(context, async move {
                 let end = end.await;
                 let urgency = match end.settled {
@@ -167,9 +186,10 @@ async fn metered_call(
                 };
                 client::end(&env, &sub, id, end, urgency);
             });
+            let headers = metered::headers(&decided.decision, call_id, decided.now);
             Ok(answer.with(headers))
         }
-        Err(failure) => {
+        Err(mut failure) => {
             let millis = u32::try_from(clock::now().since(begun)).unwrap_or(0);
             let end = CallEnd::failed(failure.problem.status(), millis, failure.problem.code());
             let end = CallEnd {
@@ -178,8 +198,10 @@ async fn metered_call(
                     .map(|arguments| passing.settings.recorder.record(&arguments)),
                 ..end
             };
+            let decision = settled(decided.decision, end.settled);
+            failure.headers = metered::headers(&decision, decided.call.clone(), decided.now);
             client::end(env, &sub, decided.call, end, Urgency::Now);
-            with(Err(failure), headers)
+            Err(failure)
         }
     }
 }
@@ -191,16 +213,6 @@ fn props(decided: &Decided) -> Outcome<SessionProps> {
             Ok(SessionProps::clone(session).after(admission))
         }
         _ => Err(Failure::corrupt("answer of a meter", "no session props")),
-    }
-}
-
-fn with(answer: Outcome<Answer>, headers: Headers) -> Outcome<Answer> {
-    match answer {
-        Ok(answer) => Ok(answer.with(headers)),
-        Err(mut failure) => {
-            failure.headers = headers;
-            Err(failure)
-        }
     }
 }
 

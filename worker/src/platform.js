@@ -87,11 +87,14 @@ export function forward(url, method, lines, body, deadline) {
 	return deadline.limit(fetch(url, init));
 }
 
+const REPEATED = /^mcp-(?:protocol-version|method|name|param-[a-z0-9-]+)$/;
+
 /** Passes a message of MCP on, with the headers that repeat what is in it; the session's is ours to say. */
 export function forwardMessage(request, url, lines, body, deadline) {
 	const own = headers(lines);
 	for (const [name, value] of request.headers) {
-		if (name.startsWith("mcp-") && name !== "mcp-session-id") {
+		// By their exact names: some servers take a name with another sign in it for the session's.
+		if (REPEATED.test(name)) {
 			own[name] = value;
 		}
 	}
@@ -103,80 +106,119 @@ export function forwardMessage(request, url, lines, body, deadline) {
 }
 
 /**
- * A body that passes by and is looked at: each piece goes on as it comes, the last `most` bytes are kept. When it has
- * ended, `end` is told how, as `Close` in `core/src/mcp/answer.rs` knows it. Nothing for `silence` milliseconds ends it.
+ * A body that passes by and is looked at: each piece goes on as it comes, the last `most` bytes are kept. `end` is when it
+ * has ended, `close` then says how, as `Close` in `core/src/mcp/answer.rs` knows it. The server may be silent for `silence`
+ * milliseconds, the reader may not read for as long, and all of it may take `longest`.
  */
 export class Watched {
-	constructor(body, most, silence) {
-		const reader = body.getReader();
-		let kept = [];
-		let size = 0;
-		this.length = 0;
-		this.close = "broken";
-		let timer;
+	length = 0;
+	close = "";
+	#kept = [];
+	#size = 0;
+	#most;
+	#reader;
+	#silence;
+	#controller;
+	#waiting;
+	#over;
+	#ended;
+
+	constructor(body, most, silence, longest) {
+		this.#most = most;
+		this.#silence = silence;
+		this.#reader = body.getReader();
 		this.end = new Promise((resolve) => {
-			this.finish = (close) => {
-				clearTimeout(timer);
-				this.close = close;
-				resolve();
-			};
+			this.#ended = resolve;
 		});
-		const keep = (piece) => {
-			this.length += piece.length;
-			kept.push(piece);
-			size += piece.length;
-			while (size - kept[0].length >= most) {
-				size -= kept.shift().length;
-			}
-		};
-		this.bytes = () => {
-			const bytes = new Uint8Array(size);
-			let at = 0;
-			for (const piece of kept) {
-				bytes.set(piece, at);
-				at += piece.length;
-			}
-			kept = [];
-			return bytes.subarray(Math.max(0, size - most));
-		};
-		const silent = new Promise((_, reject) => {
-			this.wait = () => {
-				clearTimeout(timer);
-				timer = setTimeout(() => reject(SILENCE), silence);
-			};
-		});
-		// Nobody may be waiting when it comes.
-		silent.catch(() => {});
-		this.wait();
+		this.#over = setTimeout(() => this.#stop("silent"), longest);
 		this.body = new ReadableStream({
 			type: "bytes",
-			pull: async (controller) => {
-				try {
-					this.wait();
-					const { done, value } = await Promise.race([reader.read(), silent]);
-					if (done) {
-						this.finish("complete");
-						controller.close();
-						controller.byobRequest?.respond(0);
-						return;
-					}
-					keep(value.slice());
-					controller.enqueue(value);
-				} catch (error) {
-					this.finish(error === SILENCE ? "silent" : "broken");
-					reader.cancel(error).catch(() => {});
-					controller.error(error);
-				}
+			start: (controller) => {
+				this.#controller = controller;
 			},
+			pull: () => this.#pull(),
 			cancel: (reason) => {
-				this.finish("cancelled");
-				return reader.cancel(reason);
+				this.#finish("cancelled");
+				return this.#reader.cancel(reason);
 			},
 		});
+		this.#unread();
+	}
+
+	/** The bytes that are kept. */
+	bytes() {
+		const bytes = new Uint8Array(this.#size);
+		let at = 0;
+		for (const piece of this.#kept) {
+			bytes.set(piece, at);
+			at += piece.length;
+		}
+		this.#kept = [];
+		return bytes.subarray(Math.max(0, this.#size - this.#most));
+	}
+
+	async #pull() {
+		this.#wait("silent");
+		try {
+			const { done, value } = await this.#reader.read();
+			if (this.close !== "") {
+				return;
+			}
+			this.#unread();
+			if (done) {
+				this.#finish("complete");
+				this.#controller.close();
+				this.#controller.byobRequest?.respond(0);
+				return;
+			}
+			this.#keep(value.slice());
+			this.#controller.enqueue(value);
+		} catch (error) {
+			if (this.close === "") {
+				this.#finish("broken");
+				this.#controller.error(error);
+			}
+		}
+	}
+
+	/** Whoever does not read is as good as gone. */
+	#unread() {
+		this.#wait("cancelled");
+	}
+
+	#wait(close) {
+		clearTimeout(this.#waiting);
+		this.#waiting = setTimeout(() => this.#stop(close), this.#silence);
+	}
+
+	/** Ends it from here: the server is told, and the caller. */
+	#stop(close) {
+		if (this.close === "") {
+			this.#finish(close);
+			const reason = new Error("the answer took too long");
+			this.#reader.cancel(reason).catch(() => {});
+			this.#controller.error(reason);
+		}
+	}
+
+	#finish(close) {
+		if (this.close === "") {
+			clearTimeout(this.#waiting);
+			clearTimeout(this.#over);
+			this.close = close;
+			this.#ended();
+		}
+	}
+
+	#keep(piece) {
+		this.length += piece.length;
+		this.#size += piece.length;
+		this.#kept.push(piece);
+		while (this.#size - this.#kept[0].length >= this.#most) {
+			this.#size -= this.#kept.shift().length;
+		}
 	}
 }
-
-const SILENCE = new Error("nothing came for too long");
 
 /** A wait of so many milliseconds, and the handle that ends it early. */
 export function timer(milliseconds) {

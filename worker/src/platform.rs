@@ -42,7 +42,7 @@ extern "C" {
     /// A body that passes by and is looked at.
     pub(crate) type Watched;
     #[wasm_bindgen(constructor)]
-    pub(crate) fn watch(body: &ReadableStream, most: usize, silence: u32) -> Watched;
+    pub(crate) fn watch(body: &ReadableStream, most: usize, silence: u32, longest: u32) -> Watched;
     #[wasm_bindgen(method, getter)]
     pub(crate) fn body(this: &Watched) -> ReadableStream;
     #[wasm_bindgen(method, getter)]

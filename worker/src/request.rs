@@ -46,6 +46,7 @@ headers! {
     Traceparent = "Traceparent",
     Tracestate = "Tracestate",
     StripeSignature = "Stripe-Signature",
+    AccessControlRequestHeaders = "Access-Control-Request-Headers",
     LastEventId = "Last-Event-ID",
     McpMethod = "Mcp-Method",
     McpName = "Mcp-Name",

@@ -82,10 +82,13 @@ pub fn end(
     millis: u32,
     recorder: &Recorder,
 ) -> CallEnd {
-    let mut end = match (seen.status, message(seen, id)) {
-        (200..=299, Some(message)) => told(&message, recorder),
-        (200..=299, None) => untold(seen),
-        (status, _) => CallEnd::answered(status, millis),
+    let mut end = match seen.status {
+        200..=299 => match find(seen, id) {
+            Found::Answer(message) => told(&message, recorder),
+            Found::Nothing => untold(seen.close),
+            Found::Doubt => doubtful(seen),
+        },
+        status => CallEnd::answered(status, millis),
     };
     end.status_code = Some(seen.status);
     end.millis = Some(millis);
@@ -93,36 +96,77 @@ pub fn end(
     end
 }
 
-/// The message that answers the call.
-fn message(seen: Seen<'_>, id: &Value) -> Option<Value> {
+/// What was found of the answer to a call.
+enum Found {
+    Answer(Value),
+    /// There is none: all that came was understood, and it was not among it.
+    Nothing,
+    /// There may be one: some of what came was not kept, or not understood, or the stream can be taken up again.
+    Doubt,
+}
+
+fn find(seen: Seen<'_>, id: &Value) -> Found {
     let answers = |message: &Value| {
         message.get("id") == Some(id)
             && (message.get("result").is_some() || message.get("error").is_some())
     };
+    let whole = seen.length <= seen.bytes.len();
     match seen.form {
-        Form::Json => serde_json::from_slice(seen.bytes).ok().filter(answers),
-        Form::Events => events(&String::from_utf8_lossy(seen.bytes))
-            .rev()
-            .filter_map(|data| serde_json::from_str(&data).ok())
-            .find(answers),
+        Form::Json if seen.length == 0 => Found::Nothing,
+        Form::Json => match serde_json::from_slice(seen.bytes) {
+            Ok(message) if answers(&message) => Found::Answer(message),
+            // Half of a message is none.
+            Err(_) if whole && seen.close != Close::Complete => Found::Nothing,
+            _ => Found::Doubt,
+        },
+        Form::Events => {
+            let text = String::from_utf8_lossy(seen.bytes);
+            let mut understood = whole;
+            for event in events(&text).rev() {
+                match event {
+                    Event::Message(message) if answers(&message) => return Found::Answer(message),
+                    Event::Message(_) => {}
+                    Event::Unclear => understood = false,
+                }
+            }
+            match understood {
+                true => Found::Nothing,
+                false => Found::Doubt,
+            }
+        }
     }
 }
 
-/// The data of the events of a stream (HTML, section 9.2.6). The first may be the rest of one.
-fn events(text: &str) -> impl DoubleEndedIterator<Item = String> {
+/// An event of a stream.
+enum Event {
+    Message(Value),
+    /// It is not understood, or has an id, from which on the stream can be asked for again: the answer may come there.
+    Unclear,
+}
+
+/// The complete events of a stream (HTML, section 9.2.6). The first may be the rest of one.
+fn events(text: &str) -> impl DoubleEndedIterator<Item = Event> {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
-    let events: Vec<String> = text
-        .split("\n\n")
-        .map(|event| {
-            let lines = event
-                .split('\n')
-                .filter_map(|line| line.strip_prefix("data:"));
-            let lines = lines.map(|line| line.strip_prefix(' ').unwrap_or(line));
-            lines.collect::<Vec<_>>().join("\n")
-        })
-        .filter(|data| !data.is_empty())
-        .collect();
+    let complete = text
+        .rsplit_once("\n\n")
+        .map_or("", |(complete, _)| complete);
+    let events: Vec<Event> = complete.split("\n\n").flat_map(event).collect();
     events.into_iter()
+}
+
+/// What an event says: that it can be asked for again, and a message.
+fn event(text: &str) -> impl Iterator<Item = Event> {
+    let field = |name: &'static str| {
+        let lines = text
+            .split('\n')
+            .filter_map(move |line| line.strip_prefix(name)?.strip_prefix(':'));
+        lines.map(|rest| rest.strip_prefix(' ').unwrap_or(rest))
+    };
+    let id = field("id").next().map(|_| Event::Unclear);
+    let data = field("data").collect::<Vec<_>>().join("\n");
+    let message = (!data.is_empty())
+        .then(|| serde_json::from_str(&data).map_or(Event::Unclear, Event::Message));
+    id.into_iter().chain(message)
 }
 
 /// The end that an answer tells. A tool that failed was called, as an address that answers 4xx was; a fault of the
@@ -134,7 +178,7 @@ fn told(message: &Value, recorder: &Recorder) -> CallEnd {
             _ => Settled::Charged,
         };
         return CallEnd {
-            error: text(error.get("message")),
+            error: text(error.get("message"), recorder),
             response_data: Some(recorder.record(error)),
             ..CallEnd::bare(CallStatus::Error, settled)
         };
@@ -154,7 +198,7 @@ fn told(message: &Value, recorder: &Recorder) -> CallEnd {
     };
     CallEnd {
         error: match failed {
-            true => text(result.pointer("/content/0/text")),
+            true => text(result.pointer("/content/0/text"), recorder),
             false => None,
         },
         response_data: Some(recorder.record(result)),
@@ -163,39 +207,58 @@ fn told(message: &Value, recorder: &Recorder) -> CallEnd {
     }
 }
 
-/// The end of a call whose answer was not seen.
-fn untold(seen: Seen<'_>) -> CallEnd {
-    let failed = |status, settled, error: &str| CallEnd {
-        error: Some(error.to_owned()),
-        ..CallEnd::bare(status, settled)
-    };
-    match seen.close {
-        // It was longer than what is kept: answered, and too large to look at.
-        Close::Complete if seen.length > seen.bytes.len() => CallEnd {
-            response_data: Some(json!({ "truncated": true, "bytes": seen.length })),
-            ..CallEnd::bare(CallStatus::Success, Settled::Charged)
-        },
-        Close::Complete => failed(
+/// The end of a call that was not answered.
+fn untold(close: Close) -> CallEnd {
+    let (status, settled, error) = match close {
+        Close::Complete => (
             CallStatus::Error,
             Settled::Refunded,
             "the server did not answer the call",
         ),
-        Close::Broken => failed(CallStatus::Error, Settled::Refunded, "the answer broke off"),
-        Close::Silent => failed(
+        Close::Broken => (CallStatus::Error, Settled::Refunded, "the answer broke off"),
+        Close::Silent => (
             CallStatus::Timeout,
             Settled::Refunded,
             "the server fell silent",
         ),
-        Close::Cancelled => failed(
+        Close::Cancelled => (
             CallStatus::Error,
             Settled::Charged,
             "cancelled by the caller",
         ),
+    };
+    CallEnd {
+        error: Some(error.to_owned()),
+        ..CallEnd::bare(status, settled)
     }
 }
 
-fn text(value: Option<&Value>) -> Option<String> {
-    value.and_then(Value::as_str).map(|text| cut(text, 2000))
+/// The end of a call that may have been answered: what cannot be told from an answer is paid, or nobody would pay who knows
+/// how to make answers unclear.
+fn doubtful(seen: Seen<'_>) -> CallEnd {
+    let truncated = json!({ "truncated": true, "bytes": seen.length });
+    let end = |status, error: &str| CallEnd {
+        error: Some(error.to_owned()),
+        response_data: Some(truncated.clone()),
+        ..CallEnd::bare(status, Settled::Charged)
+    };
+    match seen.close {
+        // Larger than what is kept to look at.
+        Close::Complete if seen.length > seen.bytes.len() => CallEnd {
+            response_data: Some(truncated),
+            ..CallEnd::bare(CallStatus::Success, Settled::Charged)
+        },
+        Close::Cancelled => end(CallStatus::Error, "cancelled by the caller"),
+        _ => end(
+            CallStatus::Unknown,
+            "the answer was not understood, or goes on in another stream",
+        ),
+    }
+}
+
+fn text(value: Option<&Value>, recorder: &Recorder) -> Option<String> {
+    let text = value.and_then(Value::as_str)?;
+    Some(cut(&recorder.text(text), 2000))
 }
 
 /// The tokens of a language model, where the result tells them: `_meta.tokensUsed`, or `_meta.usage` as model APIs have it.

@@ -139,20 +139,43 @@ struct Envelope {
     #[serde(default)]
     method: Option<String>,
     #[serde(default)]
-    params: Option<Value>,
+    params: Option<Params>,
     #[serde(flatten)]
     others: BTreeMap<String, IgnoredAny>,
 }
 
-/// Servers that take names of members in any case would read these.
-const MEMBERS: [&str; 4] = ["jsonrpc", "id", "method", "params"];
+/// What of a message's parameters is looked at.
+#[derive(Default, Deserialize)]
+struct Params {
+    #[serde(default)]
+    name: Option<Value>,
+    #[serde(default)]
+    uri: Option<Value>,
+    #[serde(default)]
+    arguments: Option<Value>,
+    #[serde(default, rename = "_meta")]
+    meta: Option<Value>,
+    #[serde(flatten)]
+    others: BTreeMap<String, IgnoredAny>,
+}
+
+/// Whether some servers would read one of these names for one of `known`: those that take names in any case.
+fn has_alias(names: &BTreeMap<String, IgnoredAny>, known: &[&str]) -> bool {
+    names.keys().any(|name| {
+        // Of the letters beyond ASCII two are another case of one within.
+        let folded = name.to_lowercase().replace('\u{17f}', "s");
+        known.contains(&folded.as_str())
+    })
+}
 
 /// The requests whose target `Mcp-Name` repeats, and where the body has it.
-const NAMED: [(&str, &str); 3] = [
-    ("tools/call", "name"),
-    ("prompts/get", "name"),
-    ("resources/read", "uri"),
+const NAMED: [(&str, Target); 3] = [
+    ("tools/call", |params| params.name.as_ref()),
+    ("prompts/get", |params| params.name.as_ref()),
+    ("resources/read", |params| params.uri.as_ref()),
 ];
+
+type Target = fn(&Params) -> Option<&Value>;
 
 const CALL: &str = "tools/call";
 
@@ -177,14 +200,15 @@ pub fn read(body: &[u8], headers: Headers<'_>) -> Result<Message, Unreadable> {
     if envelope.jsonrpc != "2.0" {
         return Err(Unreadable::Invalid("jsonrpc must be \"2.0\""));
     }
-    let is_alias = |name: &String| MEMBERS.iter().any(|known| known.eq_ignore_ascii_case(name));
-    if envelope.others.keys().any(is_alias) {
+    let params = envelope.params.as_ref();
+    let aliases = has_alias(&envelope.others, &["jsonrpc", "id", "method", "params"])
+        || params.is_some_and(|params| {
+            has_alias(&params.others, &["name", "uri", "arguments", "_meta"])
+        });
+    if aliases {
         return Err(Unreadable::Invalid("a member's name is in the wrong case"));
     }
-    let meant = envelope
-        .params
-        .as_ref()
-        .and_then(|params| params.get("_meta")?.get(VERSION)?.as_str());
+    let meant = params.and_then(|params| params.meta.as_ref()?.get(VERSION)?.as_str());
     let revision = match Revision::of(headers.version) {
         // The body decides; a server that sees the header missing refuses it before it runs anything.
         Revision::Sessions => Revision::of(meant),
@@ -205,30 +229,36 @@ pub fn read(body: &[u8], headers: Headers<'_>) -> Result<Message, Unreadable> {
     };
     let id = envelope.id.filter(|id| !id.is_null());
     match (method.as_str(), id) {
-        (CALL, Some(id @ (Value::String(_) | Value::Number(_)))) => {
-            call(id, envelope.params, revision)
-        }
+        (CALL, Some(id)) if is_known_by_its_answer(&id) => call(id, envelope.params, revision),
         // A server that ran it all the same would run it for nothing.
         (CALL, _) => Err(Unreadable::Invalid(
-            "tools/call needs an id, a text or a number",
+            "tools/call needs an id, a text or a whole number",
         )),
         (_, Some(_)) => Ok(Message::Request { method }),
         (_, None) => Ok(Message::Told),
     }
 }
 
-fn call(id: Value, params: Option<Value>, revision: Revision) -> Result<Message, Unreadable> {
-    let mut params = match params {
-        Some(Value::Object(params)) => params,
-        _ => return Err(Unreadable::Invalid("tools/call needs params")),
-    };
-    let Some(Value::String(tool)) = params.remove("name") else {
+/// Whether an answer will have the id as it is: JavaScript writes `1.0` as `1`, and whole numbers exactly only below 2^53.
+fn is_known_by_its_answer(id: &Value) -> bool {
+    match id {
+        Value::String(_) => true,
+        Value::Number(number) => number
+            .as_i64()
+            .is_some_and(|number| number.unsigned_abs() <= crate::whole::MAX),
+        _ => false,
+    }
+}
+
+fn call(id: Value, params: Option<Params>, revision: Revision) -> Result<Message, Unreadable> {
+    let params = params.ok_or(Unreadable::Invalid("tools/call needs params"))?;
+    let Some(Value::String(tool)) = params.name else {
         return Err(Unreadable::Invalid("tools/call needs params.name"));
     };
     Ok(Message::Call(Box::new(Call {
         id,
         tool: cut(&tool, 128),
-        arguments: params.remove("arguments"),
+        arguments: params.arguments,
         revision,
     })))
 }
@@ -241,13 +271,11 @@ fn agree(envelope: &Envelope, headers: Headers<'_>) -> Result<(), &'static str> 
     if headers.method != Some(method) {
         return Err("Mcp-Method");
     }
-    let Some((_, member)) = NAMED.iter().find(|(named, _)| *named == method) else {
+    let Some((_, target)) = NAMED.iter().find(|(named, _)| *named == method) else {
         return Ok(());
     };
-    let name = envelope
-        .params
-        .as_ref()
-        .and_then(|params| params.get(member)?.as_str());
+    let params = envelope.params.as_ref();
+    let name = params.and_then(|params| target(params)?.as_str());
     let said = headers.name.map(decoded);
     match name {
         Some(_) if said.as_deref() != name => Err("Mcp-Name"),

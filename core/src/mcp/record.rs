@@ -57,7 +57,18 @@ impl Recorder {
                 });
                 Value::Object(members.collect::<Map<_, _>>())
             }
+            Value::String(text) => Value::String(self.text(text)),
             other => other.clone(),
+        }
+    }
+
+    /// What is kept of a text: servers repeat structured content as JSON in a text.
+    #[must_use]
+    pub fn text(&self, text: &str) -> String {
+        let is_json = !self.secret.is_empty() && text.trim_start().starts_with(['{', '[']);
+        match is_json.then(|| serde_json::from_str::<Value>(text)) {
+            Some(Ok(value)) => self.redacted(&value).to_string(),
+            _ => text.to_owned(),
         }
     }
 }

@@ -23,12 +23,13 @@ use wasm_bindgen_futures::JsFuture;
 const KEPT_BYTES: usize = 256 * 1024;
 /// How long nothing may come.
 const SILENCE_MILLIS: u32 = 120_000;
+/// How long an answer may take in all: a little less than after what time the meter closes a call by itself.
+const LONGEST_MILLIS: u32 = 9 * 60_000;
 
 /// What a caller's headers may tell the server, beside those of MCP. The caller's token is not among them.
-const PASSED_ON: [Header; 7] = [
+const PASSED_ON: [Header; 6] = [
     Header::Accept,
     Header::AcceptLanguage,
-    Header::ContentType,
     Header::LastEventId,
     Header::Traceparent,
     Header::Tracestate,
@@ -74,6 +75,8 @@ impl Passing<'_> {
         let own = [
             Some((identity::HEADER, identity.as_str())),
             self.session.map(|id| (session::HEADER, id)),
+            // Ours, not the caller's: a server must not read the bytes in another alphabet than we did.
+            self.body.map(|_| ("Content-Type", "application/json")),
         ];
         let passed_on = PASSED_ON
             .into_iter()
@@ -156,7 +159,7 @@ impl Reached {
         let watched = self
             .body
             .as_ref()
-            .map(|body| Watched::watch(body, KEPT_BYTES, SILENCE_MILLIS));
+            .map(|body| Watched::watch(body, KEPT_BYTES, SILENCE_MILLIS, LONGEST_MILLIS));
         let passed = Self {
             body: watched.as_ref().map(Watched::body),
             ..self
