@@ -15,7 +15,7 @@ struct Suite {
     run: fn() -> Result<Count>,
 }
 
-const SUITES: [Suite; 21] = [
+const SUITES: [Suite; 22] = [
     Suite {
         name: "lint",
         shows: "formatting, clippy and the TypeScript checks",
@@ -75,6 +75,11 @@ const SUITES: [Suite; 21] = [
         name: "agents",
         shows: "the official MCP clients, of both majors, through the gateway",
         run: || vitest("agents"),
+    },
+    Suite {
+        name: "conformance",
+        shows: "the official MCP conformance suite, directly and through the gateway",
+        run: || vitest("conformance"),
     },
     Suite {
         name: "watched",
