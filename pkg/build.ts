@@ -59,28 +59,25 @@ await Promise.all([
 		format: "esm",
 		external: ["*.wasm?module"],
 	}),
-	// The client has no module of its own: it is used with the package's.
-	build({
-		...shared,
-		entryPoints: [`${here}src/client.ts`],
-		outfile: `${dist}/client.js`,
-		format: "esm",
-		external: ["legis-edge"],
-	}),
-	build({
-		...shared,
-		entryPoints: [`${here}src/client.ts`],
-		outfile: `${dist}/client.cjs`,
-		format: "cjs",
-		external: ["legis-edge"],
-	}),
+	// These have no module of their own: they are used with the package's.
+	...["client", "mcp"].flatMap((name) =>
+		(["esm", "cjs"] as const).map((format) =>
+			build({
+				...shared,
+				entryPoints: [`${here}src/${name}.ts`],
+				outfile: `${dist}/${name}.${format === "esm" ? "js" : "cjs"}`,
+				format,
+				external: ["legis-edge"],
+			}),
+		),
+	),
 	build({ ...shared, entryPoints: [`${here}src/slim.ts`], outfile: `${dist}/slim.js`, format: "esm" }),
 	build({ ...shared, entryPoints: [`${here}src/slim.ts`], outfile: `${dist}/slim.cjs`, format: "cjs" }),
 ]);
 
 execFileSync("tsc", ["-p", `${here}tsconfig.json`], { stdio: "inherit" });
 // The declarations of the CommonJS entry are the same, under the name TypeScript looks for.
-for (const entry of ["inline", "client", "slim"]) {
+for (const entry of ["inline", "client", "mcp", "slim"]) {
 	copyFileSync(`${dist}/types/${entry}.d.ts`, `${dist}/types/${entry}.d.cts`);
 }
 rmSync(`${dist}/types/workerd.d.ts`);

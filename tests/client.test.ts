@@ -1,40 +1,11 @@
 // `legis-edge/client` against the running gateway, and against a network that fails.
 
 import { contract } from "legis-edge";
-import {
-	type Client,
-	type ClientOptions,
-	createClient,
-	ProblemError,
-	QuotaExceeded,
-	Unreachable,
-} from "legis-edge/client";
+import { ProblemError, QuotaExceeded, Unreachable } from "legis-edge/client";
 import Stripe from "stripe";
 import { describe, expect, inject, test, vi } from "vitest";
 import { empty, happen } from "../samples/stripe/account.ts";
-import { token as tokenFor } from "./callers.ts";
-
-let users = 0;
-
-/** A client of a new user, and every request that it sent. */
-async function fresh(options: Partial<ClientOptions> = {}) {
-	const sub = `client|${Date.now()}|${++users}`;
-	const bearer = await tokenFor(sub);
-	const sent: Request[] = [];
-	const client = createClient({
-		baseUrl: inject("base"),
-		token: async () => bearer,
-		...options,
-		fetch: async (...asked) => {
-			const request = new Request(...asked);
-			sent.push(request.clone());
-			return (options.fetch ?? fetch)(request);
-		},
-	});
-	return { sub, client, sent, paths: () => sent.map(({ url }) => new URL(url).pathname) };
-}
-
-const used = async (client: Client) => (await client.account({ fresh: true })).usage.lifetime.used;
+import { fresh, used } from "./clients.ts";
 
 describe("the running gateway", () => {
 	test("registers, calls, and knows where the user stands from the headers alone", async () => {

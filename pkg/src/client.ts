@@ -4,6 +4,7 @@
  * @module
  */
 import { contract, decide, LegisError } from "legis-edge";
+import { apart } from "./apart.ts";
 import { problemOf, QuotaExceeded, Unreachable } from "./client-errors.ts";
 import { learned } from "./learned.ts";
 import type {
@@ -320,15 +321,6 @@ function understood<T>(account: Account, make: (account: Account) => T): T | und
 			return undefined;
 		}
 		throw error;
-	}
-}
-
-/** Calls what is not ours: when it fails, that is reported, and the answer of a call is not lost over it. */
-function apart(tell: () => void): void {
-	try {
-		tell();
-	} catch (error) {
-		(globalThis.reportError ?? console.error)(error);
 	}
 }
 

@@ -15,7 +15,7 @@ struct Suite {
     run: fn() -> Result<Count>,
 }
 
-const SUITES: [Suite; 22] = [
+const SUITES: [Suite; 23] = [
     Suite {
         name: "lint",
         shows: "formatting, clippy and the TypeScript checks",
@@ -110,6 +110,11 @@ const SUITES: [Suite; 22] = [
         name: "client",
         shows: "legis-edge/client: decides first, learns, tries again, gives up",
         run: || vitest("client"),
+    },
+    Suite {
+        name: "wrapper",
+        shows: "legis-edge/mcp: the tools of both MCP SDKs, admitted, run, settled and logged",
+        run: || vitest("wrapper"),
     },
     Suite {
         name: "frameworks",
