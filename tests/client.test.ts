@@ -50,6 +50,14 @@ describe("the running gateway", () => {
 		expect(client.known?.usage.period?.used).toBe(1);
 	});
 
+	test("what was given back can be used at once", async () => {
+		const { client } = await fresh();
+		const { id } = await client.reserve({ cost: 100 });
+		await expect(client.reserve()).rejects.toBeInstanceOf(QuotaExceeded);
+		await client.settle(id, { status: "error" });
+		expect((await client.reserve({ cost: 100 })).decision.remaining).toBe(0);
+	});
+
 	test("tool calls are logged and listed", async () => {
 		const { client } = await fresh();
 		await client.logToolCall({ tool_name: "get-bill", status: "success", response_time_ms: 5 });

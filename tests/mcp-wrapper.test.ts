@@ -1,5 +1,6 @@
 // `legis-edge/mcp` against the running gateway, with servers and clients of both majors of the MCP SDK.
 
+import { join } from "node:path";
 import { Client, InMemoryTransport, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { InMemoryTaskStore } from "@modelcontextprotocol/sdk/experimental/tasks/stores/in-memory.js";
 import { McpServer as PreviousServer } from "@modelcontextprotocol/sdk/server/mcp.js";
@@ -7,8 +8,10 @@ import { acceptedContent, createMcpHandler, inputRequired, McpServer } from "@mo
 import { LegisError } from "legis-edge";
 import type { ClientOptions } from "legis-edge/client";
 import { type FailedCall, type MeterOptions, meterTools } from "legis-edge/mcp";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, inject, test, vi } from "vitest";
+import { createTestHarness } from "wrangler";
 import { z } from "zod";
+import { token } from "./callers.ts";
 import { fresh, used } from "./clients.ts";
 import { query } from "./database.ts";
 import { current, type Pair, previous, type Result, type Tool } from "./mcp-majors.ts";
@@ -592,4 +595,27 @@ describe("a call that is not over with one answer", () => {
 		expect(begin).toHaveBeenCalledTimes(1);
 		taskStore.cleanup();
 	});
+});
+
+test("in workerd, where the answer does not wait for its settlement", async () => {
+	const user = await fresh();
+	const bearer = await token(user.sub);
+	const harness = createTestHarness({
+		workers: [{ configPath: join(import.meta.dirname, "mcp.wrangler.jsonc"), vars: { GATEWAY: inject("base") } }],
+	});
+	await harness.listen();
+	const model = new Client({ name: "model", version: "1.0.0" });
+	await model.connect(
+		new StreamableHTTPClientTransport(new URL("http://bills.test/mcp"), {
+			requestInit: { headers: { Authorization: `Bearer ${bearer}` } },
+			fetch: (async (url: URL, init: RequestInit) => harness.fetch(url.pathname, init as never)) as never,
+		}),
+	);
+	expect(await model.callTool({ name: "get-bill" })).toMatchObject(said("H.R. 1"));
+	expect(await used(user.client)).toBe(1);
+	await vi.waitFor(async () => {
+		expect((await user.client.toolCalls()).logs).toMatchObject([{ tool_name: "get-bill", status: "success" }]);
+	}, 10_000);
+	await model.close();
+	await harness.close();
 });

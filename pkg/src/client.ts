@@ -269,7 +269,12 @@ export function createClient(options: ClientOptions) {
 
 		/** Says how a reserved call ended. Again is harmless. */
 		async settle(id: string, how: CallSettlement, init: RequestOptions = {}): Promise<void> {
-			await json(`/api/calls/${encodeURIComponent(id)}`, { ...post(how, init), method: "PATCH" });
+			const path = `/api/calls/${encodeURIComponent(id)}`;
+			const { cost } = await json<{ cost: number }>(path, { ...post(how, init), method: "PATCH" });
+			if (cost === 0) {
+				// What was given back is not in what is known, so a refusal is not believed before it is asked again.
+				knownAt = Number.NEGATIVE_INFINITY;
+			}
 		},
 
 		/** What was called in the last days. */

@@ -77,8 +77,7 @@ export function meterTools<Context extends ToolContext = ToolContext>(
 	tap(server, {
 		async request({ params }, signal, answer) {
 			const { name: tool } = params;
-			const own = options.tools !== undefined && Object.hasOwn(options.tools, tool) ? options.tools[tool] : undefined;
-			const terms: ToolTerms = { ...options, ...own };
+			const terms: ToolTerms = { ...options, ...options.tools?.[tool] };
 			const call = meteredCall({
 				tool,
 				arguments: params.arguments,
