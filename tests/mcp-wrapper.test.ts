@@ -266,6 +266,58 @@ describe.each([
 		expect(second.responseData.bytes).toBeGreaterThan(20_000);
 	});
 
+	test("a secret that is repeated as JSON in a text, or in an error, is a secret there too", async () => {
+		const text = '{"password":"p","n":1}';
+		const { call, settlements } = await metered(
+			major,
+			{
+				tool: { run: () => ({ ...said(text), structuredContent: { password: "p", n: 1 } }) },
+				fails: { run: () => failure(text) },
+			},
+			{ meter: { redact: ["password"] } },
+		);
+		expect(await call("tool")).toMatchObject(said(text));
+		await call("fails");
+		const kept = '{"password":"[redacted]","n":1}';
+		expect(await settlements()).toMatchObject([
+			{ responseData: { content: [{ text: kept }], structuredContent: { password: "[redacted]" } } },
+			{ errorMessage: kept },
+		]);
+	});
+
+	test("a tool may throw anything: nobody pays, and how it ended is told", async () => {
+		const odd = Object.assign(new Error(), { message: { code: 1 } as unknown as string });
+		const thrown = [odd, Object.create(null), undefined, 7];
+		const { call, client, errors, settlements } = await metered(major, {
+			tool: {
+				run: () => {
+					throw thrown.shift();
+				},
+			},
+		});
+		for (let times = thrown.length; times > 0; times--) {
+			await call("tool").catch(() => {});
+		}
+		expect((await settlements()).map(({ status, fault, errorMessage }) => [status, fault, errorMessage])).toEqual(
+			Array.from({ length: 4 }, () => ["error", "service", "the tool failed"]),
+		);
+		expect([errors, await used(client)]).toEqual([[], 0]);
+	});
+
+	test("a waitUntil that throws loses neither the answer nor the settlement", async () => {
+		const waitUntil = () => {
+			throw new TypeError("Illegal invocation");
+		};
+		const { call, errors, settlements } = await metered(
+			major,
+			{ tool: { run: () => said("ran") } },
+			{ meter: { waitUntil } },
+		);
+		expect(await call("tool")).toMatchObject(said("ran"));
+		await vi.waitFor(async () => expect(await settlements()).toMatchObject([{ status: "success" }]));
+		expect(errors).toMatchObject([[{ message: "Illegal invocation" }, { tool: "tool" }]]);
+	});
+
 	test("what the gateway would not take is left out, and how the call ended is told all the same", async () => {
 		let deep: unknown = "bottom";
 		for (let level = 0; level < 40; level++) {

@@ -128,17 +128,34 @@ describe("time", () => {
 		expect(watched.close).toBe("");
 	});
 
-	test("all of it may not take longer than a call may stay open", async () => {
+	test("all of it may not take longer than a call may stay open, and whoever was slow is named", async () => {
+		// The server has more to say every 900 milliseconds, and the reader reads at once.
 		const { stream, say } = source();
-		const watched = watch(stream, 100);
-		const reader = watched.body.getReader();
+		const slow = watch(stream, 100);
+		const reader = slow.body.getReader();
+		const reading = (async () => {
+			for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {}
+		})().catch(() => {});
 		for (let piece = 0; piece < 12; piece++) {
-			say("abc");
-			await reader.read().catch(() => {});
+			await vi.advanceTimersByTimeAsync(900);
+			if (slow.close === "") {
+				say("abc");
+			}
+		}
+		await reading;
+		expect(slow.close).toBe("silent");
+		// All was there at once, and the reader takes a little of it now and then.
+		const ready = source();
+		const unread = watch(ready.stream, 100);
+		const lazy = unread.body.getReader();
+		for (let piece = 0; piece < 30; piece++) {
+			ready.say("abc");
+		}
+		for (let piece = 0; piece < 12; piece++) {
+			await lazy.read().catch(() => {});
 			await vi.advanceTimersByTimeAsync(900);
 		}
-		await watched.end;
-		expect(watched.close).toBe("silent");
+		expect(unread.close).toBe("cancelled");
 	});
 });
 

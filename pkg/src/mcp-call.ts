@@ -76,7 +76,12 @@ export function meteredCall(terms: CallTerms) {
 				if (terms.waitUntil === undefined) {
 					await settled;
 				} else {
-					terms.waitUntil(settled);
+					try {
+						terms.waitUntil(settled);
+					} catch (error) {
+						// The tool ran and is paid for: its answer is not lost over this, and the settlement goes on.
+						terms.report(error, reservation.id);
+					}
 				}
 			} else if (!turnedAway && outcome.type === "result" && !isFailure(outcome.result)) {
 				terms.report(new Error("A tool was run past its meter; its result is withheld."));

@@ -1,7 +1,7 @@
 // How a metered tool call ended, as the gateway is told.
 
 import { schemas, validate } from "legis-edge";
-import { record, short, unrecorded } from "./mcp-record.ts";
+import { record, redacted, short, unrecorded } from "./mcp-record.ts";
 import type { CallSettlement } from "./types.ts";
 
 /** How a tool ended. */
@@ -28,14 +28,23 @@ type Verdict = Pick<CallSettlement, "status" | "fault" | "errorMessage">;
 const LONGEST_MESSAGE = 2_000;
 const DAY_MILLIS = 86_400_000;
 
-/** The settlement of a call. */
+/** The settlement of a call; without what is kept of it when that cannot be made, because how it ended must be told. */
 export function settlementOf(ending: Ending, outcome: Outcome, about: Circumstances): CallSettlement {
+	try {
+		return detailed(ending, outcome, about);
+	} catch {
+		const { status, fault } = verdict(ending, outcome, about.errorsAreCharged);
+		return { status, ...(fault === undefined ? {} : { fault }) };
+	}
+}
+
+function detailed(ending: Ending, outcome: Outcome, about: Circumstances): CallSettlement {
 	const answer = ending.type === "answered" && outcome.type === "result" ? outcome.result : undefined;
 	const requestData = record(about.arguments, about.secret);
 	const responseData = record(answer, about.secret);
 	const tokensUsed = tokensOf(answer);
 	const said: CallSettlement = {
-		...verdict(ending, outcome, about.errorsAreCharged),
+		...withoutSecrets(verdict(ending, outcome, about.errorsAreCharged), about.secret),
 		responseTimeMs: Math.min(Math.max(Math.round(about.millis), 0), DAY_MILLIS),
 		...(isObject(requestData) ? { requestData } : {}),
 		...(responseData === undefined ? {} : { responseData }),
@@ -84,11 +93,19 @@ function verdict(ending: Ending, outcome: Outcome, errorsAreCharged: boolean): V
 }
 
 function error(fault: "caller" | "service", message: string): Verdict {
-	return { status: "error", fault, errorMessage: short(message, LONGEST_MESSAGE) };
+	return { status: "error", fault, errorMessage: message };
 }
 
+function withoutSecrets({ errorMessage, ...rest }: Verdict, secret: ReadonlySet<string>): Verdict {
+	return errorMessage === undefined
+		? rest
+		: { ...rest, errorMessage: short(redacted(errorMessage, secret), LONGEST_MESSAGE) };
+}
+
+/** What a tool threw may be anything. */
 function messageOf(error: unknown): string {
-	return error instanceof Error ? error.message : String(error);
+	const said: unknown = error instanceof Error ? error.message : error;
+	return typeof said === "string" ? said : "the tool failed";
 }
 
 /** The first text of a result. */

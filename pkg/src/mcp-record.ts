@@ -39,13 +39,25 @@ export function secrets(names: readonly string[] = []): ReadonlySet<string> {
 	return new Set(names.map((name) => name.toLowerCase()));
 }
 
+/** A text without what is secret, where it is JSON: tools repeat structured content in a text. */
+export function redacted(text: string, secret: ReadonlySet<string>): string {
+	if (secret.size === 0 || !/^\s*[[{]/.test(text)) {
+		return text;
+	}
+	try {
+		return jsonOf(JSON.parse(text), secret) ?? text;
+	} catch {
+		return text;
+	}
+}
+
 function jsonOf(value: unknown, secret: ReadonlySet<string>): string | undefined {
 	try {
 		return JSON.stringify(value, function (this: unknown, name, member) {
 			if (!Array.isArray(this) && secret.has(name.toLowerCase())) {
 				return SECRET;
 			}
-			return typeof member === "string" ? member.replace(HALVES, "\ufffd") : member;
+			return typeof member === "string" ? redacted(member, secret).replace(HALVES, "\ufffd") : member;
 		});
 	} catch {
 		return undefined;

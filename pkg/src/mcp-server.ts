@@ -31,7 +31,7 @@ export interface RegisteredTool {
 
 /** A `tools/call`. */
 export interface ToolRequest {
-	params: { name: string; arguments?: Record<string, unknown> };
+	params?: { name: string; arguments?: Record<string, unknown> };
 }
 
 /** What is done around every tool call. */

@@ -35,7 +35,10 @@ export interface MeterOptions<Context extends ToolContext = ToolContext> extends
 	client: Client | ((context: Context) => Client | Promise<Client>);
 	/** What is different for single tools, by their names. */
 	tools?: Record<string, ToolTerms>;
-	/** Members of arguments and results that are not logged, in any depth and any case: `["password", "ssn"]`. */
+	/**
+	 * Members of arguments and results that are not logged, in any depth and any case: `["password", "ssn"]`. They are found in
+	 * texts too that are JSON, not in other text.
+	 */
 	redact?: readonly string[];
 	/**
 	 * Takes the settlement, which then delays no answer: `(settlement) => ctx.waitUntil(settlement)` in workerd. Without it
@@ -76,11 +79,12 @@ export function meterTools<Context extends ToolContext = ToolContext>(
 	const tell = options.onError ?? log;
 	tap(server, {
 		async request({ params }, signal, answer) {
-			const { name: tool } = params;
+			// Nobody has checked the request yet: the SDK does, and says what is wrong with it.
+			const tool = String(params?.name);
 			const terms: ToolTerms = { ...options, ...options.tools?.[tool] };
 			const call = meteredCall({
 				tool,
-				arguments: params.arguments,
+				arguments: params?.arguments,
 				signal,
 				cost: terms.cost,
 				timeoutMs: terms.timeoutMs,

@@ -107,11 +107,13 @@ async fn pass(request: &Request, env: &Env, context: &Context, line: &mut Line) 
 async fn message(request: &Request) -> Outcome<Vec<u8>> {
     let media_type = request.header(Header::ContentType).unwrap_or_default();
     let charset = media_type.to_ascii_lowercase();
-    match charset.split_once("charset") {
-        Some((_, named)) if named.trim_matches(['=', ' ', '"']) != "utf-8" => {
-            Err(Problem::UnsupportedMediaType.into())
-        }
-        _ => request.json().await,
+    let named = charset.split_once("charset=").map(|(_, rest)| {
+        let named = rest.split(';').next().unwrap_or_default();
+        named.trim().trim_matches('"')
+    });
+    match named {
+        None | Some("utf-8" | "utf8" | "us-ascii") => request.json().await,
+        Some(_) => Err(Problem::UnsupportedMediaType.into()),
     }
 }
 

@@ -120,6 +120,7 @@ export class Watched {
 	#silence;
 	#controller;
 	#waiting;
+	#blamed;
 	#over;
 	#ended;
 
@@ -130,7 +131,8 @@ export class Watched {
 		this.end = new Promise((resolve) => {
 			this.#ended = resolve;
 		});
-		this.#over = setTimeout(() => this.#stop("silent"), longest);
+		// Whoever was waited for last was too slow.
+		this.#over = setTimeout(() => this.#stop(this.#blamed), longest);
 		this.body = new ReadableStream({
 			type: "bytes",
 			start: (controller) => {
@@ -187,6 +189,7 @@ export class Watched {
 	}
 
 	#wait(close) {
+		this.#blamed = close;
 		clearTimeout(this.#waiting);
 		this.#waiting = setTimeout(() => this.#stop(close), this.#silence);
 	}
