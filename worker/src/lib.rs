@@ -23,6 +23,7 @@ mod rows;
 mod signature;
 mod stripe;
 mod upstream;
+mod variable;
 
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;

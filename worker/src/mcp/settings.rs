@@ -1,6 +1,7 @@
 //! What a deployment says of its MCP server. A secret that is missing is named; it is never shown.
 
 use crate::failure::{Failure, Outcome};
+use crate::variable::text;
 use legis_core::mcp::record::Recorder;
 use legis_core::mcp::{RefusalForm, SigningSecret};
 use legis_core::problem::Problem;
@@ -18,12 +19,6 @@ pub(crate) struct Settings {
     pub(crate) secret: SigningSecret,
     pub(crate) refusals: RefusalForm,
     pub(crate) recorder: Recorder,
-}
-
-fn text(env: &Env, name: &str) -> Option<String> {
-    let value = env.var(name).ok()?.to_string();
-    let value = value.trim();
-    (!value.is_empty()).then(|| value.to_owned())
 }
 
 fn wrong(reason: String) -> Failure {

@@ -1,6 +1,7 @@
 //! What a deployment says of its payments. A secret that is missing is named; it is never shown.
 
 use crate::failure::{Failure, Outcome};
+use crate::variable::text;
 use legis_core::problem::Problem;
 use legis_core::stripe::event::Mode;
 use legis_core::stripe::signature::Secrets;
@@ -23,11 +24,6 @@ pub(crate) struct ApiSettings {
     pub(crate) url: String,
 }
 
-fn text(env: &Env, name: &str) -> Option<String> {
-    let value = env.var(name).ok()?.to_string();
-    (!value.trim().is_empty()).then_some(value)
-}
-
 fn missing(name: &str) -> Failure {
     Failure::new(Problem::Misconfigured, format!("{name} is missing"))
 }
@@ -38,7 +34,7 @@ impl WebhookSettings {
         let mode = text(env, MODE).ok_or_else(|| missing(MODE))?;
         Ok(Self {
             secrets: secrets.ok_or_else(|| missing(WEBHOOK_SECRET))?,
-            mode: Mode::parse(mode.trim()).ok_or_else(|| {
+            mode: Mode::parse(&mode).ok_or_else(|| {
                 let reason = format!("{MODE} is {mode}; it must be live or test");
                 Failure::new(Problem::Misconfigured, reason)
             })?,
@@ -59,7 +55,7 @@ impl ApiSettings {
     pub(crate) fn read(env: &Env) -> Option<Self> {
         let url = text(env, API_URL).unwrap_or_else(|| "https://api.stripe.com".to_owned());
         Some(Self {
-            key: text(env, API_KEY)?.trim().to_owned(),
+            key: text(env, API_KEY)?,
             url: url.trim_end_matches('/').to_owned(),
         })
     }
