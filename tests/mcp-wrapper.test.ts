@@ -266,6 +266,19 @@ describe.each([
 		expect(second.responseData.bytes).toBeGreaterThan(20_000);
 	});
 
+	test.each([
+		[{ tokensUsed: 7, usage: { total_tokens: 9 } }, 7],
+		[{ usage: { total_tokens: 9, input_tokens: 1, output_tokens: 1 } }, 9],
+		[{ usage: { totalTokens: 9 } }, 9],
+		[{ usage: { input_tokens: 3, output_tokens: 4 } }, 7],
+		[{ usage: { input_tokens: 3 } }, undefined],
+		[{ tokensUsed: -1 }, undefined],
+	])("tokens are read as the gateway reads them: %j", async (_meta, tokens) => {
+		const { call, settlements } = await metered(major, { tool: { run: () => ({ ...said("ran"), _meta }) } });
+		await call("tool");
+		expect((await settlements()).map(({ tokensUsed }) => tokensUsed)).toEqual([tokens]);
+	});
+
 	test("a secret that is repeated as JSON in a text, or in an error, is a secret there too", async () => {
 		const text = '{"password":"p","n":1}';
 		const { call, settlements } = await metered(

@@ -203,8 +203,9 @@ describe("a tool call", () => {
 		expect(server.asked).toHaveLength(1);
 		expect((await used()).used).toBe(1);
 		// One that failed by the server's fault may be tried again.
-		server.answer((_, response) => json(response, undefined, 503));
-		expect((await send(calling("get-bill"), { "Idempotency-Key": "k2" })).status).toBe(503);
+		server.answer((_, response) => json(response, undefined, 503, { "Retry-After": "7" }));
+		const failed = await send(calling("get-bill"), { "Idempotency-Key": "k2" });
+		expect([failed.status, failed.headers.get("retry-after")]).toEqual([503, "7"]);
 		server.answer((message, response) => json(response, result(message)));
 		await vi.waitFor(async () =>
 			expect((await send(calling("get-bill"), { "Idempotency-Key": "k2" })).status).toBe(200),

@@ -16,6 +16,7 @@ use crate::refusal::{TextContent, ToolRefusal, tool_result};
 use message::{Call, Revision};
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// The secret that the gateway and the server behind it share; what is signed with it cannot be made by others.
 #[derive(Clone, PartialEq, Eq)]
@@ -91,18 +92,14 @@ struct RefusedResult {
     #[serde(skip_serializing_if = "Option::is_none")]
     structured_content: Option<Decision>,
     #[serde(rename = "_meta")]
-    meta: Meta,
+    meta: BTreeMap<&'static str, Decision>,
     /// Since 2026-07-28 every result says whether it is the last word.
     #[serde(skip_serializing_if = "Option::is_none")]
     result_type: Option<&'static str>,
 }
 
-/// What a result has of ours, whatever its form.
-#[derive(Debug, Serialize)]
-struct Meta {
-    #[serde(rename = "legis-edge/decision")]
-    decision: Decision,
-}
+/// Where a refused result has the decision in its `_meta`, whatever its form.
+pub const DECISION: &str = "legis-edge/decision";
 
 /// The answer to `call` that was refused.
 ///
@@ -134,9 +131,7 @@ pub fn refused<'c>(call: &'c Call, refusal: &Refusal, form: RefusalForm) -> Refu
         result: RefusedResult {
             is_error,
             content,
-            meta: Meta {
-                decision: structured_content.clone(),
-            },
+            meta: BTreeMap::from([(DECISION, structured_content.clone())]),
             structured_content: (form == RefusalForm::Result).then_some(structured_content),
             result_type: (call.revision == Revision::Stateless).then_some("complete"),
         },

@@ -398,3 +398,12 @@ export const PLANS = [
 
 /** The contract of this build. */
 export const CONTRACT = { fingerprint: "09220ff4e938521b", version: "0.1.0" } as const;
+
+/** The most bytes of JSON that are kept of a tool's arguments, and of its result. */
+export const MOST_BYTES = 16384 as const;
+
+/** Instead of what is secret. */
+export const REDACTED = "[redacted]" as const;
+
+/** Where a refused tool call has its decision in `_meta`. */
+export const DECISION = "legis-edge/decision" as const;

@@ -1,10 +1,8 @@
 // What a tool call is answered that was not made, or not in time.
 
 import { ProblemError, QuotaExceeded } from "legis-edge/client";
+import { DECISION } from "./facts.ts";
 import type { Decision, TextContent } from "./types.ts";
-
-/** Where a refusal's decision is when the tool has an output schema: clients hold `structuredContent` to that, errors too. */
-export const DECISION = "legis-edge/decision";
 
 /** A tool's result that says what went wrong. */
 export interface FailedResult {
@@ -33,6 +31,7 @@ export function notAdmitted(error: unknown, hasOutputSchema: boolean): FailedRes
 	if (error instanceof QuotaExceeded) {
 		const { decision } = error;
 		const said = failed(decision.message);
+		// Clients hold `structuredContent` to the tool's output schema, errors too.
 		return hasOutputSchema ? { ...said, _meta: { [DECISION]: decision } } : { ...said, structuredContent: decision };
 	}
 	return failed(`The tool was not run. ${why(error)}`);

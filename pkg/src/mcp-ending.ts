@@ -119,12 +119,17 @@ function asksForInput(result: unknown): boolean {
 	return isObject(result) && result.resultType === "input_required";
 }
 
-/** What the result says of tokens in its `_meta`. */
+/** What the result says of tokens in its `_meta`, as `tokens` in `core/src/mcp/answer.rs` reads it. */
 function tokensOf(result: unknown): number | undefined {
-	const tokens = isObject(result) && isObject(result._meta) ? result._meta.tokensUsed : undefined;
-	return typeof tokens === "number" && Number.isInteger(tokens) && tokens >= 0 && tokens <= 0xffff_ffff
-		? tokens
-		: undefined;
+	const meta = isObject(result) && isObject(result._meta) ? result._meta : {};
+	const usage = isObject(meta.usage) ? meta.usage : {};
+	const [input, output] = [whole(usage.input_tokens), whole(usage.output_tokens)];
+	const sum = input === undefined || output === undefined ? undefined : whole(input + output);
+	return whole(meta.tokensUsed) ?? whole(usage.total_tokens) ?? whole(usage.totalTokens) ?? sum;
+}
+
+function whole(tokens: unknown): number | undefined {
+	return (tokens as number) >>> 0 === tokens ? tokens : undefined;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

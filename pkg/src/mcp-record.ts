@@ -1,8 +1,7 @@
-// What is kept of a tool's arguments and results: bounded, and without what is secret.
+// What is kept of a tool's arguments and results: bounded, and without what is secret, as in `core/src/mcp/record.rs`.
 
-/** More JSON than this is not kept. */
-const MOST_BYTES = 16 * 1024;
-const SECRET = "[redacted]";
+import { MOST_BYTES, REDACTED } from "./facts.ts";
+
 /** Of halves of surrogate pairs, which are no characters, the gateway would refuse the whole. */
 const HALVES = /\p{Surrogate}/gu;
 
@@ -55,7 +54,7 @@ function jsonOf(value: unknown, secret: ReadonlySet<string>): string | undefined
 	try {
 		return JSON.stringify(value, function (this: unknown, name, member) {
 			if (!Array.isArray(this) && secret.has(name.toLowerCase())) {
-				return SECRET;
+				return REDACTED;
 			}
 			return typeof member === "string" ? redacted(member, secret).replace(HALVES, "\ufffd") : member;
 		});

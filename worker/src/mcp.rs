@@ -13,12 +13,12 @@ use crate::log::Line;
 use crate::meter::client::{self, Urgency};
 use crate::meter::message::{Charging, Decided, Knowledge};
 use crate::metered;
-use crate::platform::Deadline;
+use crate::platform::{self, Deadline};
 use crate::request::{Header, Request};
 use legis_core::account::{SessionProps, session_props};
 use legis_core::auth::claims::Caller;
 use legis_core::auth::issuer::allows_origin;
-use legis_core::call::{CallEnd, Called, Settled, Settler, Toll};
+use legis_core::call::{CallEnd, Called, Settler, Toll};
 use legis_core::mcp::message::{Call, Headers as Said, Message, read};
 use legis_core::mcp::resource::{SCOPE, challenge};
 use legis_core::mcp::{RefusalForm, refused, session};
@@ -26,6 +26,7 @@ use legis_core::payload::format::loopback;
 use legis_core::problem::Problem;
 use legis_core::quota::{Channel, Cost, Decision, Refusal, settled};
 use legis_core::route::Resource;
+use legis_core::time::Timestamp;
 use passing::Passing;
 use settings::Settings;
 use worker::Env;
@@ -94,7 +95,7 @@ async fn pass(request: &Request, env: &Env, context: &Context, line: &mut Line) 
     };
     match read(body, said) {
         Ok(Message::Call(call)) => metered_call(&passing, *call, env, context, &caller, line).await,
-        Ok(Message::Request { .. } | Message::Told) => free(&passing, env, &caller).await,
+        Ok(Message::Free) => free(&passing, env, &caller).await,
         Err(unreadable) => {
             line.problem = Some("unreadable_message");
             line.reason = unreadable.message();
@@ -174,42 +175,43 @@ async fn metered_call(
         Ok(props) => passing.on(&props, &deadline).await,
         Err(failure) => Err(failure),
     };
-    let sub = caller.identity.sub.clone();
     match reached {
         Ok(reached) => {
-            if let Some(line) = &mut line.call {
-                line.upstream_status = Some(reached.status());
-                line.upstream_ms = u32::try_from(clock::now().since(begun)).ok();
-            }
+            let millis = u32::try_from(clock::now().since(begun)).ok();
+            metered::note_upstream(line, Some(reached.status()), millis);
             let (answer, end) = reached.watched(call, passing.settings.recorder.clone(), begun);
-            let (env, id) = (env.clone(), decided.call);
-            let call_id = id.clone();
-            crate::platform::afterwards(context, async move {
+            let headers = metered::headers(&decided.decision, decided.call.clone(), decided.now);
+            let (env, sub) = (env.clone(), caller.identity.sub.clone());
+            platform::afterwards(context, async move {
                 let end = end.await;
-                let urgency = match end.settled {
-                    Settled::Charged if keyless => Urgency::Soon,
-                    _ => Urgency::Now,
-                };
-                client::end(&env, &sub, id, end, urgency);
+                let urgency = metered::urgency(end.settled, keyless);
+                client::end(&env, &sub, decided.call, end, urgency);
             });
-            let headers = metered::headers(&decided.decision, call_id, decided.now);
             Ok(answer.with(headers))
         }
-        Err(mut failure) => {
-            let millis = u32::try_from(clock::now().since(begun)).unwrap_or(0);
-            let end = CallEnd::failed(failure.problem.status(), millis, failure.problem.code());
-            let end = CallEnd {
-                request_data: call
-                    .arguments
-                    .map(|arguments| passing.settings.recorder.record(&arguments)),
-                ..end
-            };
-            let decision = settled(decided.decision, end.settled);
-            failure.headers = metered::headers(&decision, decided.call.clone(), decided.now);
-            client::end(env, &sub, decided.call, end, Urgency::Now);
-            Err(failure)
-        }
+        Err(failure) => Err(unreached(failure, call, decided, begun, passing, env)),
     }
+}
+
+/// The failure of an admitted call that got no answer: nobody pays for it.
+fn unreached(
+    failure: Failure,
+    call: Call,
+    decided: Decided,
+    begun: Timestamp,
+    passing: &Passing<'_>,
+    env: &Env,
+) -> Failure {
+    let millis = u32::try_from(clock::now().since(begun)).unwrap_or(0);
+    let arguments = call.arguments.as_ref();
+    let end = CallEnd {
+        request_data: arguments.map(|arguments| passing.settings.recorder.record(arguments)),
+        ..CallEnd::failed(failure.problem.status(), millis, failure.problem.code())
+    };
+    let decision = settled(decided.decision, end.settled);
+    let headers = metered::headers(&decision, decided.call.clone(), decided.now);
+    client::end(env, passing.sub, decided.call, end, Urgency::Now);
+    Failure { headers, ..failure }
 }
 
 /// The user as they are once the call is admitted.
@@ -223,12 +225,7 @@ fn props(decided: &Decided) -> Outcome<SessionProps> {
 }
 
 /// A refusal, in the form that the deployment chose.
-fn refuse(
-    call: &Call,
-    refusal: Refusal,
-    now: legis_core::time::Timestamp,
-    settings: &Settings,
-) -> Outcome<Answer> {
+fn refuse(call: &Call, refusal: Refusal, now: Timestamp, settings: &Settings) -> Outcome<Answer> {
     let answer = Answer::json(200, &refused(call, &refusal, settings.refusals));
     let failure = metered::refused(refusal, now);
     match settings.refusals {

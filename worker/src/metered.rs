@@ -4,12 +4,12 @@ use crate::answer::Headers;
 use crate::clock;
 use crate::failure::{Failure, Outcome};
 use crate::log::{CallLine, Line};
-use crate::meter::client;
+use crate::meter::client::{self, Urgency};
 use crate::meter::message::Decided;
 use crate::platform::Deadline;
 use crate::request::{Header, Request};
 use legis_core::account::Identity;
-use legis_core::call::{CallEnd, CallStart, Called, Settler, Toll};
+use legis_core::call::{CallEnd, CallStart, Called, Settled, Settler, Toll};
 use legis_core::idempotency::KeyedCall;
 use legis_core::ledger::Candidate;
 use legis_core::problem::{Dependency, Problem};
@@ -88,6 +88,23 @@ pub(crate) fn headers(decision: &Decision, call: String, now: Timestamp) -> Head
     let mut headers = refusal::headers(decision, now);
     headers.push((CALL, call));
     headers
+}
+
+/// When the meter must hear how a call ended. What is taken back may be the call that is missing; a key that is sent again
+/// asks how its call ended.
+pub(crate) fn urgency(settled: Settled, keyless: bool) -> Urgency {
+    match settled {
+        Settled::Charged if keyless => Urgency::Soon,
+        Settled::Charged | Settled::Refunded => Urgency::Now,
+    }
+}
+
+/// Notes what the service behind us said, and how long it took.
+pub(crate) fn note_upstream(line: &mut Line, status: Option<u16>, millis: Option<u32>) {
+    if let Some(line) = &mut line.call {
+        line.upstream_status = status;
+        line.upstream_ms = millis;
+    }
 }
 
 /// A refusal for lack of quota.

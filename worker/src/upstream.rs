@@ -5,14 +5,14 @@ use crate::clock;
 use crate::configuration::Configuration;
 use crate::failure::{Failure, Outcome};
 use crate::log::Line;
-use crate::meter::client::{self, Urgency};
+use crate::meter::client;
 use crate::meter::message::Charging;
 use crate::metered;
 use crate::platform::{self, Deadline, Outbound};
 use crate::request::{Header, Request};
 use js_sys::{Array, Uint8Array};
 use legis_core::auth::claims::Caller;
-use legis_core::call::{CallEnd, Called, Settled, Settler};
+use legis_core::call::{CallEnd, Called, Settler};
 use legis_core::idempotency::KeyedCall;
 use legis_core::problem::{Dependency, Problem};
 use legis_core::quota::{Decision, settled};
@@ -104,16 +104,9 @@ pub(crate) async fn call(
         Ok(answer) => CallEnd::answered(answer.status, millis),
         Err(failure) => CallEnd::failed(failure.problem.status(), millis, failure.problem.code()),
     };
-    if let Some(line) = &mut line.call {
-        line.upstream_status = end.status_code;
-        line.upstream_ms = end.millis;
-    }
+    metered::note_upstream(line, end.status_code, end.millis);
     let headers = metered::headers(&settled(decision, end.settled), call.clone(), now);
-    let urgency = match end.settled {
-        Settled::Charged if keyless => Urgency::Soon,
-        // What is taken back may be the call that is missing; a key that is sent again asks how its call ended.
-        _ => Urgency::Now,
-    };
+    let urgency = metered::urgency(end.settled, keyless);
     client::end(env, &identity.sub, call, end, urgency);
     drop(deadline);
     answered(answer, headers)
@@ -166,7 +159,10 @@ fn outbound(request: &Request, url: String, body: Option<Vec<u8>>) -> Outbound {
 
 /// The data service's answer as the caller gets it. The body is its own stream; it never enters the WASM module.
 async fn send(outbound: &Outbound, deadline: &Deadline) -> Outcome<Answer> {
-    let response = outbound.send(deadline).await.map_err(unanswered)?;
+    let response = outbound
+        .send(deadline)
+        .await
+        .map_err(|error| unanswered(&error, Dependency::Upstream))?;
     let head = NAMES.with(|names| platform::read_response(&response, names));
     // A redirection would show the caller an address they cannot reach.
     if !matches!(head.status, 200..=299 | 304 | 400..=599) {
@@ -186,8 +182,9 @@ async fn send(outbound: &Outbound, deadline: &Deadline) -> Outcome<Answer> {
     })
 }
 
-fn unanswered(error: JsValue) -> Failure {
-    let failure = platform::failed(&error, Dependency::Upstream);
+/// What it means that a service behind us did not answer: it is slow, or cannot be reached.
+pub(crate) fn unanswered(error: &JsValue, service: Dependency) -> Failure {
+    let failure = platform::failed(error, service);
     match failure.problem {
         Problem::TimedOut(_) => failure,
         _ => Failure {

@@ -7,7 +7,7 @@ use legis_core::payload::format::Format;
 use legis_core::schema::{NONE, place};
 use legis_core::stripe::outcomes;
 use legis_core::{
-    account, auth, call, change, contract, entitlement, evaluate, meter, money, payload, plan,
+    account, auth, call, change, contract, entitlement, evaluate, mcp, meter, money, payload, plan,
 };
 use legis_core::{problem, quota, refusal, report, subscription, time, violation};
 use schemars::generate::SchemaSettings;
@@ -535,6 +535,21 @@ fn facts(schemas: &BTreeMap<&'static str, Value>) -> Result<String> {
             json!(plan::plans()),
         ),
         fact("The contract of this build.", "CONTRACT", contract),
+        fact(
+            "The most bytes of JSON that are kept of a tool's arguments, and of its result.",
+            "MOST_BYTES",
+            json!(mcp::record::MAX_BYTES),
+        ),
+        fact(
+            "Instead of what is secret.",
+            "REDACTED",
+            json!(mcp::record::REDACTED),
+        ),
+        fact(
+            "Where a refused tool call has its decision in `_meta`.",
+            "DECISION",
+            json!(mcp::DECISION),
+        ),
     ];
     crate::process::filter(
         "biome",

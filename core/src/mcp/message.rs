@@ -51,13 +51,8 @@ impl Revision {
 pub enum Message {
     /// It calls a tool, which costs.
     Call(Box<Call>),
-    /// It asks for something else.
-    Request {
-        /// What for.
-        method: String,
-    },
-    /// It asks for nothing: a notification, or the answer to a question of the server's.
-    Told,
+    /// Another request, a notification, or the answer to a question of the server's.
+    Free,
 }
 
 /// A call of a tool.
@@ -224,18 +219,15 @@ pub fn read(body: &[u8], headers: Headers<'_>) -> Result<Message, Unreadable> {
         }
         agree(&envelope, headers).map_err(wrong)?;
     }
-    let Some(method) = envelope.method else {
-        return Ok(Message::Told);
-    };
-    let id = envelope.id.filter(|id| !id.is_null());
-    match (method.as_str(), id) {
-        (CALL, Some(id)) if is_known_by_its_answer(&id) => call(id, envelope.params, revision),
+    if envelope.method.as_deref() != Some(CALL) {
+        return Ok(Message::Free);
+    }
+    match envelope.id {
+        Some(id) if is_known_by_its_answer(&id) => call(id, envelope.params, revision),
         // A server that ran it all the same would run it for nothing.
-        (CALL, _) => Err(Unreadable::Invalid(
+        _ => Err(Unreadable::Invalid(
             "tools/call needs an id, a text or a whole number",
         )),
-        (_, Some(_)) => Ok(Message::Request { method }),
-        (_, None) => Ok(Message::Told),
     }
 }
 

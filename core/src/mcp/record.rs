@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 /// The most bytes of JSON that are kept of arguments, and of a result.
 pub const MAX_BYTES: usize = 16 * 1024;
 
-const REDACTED: &str = "[redacted]";
+/// Instead of what is secret.
+pub const REDACTED: &str = "[redacted]";
 
 /// Keeps what may be kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -72,7 +72,7 @@ impl<'t> Cursor<'t> {
     }
 
     #[inline]
-    fn expect(&mut self, byte: u8) -> Step {
+    fn over(&mut self, byte: u8) -> Step {
         if self.peek() != Some(byte) {
             return Err(Stop::Malformed);
         }
@@ -138,7 +138,7 @@ impl<'t> Cursor<'t> {
     #[inline]
     pub(super) fn colon(&mut self) -> Step {
         self.space();
-        self.expect(b':')?;
+        self.over(b':')?;
         self.space();
         Ok(())
     }
@@ -161,7 +161,7 @@ impl<'t> Cursor<'t> {
     /// Past any other string.
     #[cold]
     pub(super) fn elaborate(&mut self) -> Step<Elaborate<'t>> {
-        self.expect(b'"')?;
+        self.over(b'"')?;
         let start = self.at;
         let mut escaped = false;
         loop {

@@ -6,9 +6,11 @@ use crate::clock;
 use crate::failure::{Failure, Outcome};
 use crate::platform::{self, Deadline, Outbound, Watched};
 use crate::request::{Header, Request};
+use crate::upstream::unanswered;
 use js_sys::{Array, Uint8Array};
 use legis_core::account::SessionProps;
 use legis_core::call::CallEnd;
+use legis_core::ledger::UNSETTLED_AFTER_MILLIS;
 use legis_core::mcp::answer::{Close, Form, Seen, end};
 use legis_core::mcp::message::Call;
 use legis_core::mcp::record::Recorder;
@@ -23,8 +25,8 @@ use wasm_bindgen_futures::JsFuture;
 const KEPT_BYTES: usize = 256 * 1024;
 /// How long nothing may come.
 const SILENCE_MILLIS: u32 = 120_000;
-/// How long an answer may take in all: a little less than after what time the meter closes a call by itself.
-const LONGEST_MILLIS: u32 = 9 * 60_000;
+/// How long an answer may take in all: a minute less than after what time the meter closes a call by itself.
+const LONGEST_MILLIS: u32 = UNSETTLED_AFTER_MILLIS as u32 - 60_000;
 
 /// What a caller's headers may tell the server, beside those of MCP. The caller's token is not among them.
 const PASSED_ON: [Header; 6] = [
@@ -37,10 +39,11 @@ const PASSED_ON: [Header; 6] = [
 ];
 
 /// What the server's headers may tell the caller; the last is the session's.
-const HANDED_ON: [&str; 4] = [
+const HANDED_ON: [&str; 5] = [
     "Content-Type",
     "MCP-Protocol-Version",
     "Allow",
+    "Retry-After",
     session::HEADER,
 ];
 
@@ -90,16 +93,7 @@ impl Passing<'_> {
                 .map_or(JsValue::UNDEFINED, |body| Uint8Array::from(body).into()),
         };
         let sent = outbound.send_message(self.request.inner(), deadline).await;
-        let response = sent.map_err(|error| {
-            let failure = platform::failed(&error, Dependency::McpServer);
-            match failure.problem {
-                Problem::TimedOut(_) => failure,
-                _ => Failure {
-                    problem: Problem::BadGateway,
-                    ..failure
-                },
-            }
-        })?;
+        let response = sent.map_err(|error| unanswered(&error, Dependency::McpServer))?;
         self.reached(&response)
     }
 
