@@ -41,14 +41,17 @@ async function apply(name: string) {
 async function refused(path: string) {
 	const response = await harness.fetch(path);
 	expect(response.headers.get("retry-after")).toBe("30");
-	expect(await response.json()).toMatchObject({ status: 503, code: "schema_mismatch" });
+	const problem = await response.json();
+	expect(problem).toMatchObject({ status: 503, code: "schema_mismatch" });
+	return problem.detail as string;
 }
 
 test("an empty database, one that is a migration behind, one whose plans were changed by hand", async () => {
-	await refused("/api/ready");
-	for (const name of migrations.slice(0, -1)) {
+	expect(await refused("/api/ready")).toContain(`The migration ${migrations[0]} was not applied.`);
+	for (const [index, name] of migrations.slice(0, -1).entries()) {
 		await apply(name);
-		await refused("/api/ready");
+		expect(await refused("/api/ready")).toContain(`The migration ${migrations[index + 1]} was not applied.`);
+		// Whoever does not ask for that hears nothing of the inside.
 		await refused("/api/config/plans");
 		await refused("/api/account");
 	}
@@ -56,8 +59,22 @@ test("an empty database, one that is a migration behind, one whose plans were ch
 	// The database fits now; nobody is trusted yet.
 	const unset = await harness.fetch("/api/ready");
 	expect(await unset.json()).toMatchObject({ status: 503, code: "misconfigured" });
+	const [newest] = migrations.slice(-1);
+	await database.prepare("INSERT INTO d1_migrations (name) VALUES ('9999_later.sql')").run();
+	expect(await refused("/api/ready")).toContain(
+		"The migration 9999_later.sql was applied, which this release does not",
+	);
+	await database.prepare("DELETE FROM d1_migrations WHERE name = '9999_later.sql'").run();
+	const edit = (from: string, to: string) =>
+		database
+			.prepare(`UPDATE migration_checksums SET sha256 = replace(sha256, '${from}', '${to}') WHERE name = '${newest}'`)
+			.run();
+	await edit("f", "x");
+	expect(await refused("/api/ready")).toContain(`The migration ${newest} was applied as another file`);
+	await edit("x", "f");
 	await database.prepare("UPDATE plans SET amount = 1900 WHERE slug = 'starter'").run();
-	await refused("/api/ready");
+	expect(await refused("/api/ready")).toContain("The rows of plans with the ids 20, 21 differ from the catalog.");
+	await refused("/api/config/plans");
 	expect((await harness.fetch("/api/health")).status).toBe(200);
 	const users = await database.prepare("SELECT id FROM users").all();
 	expect(users.results).toEqual([]);

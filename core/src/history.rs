@@ -33,6 +33,9 @@ pub struct HistoryRow {
     pub cost: u32,
     /// Whether it was reported with nothing left.
     pub over_limit: bool,
+    /// The start of the monthly period it was charged to, in milliseconds since 1970; none for the one-time allowance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period_start: Option<i64>,
     /// The status of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_code: Option<u16>,
@@ -94,10 +97,12 @@ pub fn row(
         Called::Tool(name) => (Some(name), None, None),
         Called::Endpoint { method, path } => (None, Some(path), Some(method)),
     };
-    let (channel, cost, over_limit) = match (paid, end.settled) {
-        (Paid::From(charge), Settled::Charged) => (charge.channel, charge.cost, false),
-        (Paid::From(charge), Settled::Refunded) => (charge.channel, 0, false),
-        (Paid::OverLimit(channel), _) => (channel, 0, true),
+    let (channel, cost, over_limit, period) = match (paid, end.settled) {
+        (Paid::From(charge), Settled::Charged) => {
+            (charge.channel, charge.cost, false, charge.period)
+        }
+        (Paid::From(charge), Settled::Refunded) => (charge.channel, 0, false, charge.period),
+        (Paid::OverLimit(channel), _) => (channel, 0, true, None),
     };
     HistoryRow {
         id: id.to_owned(),
@@ -109,6 +114,7 @@ pub fn row(
         status: end.status,
         cost,
         over_limit,
+        period_start: period.map(Timestamp::millis),
         status_code: end.status_code,
         response_time_ms: end.millis,
         error_message: end.error.map(|error| cut(&error, 2000)),

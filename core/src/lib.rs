@@ -5,7 +5,7 @@
 //!
 //! Bottom to top: [`money`], [`time`], [`fnv`], [`violation`], [`plan`], [`subscription`], [`entitlement`], [`quota`],
 //! [`meter`], [`account`], [`counters`], [`payload`], [`idempotency`], [`call`], [`history`], [`report`], [`ledger`],
-//! [`auth`], [`problem`], [`refusal`], [`route`], [`evaluate`], [`contract`].
+//! [`auth`], [`problem`], [`refusal`], [`route`], [`evaluate`], [`contract`], [`migration`].
 
 pub mod account;
 pub mod auth;
@@ -21,6 +21,7 @@ pub mod idempotency;
 pub mod ledger;
 pub mod mcp;
 pub mod meter;
+pub mod migration;
 pub mod money;
 pub mod payload;
 pub mod plan;

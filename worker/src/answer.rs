@@ -54,6 +54,17 @@ impl Answer {
         answer
     }
 
+    /// The problem document of a failure that whoever asks may know the reason of.
+    pub(crate) fn explained(failure: &Failure) -> Self {
+        let mut document = failure.problem.document();
+        if !failure.reason.is_empty() {
+            document.detail.clone_from(&failure.reason);
+        }
+        let mut answer = Self::problem(failure);
+        answer.body = Body::Bytes(legis_core::evaluate::json(&document));
+        answer
+    }
+
     fn bytes(status: u16, media_type: &str, body: Vec<u8>) -> Self {
         Self {
             status,

@@ -2,24 +2,37 @@
 //! Read once a minute in each isolate; data is shared between requests, never promises.
 
 use crate::clock;
-use crate::database::{Database, row, rows};
+use crate::database::{Database, rows};
 use crate::failure::{Failure, Outcome};
 use crate::log;
 use crate::rows::{AuthConfigRow, StoredPlan};
 use legis_core::history::Retention;
+use legis_core::migration::{Migration, Unfit, fits};
 use legis_core::payload::{AuthClient, AuthConfig};
 use legis_core::plan;
 use legis_core::problem::Problem;
 use legis_core::stripe::prices::Prices;
 use legis_core::subscription::Grace;
 use legis_core::time::Timestamp;
-use serde::Deserialize;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use worker::Env;
 
-/// The newest migration when this release was built.
-pub(crate) const SCHEMA_VERSION: &str = env!("LEGIS_SCHEMA_VERSION");
+include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
+
+/// The migrations that this release was built with.
+fn released() -> Vec<Migration> {
+    let migration = |(name, sha256): &(&str, &str)| Migration {
+        name: (*name).to_owned(),
+        sha256: (*sha256).to_owned(),
+    };
+    RELEASED.iter().map(migration).collect()
+}
+
+/// The newest of them.
+pub(crate) fn schema_version() -> &'static str {
+    RELEASED.last().map_or("none", |(name, _)| *name)
+}
 
 const MAX_AGE_MILLIS: i64 = 60_000;
 /// How long a configuration is used while the database does not answer.
@@ -33,6 +46,8 @@ pub(crate) struct Configuration {
     upstream: Result<String, String>,
     /// Which prices pay for which plan; a text that says what is wrong when that is not known.
     prices: Result<Prices, String>,
+    /// The rows of `plans` that differ from the catalog.
+    differing_plans: Vec<u32>,
     /// When the database said so.
     pub(crate) read_at: Timestamp,
 }
@@ -52,6 +67,14 @@ impl Configuration {
             .map_err(|reason| Failure::new(Problem::Misconfigured, reason.clone()))
     }
 
+    /// Whether its plans are the catalog's.
+    pub(crate) fn check_plans(&self) -> Outcome<()> {
+        match self.differing_plans.is_empty() {
+            true => Ok(()),
+            false => Err(unfit(Unfit::Plans(self.differing_plans.clone()))),
+        }
+    }
+
     pub(crate) fn client(&self, client: AuthClient) -> Option<&AuthConfig> {
         self.issuers
             .iter()
@@ -68,6 +91,13 @@ thread_local! {
 /// The configuration as it was a minute ago at most; while the database does not answer, as it was an hour ago at most.
 /// A database that does not fit is never remembered, so that applying the migrations is enough to go on.
 pub(crate) async fn load(env: &Env) -> Outcome<Rc<Configuration>> {
+    let configuration = load_for_repair(env).await?;
+    configuration.check_plans()?;
+    Ok(configuration)
+}
+
+/// The same for those who come to repair it: its plans may differ from the catalog.
+pub(crate) async fn load_for_repair(env: &Env) -> Outcome<Rc<Configuration>> {
     let now = clock::now();
     let known = known();
     let asked_at = ASKED_AT.replace(Some(now));
@@ -81,7 +111,8 @@ pub(crate) async fn load(env: &Env) -> Outcome<Rc<Configuration>> {
     match (read(env, now).await, known) {
         (Ok(fresh), _) => {
             let fresh = Rc::new(fresh);
-            KNOWN.set(Some(Rc::clone(&fresh)));
+            let fits = fresh.differing_plans.is_empty();
+            KNOWN.set(fits.then(|| Rc::clone(&fresh)));
             Ok(fresh)
         }
         (Err(failure), Some(known)) if is_outage(&failure) && outlives(&known, now) => {
@@ -108,14 +139,11 @@ fn outlives(known: &Configuration, now: Timestamp) -> bool {
 
 /// The configuration as it is.
 pub(crate) async fn read(env: &Env, now: Timestamp) -> Outcome<Configuration> {
-    #[derive(Deserialize)]
-    struct Migration {
-        name: String,
-    }
     let database = Database::open(env)?;
-    let results = database
+    let asked = database
         .batch(vec![
-            database.statement("SELECT name FROM d1_migrations ORDER BY id DESC LIMIT 1", &[])?,
+            database.statement("SELECT name, '' AS sha256 FROM d1_migrations ORDER BY id", &[])?,
+            database.statement("SELECT name, sha256 FROM migration_checksums ORDER BY name", &[])?,
             database.statement(
                 "SELECT id, name, slug, billing_frequency, amount, currency, features, highlighted_features, description, \
                  display_order, mcp_calls_limit, stripe_price_id FROM plans ORDER BY id",
@@ -127,18 +155,20 @@ pub(crate) async fn read(env: &Env, now: Timestamp) -> Outcome<Configuration> {
                 &[],
             )?,
         ])
-        .await?;
-    let migration: Option<Migration> = row("d1_migrations", results.first())?;
-    let applied = migration.map_or_else(|| "none".to_owned(), |migration| migration.name);
-    if applied != SCHEMA_VERSION {
-        return Err(Failure::new(
-            Problem::SchemaMismatch,
-            format!("the database is at {applied}, this release needs {SCHEMA_VERSION}"),
-        ));
-    }
-    let plans: Vec<StoredPlan> = rows("plans", results.get(1))?;
-    check_plans(&plans)?;
-    let stored: Vec<AuthConfigRow> = rows("auth_config", results.get(2))?;
+        .await;
+    let results = match asked {
+        // Some of what is asked for is not there: why is told better by what was applied.
+        Err(failure) if failure.problem == Problem::SchemaMismatch => {
+            return Err(why_unfit(&database).await);
+        }
+        results => results?,
+    };
+    let applied: Vec<Migration> = rows("d1_migrations", results.first())?;
+    let stored: Vec<Migration> = rows("migration_checksums", results.get(1))?;
+    let names: Vec<&str> = applied.iter().map(|row| row.name.as_str()).collect();
+    fits(&names, &stored, &released()).map_err(unfit)?;
+    let plans: Vec<StoredPlan> = rows("plans", results.get(2))?;
+    let stored: Vec<AuthConfigRow> = rows("auth_config", results.get(3))?;
     let issuers = stored
         .iter()
         .map(AuthConfigRow::decode)
@@ -147,21 +177,43 @@ pub(crate) async fn read(env: &Env, now: Timestamp) -> Outcome<Configuration> {
         issuers,
         upstream: upstream(env),
         prices: prices(env, &plans),
+        differing_plans: differing(&plans),
         read_at: now,
     })
 }
 
-fn check_plans(stored: &[StoredPlan]) -> Outcome<()> {
-    let catalog = plan::rows();
-    // A row that left the catalog may stay: users may refer to it.
-    let agrees = |row| stored.iter().any(|stored| stored.agrees_with(row));
-    if catalog.iter().all(agrees) {
-        return Ok(());
-    }
-    Err(Failure::new(
-        Problem::SchemaMismatch,
-        "the rows of plans differ from the catalog",
-    ))
+/// Why a database lacks tables that are asked for.
+async fn why_unfit(database: &Database) -> Failure {
+    let applied = async {
+        let sql = "SELECT name, '' AS sha256 FROM d1_migrations ORDER BY id";
+        let results = database.batch(vec![database.statement(sql, &[])?]).await?;
+        rows::<Migration>("d1_migrations", results.first())
+    };
+    let applied = match applied.await {
+        Ok(applied) => applied,
+        // Nothing was ever applied.
+        Err(failure) if failure.problem == Problem::SchemaMismatch => Vec::new(),
+        Err(failure) => return failure,
+    };
+    let names: Vec<&str> = applied.iter().map(|row| row.name.as_str()).collect();
+    unfit(
+        fits(&names, &released(), &released())
+            .err()
+            .unwrap_or(Unfit::Altered),
+    )
+}
+
+fn unfit(unfit: Unfit) -> Failure {
+    Failure::new(Problem::SchemaMismatch, unfit.to_string())
+}
+
+/// The rows that differ from the catalog's. A row that left the catalog may stay: users may refer to it.
+fn differing(stored: &[StoredPlan]) -> Vec<u32> {
+    plan::rows()
+        .iter()
+        .filter(|row| !stored.iter().any(|stored| stored.agrees_with(row)))
+        .map(|row| row.id)
+        .collect()
 }
 
 /// The configuration if it is known here already.

@@ -132,7 +132,12 @@ async fn dispatch(
     let query = request.query.as_str();
     match route {
         Route::Health => health(),
-        Route::Ready => ready(env).await,
+        // Whoever asks whether it is ready must hear why not.
+        Route::Ready => ready(env).await.or_else(|failure| {
+            line.problem = Some(failure.problem.code());
+            line.reason.clone_from(&failure.reason);
+            Ok(Answer::explained(&failure))
+        }),
         Route::EvaluateDecision => evaluate_decision(request).await,
         Route::EvaluateChange => evaluate_change(request).await,
         Route::StripeWebhook => stripe::receive(request, env, line).await,
@@ -215,7 +220,15 @@ async fn dispatch(
 /// Who calls, where only people are served.
 pub(crate) async fn person(request: &Request, env: &Env, line: &mut Line) -> Outcome<Rc<Caller>> {
     let configuration = configuration::load(env).await?;
-    let caller = authenticate(request.header(Header::Authorization), &configuration).await?;
+    known_person(request, &configuration, line).await
+}
+
+async fn known_person(
+    request: &Request,
+    configuration: &Configuration,
+    line: &mut Line,
+) -> Outcome<Rc<Caller>> {
+    let caller = authenticate(request.header(Header::Authorization), configuration).await?;
     line.user = Some(log::pseudonym(&caller.identity.sub));
     line.client = Some(caller.through.map_or("other", AuthClient::as_str));
     match caller.kind {
@@ -226,7 +239,8 @@ pub(crate) async fn person(request: &Request, env: &Env, line: &mut Line) -> Out
 
 /// Who calls, where only administrators are served: the token and the database must agree.
 async fn administrator(request: &Request, env: &Env, line: &mut Line) -> Outcome<Rc<Caller>> {
-    let caller = person(request, env, line).await?;
+    let configuration = configuration::load_for_repair(env).await?;
+    let caller = known_person(request, &configuration, line).await?;
     if !caller.may(Scope::Admin) {
         return Err(Problem::InsufficientScope(Scope::Admin).into());
     }
@@ -244,6 +258,7 @@ fn health() -> Outcome<Answer> {
 /// Whether everything that is needed is there. Reads anew: an operator who asks wants to know how it is now.
 async fn ready(env: &Env) -> Outcome<Answer> {
     let configuration = configuration::read(env, clock::now()).await?;
+    configuration.check_plans()?;
     configuration::grace(env)?;
     configuration::retention(env)?;
     configuration.upstream()?;
@@ -265,7 +280,7 @@ async fn ready(env: &Env) -> Outcome<Answer> {
     let body = json!({
         "status": "ok",
         "timestamp": clock::now(),
-        "schema": configuration::SCHEMA_VERSION,
+        "schema": configuration::schema_version(),
         "contract": contract::contract(),
         "cron": cron::latest(env).await?,
         "webhooks": stripe::events::backlog(env).await?,

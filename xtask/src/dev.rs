@@ -3,6 +3,7 @@
 use crate::process::{command, output, quiet};
 use crate::{build, paths, report};
 use anyhow::{Context, Result, bail};
+use legis_core::plan::{PlanId, row_id};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,9 @@ pub const PORT: u16 = 8787;
 const AUDIENCE: &str = "urn:legis-api";
 const SCOPE: &str =
     "openid profile email offline_access read:bills read:members read:votes read:committees";
+
+/// The administrator that every local database has.
+const ADMINISTRATOR: &str = "local|administrator";
 
 /// The secret that signs the local account's events. It is none: it is the same everywhere, and good for nothing else.
 pub const WEBHOOK_SECRET: &str = "whsec_local_events_of_this_machine";
@@ -181,9 +185,30 @@ pub struct Token {
     pub issued_at: Option<i64>,
 }
 
+impl Token {
+    /// One of the administrator that every local database has.
+    pub fn administrator() -> Self {
+        Self {
+            sub: ADMINISTRATOR.to_owned(),
+            email: None,
+            name: None,
+            scope: Some("admin".to_owned()),
+            azp: None,
+            expires: None,
+            issued_at: None,
+        }
+    }
+}
+
 /// Prints an access token of the local issuer.
-pub fn token(asked: Token, state: &Path) -> Result<()> {
+pub fn token(asked: &Token, state: &Path) -> Result<()> {
     crate::setup::node()?;
+    println!("{}", signed(asked, state)?);
+    Ok(())
+}
+
+/// An access token of the local issuer.
+pub fn signed(asked: &Token, state: &Path) -> Result<String> {
     let state = absolute(state);
     if !state.join("local.json").exists() {
         eprintln!(
@@ -209,7 +234,7 @@ pub fn token(asked: Token, state: &Path) -> Result<()> {
         "expires": asked.expires,
         "issuedAt": asked.issued_at,
     });
-    let printed = output(
+    output(
         command("node")
             .args([
                 "--disable-warning=ExperimentalWarning",
@@ -218,9 +243,7 @@ pub fn token(asked: Token, state: &Path) -> Result<()> {
             ])
             .arg(key_file(&state))
             .arg(present(&grant).to_string()),
-    )?;
-    println!("{printed}");
-    Ok(())
+    )
 }
 
 /// An object without the members that have no value: they would be `null`, where only absent ones are known.
@@ -336,9 +359,13 @@ fn auth_config_sql(ports: &Ports) -> String {
          allowed_callback_urls = excluded.allowed_callback_urls, allowed_logout_urls = excluded.allowed_logout_urls, \
          allowed_origins = excluded.allowed_origins, is_active = excluded.is_active;\n\
          UPDATE plans SET stripe_price_id = 'price_local_' || slug || CASE billing_frequency WHEN 'monthly' THEN '_month' \
-         ELSE '_year' END WHERE billing_frequency <> 'one_time';\n",
+         ELSE '_year' END WHERE billing_frequency <> 'one_time';\n\
+         INSERT INTO users (auth0_user_id, current_plan_id, is_admin, created_at, updated_at) \
+         VALUES ('{ADMINISTRATOR}', {free}, 1, {now}, {now}) ON CONFLICT (auth0_user_id) DO UPDATE SET is_admin = 1;\n",
         row("frontend", "local-frontend"),
         row("mcp_server", "local-mcp-server"),
+        free = row_id(PlanId::Free),
+        now = "CAST(unixepoch() * 1000 AS INTEGER)",
     )
 }
 

@@ -1,6 +1,8 @@
 //! What is derived from core and committed: the reader's tables, the TypeScript types, the plan rows.
 //! `cargo xtask generate` writes them, `cargo xtask test` fails when one is not fresh.
 
+mod migrations;
+
 use crate::paths;
 use anyhow::{Context, Result, bail, ensure};
 use legis_core::payload::format::Format;
@@ -48,7 +50,7 @@ pub fn stale() -> Result<Vec<String>> {
 
 fn files() -> Result<Vec<Generated>> {
     let schemas = schemas();
-    Ok(vec![
+    Ok([
         Generated {
             path: paths::root().join("core/src/schema/tables.rs"),
             content: tables(&schemas)?,
@@ -64,7 +66,10 @@ fn files() -> Result<Vec<Generated>> {
         plan_rows()?,
         readme()?,
         billing()?,
-    ])
+    ]
+    .into_iter()
+    .chain(migrations::checksummed()?)
+    .collect())
 }
 
 /// The schemas of everything that is read from outside, by name, without references.
@@ -614,14 +619,21 @@ fn plan_rows() -> Result<Generated> {
     let newest = names.iter().rev().find(|name| name.ends_with("_plans.sql"));
     if let Some(name) = newest {
         let path = folder.join(name);
-        if fs::read_to_string(&path)? == content {
-            return Ok(Generated { path, content });
+        let text = fs::read_to_string(&path)?;
+        if migrations::what(&text) == content.trim_end() {
+            return Ok(Generated {
+                path,
+                content: text,
+            });
         }
     }
-    let next = names.len() + 1;
+    let name = format!("{:04}_plans.sql", names.len() + 1);
     Ok(Generated {
-        path: folder.join(format!("{next:04}_plans.sql")),
-        content,
+        content: migrations::with_checksums(
+            &content,
+            &[(name.clone(), migrations::sha256(content.trim_end()))],
+        ),
+        path: folder.join(name),
     })
 }
 

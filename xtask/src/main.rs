@@ -5,6 +5,7 @@ mod build;
 mod dev;
 mod generate;
 mod lint;
+mod operator;
 mod paths;
 mod process;
 mod report;
@@ -148,7 +149,7 @@ fn run(task: Task) -> anyhow::Result<()> {
             issued_at,
             state,
         } => dev::token(
-            dev::Token {
+            &dev::Token {
                 sub,
                 email,
                 name,
