@@ -41,9 +41,9 @@ async function apply(name: string) {
 async function refused(path: string) {
 	const response = await harness.fetch(path);
 	expect(response.headers.get("retry-after")).toBe("30");
-	const problem = await response.json();
+	const problem = (await response.json()) as { detail: string };
 	expect(problem).toMatchObject({ status: 503, code: "schema_mismatch" });
-	return problem.detail as string;
+	return problem.detail;
 }
 
 test("an empty database, one that is a migration behind, one whose plans were changed by hand", async () => {

@@ -11,6 +11,9 @@ export interface Asked {
 	form: Record<string, string>;
 }
 
+/** How many subscriptions a list has at once: few, so that there are pages. */
+const PAGE = 2;
+
 export async function stripeServer() {
 	const asked: Asked[] = [];
 	const subscriptions = new Map<string, object>();
@@ -42,6 +45,13 @@ export async function stripeServer() {
 			return [503, { error: { type: "api_error" } }];
 		}
 		if (one.method === "GET") {
+			if (one.path.startsWith("/v1/subscriptions?")) {
+				const ids = [...subscriptions.keys()];
+				const after = new URLSearchParams(one.path.split("?")[1]).get("starting_after");
+				const page = ids.slice(after === null ? 0 : ids.indexOf(after) + 1).slice(0, PAGE);
+				const data = page.map((id) => subscriptions.get(id) as object);
+				return [200, { object: "list", data, has_more: page.at(-1) !== ids.at(-1) }];
+			}
 			const found = subscriptions.get(one.path.replace("/v1/subscriptions/", ""));
 			return found === undefined ? refused("not_found") : [200, found];
 		}

@@ -5,9 +5,10 @@
 //!
 //! Bottom to top: [`money`], [`time`], [`fnv`], [`violation`], [`plan`], [`subscription`], [`entitlement`], [`quota`],
 //! [`meter`], [`account`], [`counters`], [`payload`], [`idempotency`], [`call`], [`history`], [`report`], [`ledger`],
-//! [`auth`], [`problem`], [`refusal`], [`route`], [`evaluate`], [`contract`], [`migration`].
+//! [`auth`], [`problem`], [`refusal`], [`route`], [`evaluate`], [`contract`], [`migration`], [`audit`].
 
 pub mod account;
+pub mod audit;
 pub mod auth;
 pub mod call;
 pub mod change;

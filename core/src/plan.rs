@@ -5,7 +5,7 @@ mod rows;
 use crate::money::{self, Cents, Currency};
 use serde::{Deserialize, Serialize};
 
-pub use rows::{BillingFrequency, PlanRow, Sold, legacy_limit, row_id, rows, seed_sql};
+pub use rows::{BillingFrequency, PlanRow, Sold, legacy_limit, row_id, row_sql, rows, seed_sql};
 
 /// Which plan, whatever it is called. Ordered from the smallest to the largest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

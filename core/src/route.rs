@@ -46,6 +46,14 @@ pub enum Route {
     Portal,
     /// `GET /api/admin/webhooks`
     Webhooks,
+    /// `GET /api/admin/audit`
+    Audit,
+    /// `POST /api/admin/audit`
+    RunAudit,
+    /// `POST /api/admin/repair`
+    Repair,
+    /// `POST /api/admin/identities`
+    Identities,
     /// `POST /api/evaluate/payload/{schema}`
     EvaluatePayload(&'static crate::schema::Schema),
     /// `POST /mcp`; `GET` and `DELETE` for the older revisions
@@ -86,6 +94,10 @@ impl Route {
             Self::Checkout => "checkout",
             Self::Portal => "portal",
             Self::Webhooks => "webhooks",
+            Self::Audit => "audit",
+            Self::RunAudit => "run_audit",
+            Self::Repair => "repair",
+            Self::Identities => "identities",
             Self::EvaluatePayload(_) => "evaluate_payload",
             Self::Mcp => "mcp",
             Self::ResourceMetadata(_) => "resource_metadata",
@@ -165,6 +177,10 @@ pub fn route(method: &str, path: &str) -> Result<Route, NoRoute> {
         ["api", "billing", "checkout"] => (Route::Checkout, POST),
         ["api", "billing", "portal"] => (Route::Portal, POST),
         ["api", "admin", "webhooks"] => (Route::Webhooks, GET),
+        ["api", "admin", "audit"] if method == POST => (Route::RunAudit, GET_POST),
+        ["api", "admin", "audit"] => (Route::Audit, GET_POST),
+        ["api", "admin", "repair"] => (Route::Repair, POST),
+        ["api", "admin", "identities"] => (Route::Identities, POST),
         ["api", "evaluate", "payload", name] => match crate::schema::by_name(name) {
             Some(schema) => (Route::EvaluatePayload(schema), POST),
             None => return Err(NoRoute::NotFound),
@@ -219,8 +235,9 @@ const PATCH: &str = "PATCH";
 const GET_POST: &str = "GET, HEAD, POST";
 const GET_POST_DELETE: &str = "GET, POST, DELETE";
 
-/// A path segment with its percent-encoding undone; left as it is where that does not yield text.
-fn decode(segment: &str) -> String {
+/// A path segment, or a value of a query, with its percent-encoding undone; left as it is where that does not yield text.
+#[must_use]
+pub fn decode(segment: &str) -> String {
     let mut bytes = Vec::with_capacity(segment.len());
     let mut rest = segment.as_bytes();
     while let Some((first, after)) = rest.split_first() {

@@ -163,6 +163,16 @@ impl Grace {
     /// ```
     #[must_use]
     pub fn end(self, since: Timestamp) -> Timestamp {
+        since.plus_millis(self.millis())
+    }
+
+    /// The moment at which, or before which, graces began that are over at `now`.
+    #[must_use]
+    pub fn over_since(self, now: Timestamp) -> Timestamp {
+        now.plus_millis(self.millis().saturating_neg())
+    }
+
+    const fn millis(self) -> i64 {
         const DAY: i64 = 86_400_000;
         let days = match self {
             Self::None => 0,
@@ -171,6 +181,6 @@ impl Grace {
             Self::Days14 => 14,
             Self::Days21 => 21,
         };
-        since.plus_millis(DAY.saturating_mul(days))
+        DAY.saturating_mul(days)
     }
 }

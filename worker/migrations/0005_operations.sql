@@ -11,13 +11,13 @@ CREATE TABLE migration_checksums (
 CREATE TABLE opening_balances (
   user_id INTEGER PRIMARY KEY REFERENCES users (id),
   lifetime_used INTEGER NOT NULL CHECK (lifetime_used >= 0),
-  lifetime_mcp INTEGER NOT NULL CHECK (lifetime_mcp BETWEEN 0 AND lifetime_used),
+  lifetime_mcp INTEGER NOT NULL CHECK (lifetime_mcp >= 0),
   -- The end of the monthly period that ran then.
   period_end INTEGER,
   period_used INTEGER NOT NULL DEFAULT 0 CHECK (period_used >= 0),
-  period_mcp INTEGER NOT NULL DEFAULT 0 CHECK (period_mcp BETWEEN 0 AND period_used),
+  period_mcp INTEGER NOT NULL DEFAULT 0 CHECK (period_mcp >= 0),
   opened_at INTEGER NOT NULL,
-  CHECK (period_end IS NOT NULL OR period_used = 0)
+  CHECK (period_end IS NOT NULL OR period_used + period_mcp = 0)
 ) STRICT;
 
 INSERT INTO opening_balances (user_id, lifetime_used, lifetime_mcp, period_end, period_used, period_mcp, opened_at)
@@ -32,6 +32,11 @@ ALTER TABLE mcp_logs ADD COLUMN opening INTEGER NOT NULL DEFAULT 1 CHECK (openin
 -- The monthly period the call was charged to; NULL for the one-time allowance.
 ALTER TABLE api_usage ADD COLUMN period_start INTEGER;
 ALTER TABLE mcp_logs ADD COLUMN period_start INTEGER;
+
+
+-- What was charged to a user's one-time allowance; the rows of a monthly period are found by their moment.
+CREATE INDEX api_usage_lifetime ON api_usage (user_id) WHERE period_start IS NULL AND opening = 0 AND cost > 0;
+CREATE INDEX mcp_logs_lifetime ON mcp_logs (user_id) WHERE period_start IS NULL AND opening = 0 AND cost > 0;
 
 -- Rows of an old database that have no place here, each with its reason: nothing is lost.
 CREATE TABLE quarantine (
@@ -68,9 +73,16 @@ CREATE TABLE adopted_users (
 
 -- Everybody the identity issuer knows, as an export or its API said.
 CREATE TABLE auth0_identities (
-  sub TEXT PRIMARY KEY CHECK (length(sub) BETWEEN 1 AND 255),
-  -- Which listing saw it last.
-  listing TEXT NOT NULL
+  listing TEXT NOT NULL,
+  sub TEXT NOT NULL CHECK (length(sub) BETWEEN 1 AND 255),
+  PRIMARY KEY (listing, sub)
+) STRICT, WITHOUT ROWID;
+
+-- When such a listing was made; only one that is finished says who is missing.
+CREATE TABLE auth0_listings (
+  id TEXT PRIMARY KEY,
+  started_at INTEGER NOT NULL,
+  finished_at INTEGER
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE audit_runs (
@@ -86,7 +98,7 @@ CREATE TABLE audit_runs (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE audit_findings (
-  run_id TEXT NOT NULL REFERENCES audit_runs (id),
+  run_id TEXT NOT NULL REFERENCES audit_runs (id) ON DELETE CASCADE,
   code TEXT NOT NULL,
   -- What it is about: an id, stable from run to run.
   subject TEXT NOT NULL,
@@ -116,4 +128,4 @@ INSERT INTO migration_checksums (name, sha256) VALUES
 ('0002_plans.sql', '0fb1cded0862c741526b1454a5da30043fdec1c9f7e394d1fe7575035ad7258a'),
 ('0003_metering.sql', '510f219c3f71fbecb9adf2b32e3e3125a4ae7478e97881b857c21dab2a6ae2ff'),
 ('0004_billing.sql', '76044de271dae2c432f6fd56557bb8384f16ccfe79c1bbfea707b735eb8728d2'),
-('0005_operations.sql', 'ff0ef53019fc61bdac8849bfb6122955afc8688e04cea8b68227437ccac9649a');
+('0005_operations.sql', '41b368719372b51913cc4560f1fc06ea0ab549224d4027e2f14aaca37d181d82');

@@ -6,6 +6,7 @@ use crate::database::{Database, rows};
 use crate::failure::{Failure, Outcome};
 use crate::log;
 use crate::rows::{AuthConfigRow, StoredPlan};
+use legis_core::audit::storage::Unreadable;
 use legis_core::history::Retention;
 use legis_core::migration::{Migration, Unfit, fits};
 use legis_core::payload::{AuthClient, AuthConfig};
@@ -47,7 +48,9 @@ pub(crate) struct Configuration {
     /// Which prices pay for which plan; a text that says what is wrong when that is not known.
     prices: Result<Prices, String>,
     /// The rows of `plans` that differ from the catalog.
-    differing_plans: Vec<u32>,
+    pub(crate) differing_plans: Vec<u32>,
+    /// Rows of `plans` and `auth_config` that do not decode.
+    pub(crate) unreadable: Vec<Unreadable>,
     /// When the database said so.
     pub(crate) read_at: Timestamp,
 }
@@ -67,11 +70,21 @@ impl Configuration {
             .map_err(|reason| Failure::new(Problem::Misconfigured, reason.clone()))
     }
 
-    /// Whether its plans are the catalog's.
-    pub(crate) fn check_plans(&self) -> Outcome<()> {
-        match self.differing_plans.is_empty() {
-            true => Ok(()),
-            false => Err(unfit(Unfit::Plans(self.differing_plans.clone()))),
+    /// Whether its plans are the catalog's and all of it could be read.
+    pub(crate) fn check_rows(&self) -> Outcome<()> {
+        if !self.differing_plans.is_empty() {
+            return Err(unfit(Unfit::Plans(self.differing_plans.clone())));
+        }
+        let broken = self.unreadable.iter().find_map(|row| match row {
+            Unreadable::AuthConfig { name, reason } => Some((name, reason)),
+            _ => None,
+        });
+        match broken {
+            Some((name, reason)) => Err(Failure::new(
+                Problem::Misconfigured,
+                format!("the row {name} of auth_config: {reason}"),
+            )),
+            None => Ok(()),
         }
     }
 
@@ -92,7 +105,7 @@ thread_local! {
 /// A database that does not fit is never remembered, so that applying the migrations is enough to go on.
 pub(crate) async fn load(env: &Env) -> Outcome<Rc<Configuration>> {
     let configuration = load_for_repair(env).await?;
-    configuration.check_plans()?;
+    configuration.check_rows()?;
     Ok(configuration)
 }
 
@@ -111,7 +124,7 @@ pub(crate) async fn load_for_repair(env: &Env) -> Outcome<Rc<Configuration>> {
     match (read(env, now).await, known) {
         (Ok(fresh), _) => {
             let fresh = Rc::new(fresh);
-            let fits = fresh.differing_plans.is_empty();
+            let fits = fresh.check_rows().is_ok();
             KNOWN.set(fits.then(|| Rc::clone(&fresh)));
             Ok(fresh)
         }
@@ -169,15 +182,27 @@ pub(crate) async fn read(env: &Env, now: Timestamp) -> Outcome<Configuration> {
     fits(&names, &stored, &released()).map_err(unfit)?;
     let plans: Vec<StoredPlan> = rows("plans", results.get(2))?;
     let stored: Vec<AuthConfigRow> = rows("auth_config", results.get(3))?;
-    let issuers = stored
+    let mut unreadable: Vec<Unreadable> = plans
         .iter()
-        .map(AuthConfigRow::decode)
-        .collect::<Outcome<_>>()?;
+        .filter(|plan| !plan.has_readable_features())
+        .map(|plan| Unreadable::Plan { id: plan.id() })
+        .collect();
+    let mut issuers = Vec::new();
+    for row in &stored {
+        match row.decode() {
+            Ok(issuer) => issuers.push(issuer),
+            Err(failure) => unreadable.push(Unreadable::AuthConfig {
+                name: row.name().to_owned(),
+                reason: failure.reason,
+            }),
+        }
+    }
     Ok(Configuration {
         issuers,
         upstream: upstream(env),
         prices: prices(env, &plans),
         differing_plans: differing(&plans),
+        unreadable,
         read_at: now,
     })
 }

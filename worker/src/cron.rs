@@ -1,6 +1,7 @@
 //! What is done by the clock: nothing that a decision needs, so a run that is missed or doubled costs nobody a call.
 //! Each run and its outcome is a row of `cron_runs`, because the platform is not told when a cron fails.
 
+use crate::audit;
 use crate::clock;
 use crate::configuration;
 use crate::database::{Database, Value, rows};
@@ -27,14 +28,17 @@ enum Task {
     ReconcileBilling,
     /// Rows that are older than they are kept.
     PruneHistory,
+    /// Whether all tables, meters and services say the same.
+    Audit,
 }
 
 impl Task {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::ApplyEvents,
         Self::ReconcileBilling,
         Self::ClosePeriods,
         Self::PruneHistory,
+        Self::Audit,
     ];
 
     const fn name(self) -> &'static str {
@@ -43,6 +47,7 @@ impl Task {
             Self::ApplyEvents => "apply_events",
             Self::ReconcileBilling => "reconcile_billing",
             Self::PruneHistory => "prune_history",
+            Self::Audit => "audit",
         }
     }
 
@@ -52,6 +57,7 @@ impl Task {
             Self::ApplyEvents => stripe::overdue(env, database, clock::now()).await,
             Self::ReconcileBilling => stripe::reconcile_due(env, database, clock::now()).await,
             Self::PruneHistory => prune(env, database, clock::now()).await,
+            Self::Audit => audit::cron(env, database, clock::now()).await,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What each route answers: parse, authorise, load, decide, store, respond.
 
 use crate::answer::{Answer, Body, decoded};
+use crate::audit;
 use crate::calls;
 use crate::clock;
 use crate::configuration::{self, Configuration};
@@ -153,6 +154,22 @@ async fn dispatch(
             let caller = administrator(request, env, line).await?;
             stripe::events::list(query, env, &caller).await
         }
+        Route::Audit => {
+            let caller = administrator(request, env, line).await?;
+            audit::show(query, env, &caller).await
+        }
+        Route::RunAudit => {
+            let caller = administrator(request, env, line).await?;
+            audit::go_on(query, env, &caller).await
+        }
+        Route::Repair => {
+            let caller = administrator(request, env, line).await?;
+            audit::repair(query, env, &caller).await
+        }
+        Route::Identities => {
+            let caller = administrator(request, env, line).await?;
+            audit::receive_identities(request, env, &caller).await
+        }
         Route::EvaluatePayload(schema) => evaluate_payload(request, schema).await,
         Route::Plans => configuration::load(env).await.and_then(|_| plans()),
         Route::Plan(name) => configuration::load(env).await.and_then(|_| one_plan(&name)),
@@ -258,7 +275,7 @@ fn health() -> Outcome<Answer> {
 /// Whether everything that is needed is there. Reads anew: an operator who asks wants to know how it is now.
 async fn ready(env: &Env) -> Outcome<Answer> {
     let configuration = configuration::read(env, clock::now()).await?;
-    configuration.check_plans()?;
+    configuration.check_rows()?;
     configuration::grace(env)?;
     configuration::retention(env)?;
     configuration.upstream()?;

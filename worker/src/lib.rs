@@ -2,6 +2,7 @@
 //! stores and answers.
 
 mod answer;
+mod audit;
 mod calls;
 mod clock;
 mod configuration;

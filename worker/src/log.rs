@@ -121,3 +121,9 @@ pub(crate) fn event(name: &str, failure: &Failure) {
     });
     worker::console_error!("{line}");
 }
+
+/// A line about an audit that is finished.
+pub(crate) fn audited<T: Serialize>(run: &str, counts: &T) {
+    let line = serde_json::json!({ "event": "audited", "run": run, "counts": counts });
+    worker::console_log!("{line}");
+}

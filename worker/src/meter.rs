@@ -23,7 +23,7 @@ use legis_core::problem::{Dependency, Problem};
 use legis_core::quota::{Decision, settled};
 use legis_core::time::Timestamp;
 use message::{Charging, Decided, Knowledge, Known, Message, Reply};
-use outbox::Pending;
+use outbox::{Columns, Pending};
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
@@ -61,6 +61,7 @@ impl Object {
             ledger: RefCell::default(),
             questions: Questions::default(),
             flushing: Mutex::default(),
+            columns: Cell::default(),
             forgot_keys: Cell::default(),
             alarm: Cell::default(),
         }))
@@ -100,6 +101,7 @@ struct Meter {
     ledger: RefCell<Option<Rc<Ledger>>>,
     questions: Questions,
     flushing: Mutex<()>,
+    columns: Cell<Columns>,
     /// When old keys were last forgotten.
     forgot_keys: Cell<Option<Timestamp>>,
     /// When the alarm goes off, as far as this instance knows; it may have been set by an earlier one.
@@ -165,16 +167,20 @@ impl Meter {
             }
             Message::Learn { known } => {
                 let before = ledger.with_known(|known| known.map(|known| known.account.clone()));
-                ledger.learn(Known {
-                    account: learn(before, known.account),
-                    ..*known
-                })?;
+                let account = learn(before, known.account);
+                self.believe(&ledger, Known { account, ..*known }).await?;
                 Ok(Reply::Told)
             }
             Message::Flush => {
                 self.flush(&ledger).await?;
                 Ok(Reply::Flushed)
             }
+            Message::Inspect => {
+                self.flush(&ledger).await?;
+                let meter = ledger.inspect().map(Box::new);
+                Ok(Reply::Inspected { meter })
+            }
+            Message::Correct { from, to } => Ok(Reply::Corrected(ledger.correct(&from, &to)?)),
         }
     }
 
@@ -206,6 +212,7 @@ impl Meter {
         match step {
             Step::Open(opening) => {
                 ledger.store(&opening)?;
+                self.columns.set(Columns::Outdated);
                 self.wake_after(FLUSH_AFTER_MILLIS).await;
                 Ok(reply.admitted(opening.decision, candidate.id))
             }

@@ -6,7 +6,7 @@ use legis_core::counters::Counters;
 use legis_core::entitlement::{Entitlement, ScheduledChange, Subscription, entitlement};
 use legis_core::evaluate;
 use legis_core::payload::AuthConfig;
-use legis_core::plan::{PlanId, PlanRow};
+use legis_core::plan::{self, PlanId, PlanRow};
 use legis_core::schema::Origin;
 use legis_core::subscription::{Grace, Status};
 use legis_core::time::Timestamp;
@@ -106,6 +106,10 @@ impl UserRow {
         u64::from(self.id)
     }
 
+    pub(crate) fn sub(&self) -> &str {
+        &self.auth0_user_id
+    }
+
     pub(crate) fn decode(self, grace: Grace) -> Outcome<StoredUser> {
         garde::Validate::validate(&self)
             .map_err(|report| Failure::corrupt("row of users", report))?;
@@ -188,6 +192,10 @@ struct AuthConfigJson<'r> {
 }
 
 impl AuthConfigRow {
+    pub(crate) fn name(&self) -> &str {
+        &self.config_name
+    }
+
     pub(crate) fn decode(&self) -> Outcome<AuthConfig> {
         let json = |column: &str, text: &str| {
             serde_json::from_str(text).map_err(|error| {
@@ -231,6 +239,17 @@ pub(crate) struct StoredPlan {
 }
 
 impl StoredPlan {
+    pub(crate) const fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Whether its JSON columns decode. That they are the catalog's is another question.
+    pub(crate) fn has_readable_features(&self) -> bool {
+        let known = plan::rows().iter().any(|row| row.id == self.id);
+        let texts = |json: &str| serde_json::from_str::<Vec<String>>(json).is_ok();
+        known || (texts(&self.features) && texts(&self.highlighted_features))
+    }
+
     /// What the plan is sold at.
     pub(crate) fn price(&self) -> Option<&str> {
         self.stripe_price_id.as_deref()

@@ -4,11 +4,12 @@ pub(crate) mod api;
 pub(crate) mod checkout;
 pub(crate) mod events;
 mod processing;
+pub(crate) mod review;
 mod rows;
 pub(crate) mod settings;
 mod store;
 
-pub(crate) use processing::{Asking, Report, overdue, reconcile, reconcile_due};
+pub(crate) use processing::{Asking, Report, apply_again, overdue, reconcile, reconcile_due};
 pub(crate) use rows::interval;
 
 use crate::answer::Answer;

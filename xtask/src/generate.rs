@@ -1,6 +1,7 @@
 //! What is derived from core and committed: the reader's tables, the TypeScript types, the plan rows.
 //! `cargo xtask generate` writes them, `cargo xtask test` fails when one is not fresh.
 
+mod audit;
 mod migrations;
 
 use crate::paths;
@@ -66,6 +67,7 @@ fn files() -> Result<Vec<Generated>> {
         plan_rows()?,
         readme()?,
         billing()?,
+        audit::codes()?,
     ]
     .into_iter()
     .chain(migrations::checksummed()?)

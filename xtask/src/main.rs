@@ -1,5 +1,6 @@
 //! Every command a person types: `cargo xtask --help`.
 
+mod audit;
 mod bench;
 mod build;
 mod dev;
@@ -102,9 +103,24 @@ enum Task {
         #[arg(long, value_name = "DIR", default_value = dev::STATE)]
         state: PathBuf,
     },
+    /// Find every lie in a deployment's data; what can be repaired is repaired with --repair
+    Audit {
+        /// Make the repairs that are shown, and audit again
+        #[arg(long)]
+        repair: bool,
+        /// Whose data; another one than `dev` needs an administrator's token in LEGIS_TOKEN
+        #[arg(long, default_value = "http://localhost:8787")]
+        url: String,
+        /// An export of the identity issuer's users: JSON with `user_id`, one object a line or an array
+        #[arg(long, value_name = "FILE")]
+        identities: Option<PathBuf>,
+        /// The state of the `dev` whose administrator asks
+        #[arg(long, value_name = "DIR", default_value = dev::STATE)]
+        state: PathBuf,
+    },
     /// Prove it: every suite, or the named ones
     Test {
-        /// lint, generated, core, package, schema, trap, gateway, calls, money, faults, histories, crash, readme, agreement, client, frameworks, runtimes, page
+        /// lint, generated, core, package, schema, trap, gateway, calls, money, faults, audit, histories, crash, readme, agreement, client, frameworks, runtimes, page
         names: Vec<String>,
     },
     /// Measure us beside the peers, in one run: meter, package
@@ -187,6 +203,17 @@ fn run(task: Task) -> anyhow::Result<()> {
             },
             &state,
         ),
+        Task::Audit {
+            repair,
+            url,
+            identities,
+            state,
+        } => audit::run(&audit::Asked {
+            url: &url,
+            state: &state,
+            repair,
+            identities: identities.as_deref(),
+        }),
         Task::Bench { names, options } => bench::run(&names, &options),
         Task::Build => build::all(),
         Task::Generate => generate::write(),

@@ -15,7 +15,7 @@ struct Suite {
     run: fn() -> Result<Count>,
 }
 
-const SUITES: [Suite; 23] = [
+const SUITES: [Suite; 24] = [
     Suite {
         name: "lint",
         shows: "formatting, clippy and the TypeScript checks",
@@ -85,6 +85,11 @@ const SUITES: [Suite; 23] = [
         name: "watched",
         shows: "an answer that passes by and is looked at, whatever becomes of it",
         run: || vitest("watched"),
+    },
+    Suite {
+        name: "audit",
+        shows: "every fault is found and nothing else, and every repair converges",
+        run: || vitest("audit"),
     },
     Suite {
         name: "histories",

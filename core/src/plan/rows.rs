@@ -162,8 +162,19 @@ impl Sold {
 /// The statement that brings the `plans` table to the catalog; running it again changes nothing.
 #[must_use]
 pub fn seed_sql() -> String {
+    upsert(&rows())
+}
+
+/// The statement that brings one row of it to the catalog.
+#[must_use]
+pub fn row_sql(id: u32) -> String {
+    let row = rows().into_iter().filter(|row| row.id == id);
+    upsert(&row.collect::<Vec<_>>())
+}
+
+fn upsert(rows: &[PlanRow]) -> String {
     let quote = |text: &str| format!("'{}'", text.replace('\'', "''"));
-    let rows: Vec<String> = rows()
+    let rows: Vec<String> = rows
         .iter()
         .map(|row| {
             format!(

@@ -1,6 +1,6 @@
 //! Asking a user's meter.
 
-use super::message::{Decided, Knowledge, Known, Message, Reply};
+use super::message::{Corrected, Decided, Inspected, Knowledge, Known, Message, Reply};
 use crate::clock;
 use crate::failure::{Failure, Outcome};
 use crate::log;
@@ -13,6 +13,7 @@ use legis_core::evaluate::json;
 use legis_core::ledger::{Candidate, Outcome as CallOutcome};
 use legis_core::payload::Registration;
 use legis_core::problem::Dependency;
+use legis_core::quota::Usage;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::JsFuture;
@@ -199,6 +200,26 @@ pub(crate) async fn learn(env: &Env, user: StoredUser) -> Outcome<()> {
 pub(crate) async fn flush(env: &Env, sub: &str) -> Outcome<()> {
     match ask_within_limit(env, sub, &Message::Flush).await? {
         Reply::Flushed => Ok(()),
+        _ => Err(unexpected()),
+    }
+}
+
+/// What a meter has, once its history is in the database.
+pub(crate) async fn inspect(env: &Env, sub: &str) -> Outcome<Option<Inspected>> {
+    match ask_within_limit(env, sub, &Message::Inspect).await? {
+        Reply::Inspected { meter } => Ok(meter.map(|meter| *meter)),
+        _ => Err(unexpected()),
+    }
+}
+
+/// Has a meter count `to`, if it counts `from`.
+pub(crate) async fn correct(env: &Env, sub: &str, from: &Usage, to: &Usage) -> Outcome<Corrected> {
+    let message = Message::Correct {
+        from: from.clone(),
+        to: to.clone(),
+    };
+    match ask_within_limit(env, sub, &message).await? {
+        Reply::Corrected(corrected) => Ok(corrected),
         _ => Err(unexpected()),
     }
 }

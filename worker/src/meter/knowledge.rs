@@ -1,8 +1,9 @@
 //! What a meter knows of its user, and when it asks the database.
 
-use super::Meter;
 use super::ledger::Ledger;
 use super::message::{Knowledge, Known};
+use super::outbox::Columns;
+use super::{FLUSH_AFTER_MILLIS, Meter};
 use crate::clock;
 use crate::configuration;
 use crate::database::Database;
@@ -130,11 +131,33 @@ impl Meter {
         let stored = registration::ensure(&self.env, &database, identity, said, grace, now).await?;
         // What is used may have changed during the wait; from here on nothing is awaited.
         let known = ledger.with_known(|known| known.map(|known| known.account.clone()));
-        ledger.learn(Known {
-            account: learn(known, stored.account()),
-            columns: stored.columns,
-            asked_at: now,
-        })
+        self.believe(
+            ledger,
+            Known {
+                account: learn(known, stored.account()),
+                columns: stored.columns,
+                asked_at: now,
+            },
+        )
+        .await
+    }
+}
+
+impl Meter {
+    /// Stores what the database says. Another plan is reported otherwise, though no call was made.
+    pub(super) async fn believe(&self, ledger: &Ledger, known: Known) -> Outcome<()> {
+        let entitlement = &known.account.entitlement;
+        let changed = ledger.with_known(|before| match before {
+            Some(before) => before.account.entitlement != *entitlement,
+            // Whoever is new has nothing to report.
+            None => entitlement.version > 0,
+        });
+        ledger.learn(known)?;
+        if changed {
+            self.columns.set(Columns::Outdated);
+            self.wake_after(FLUSH_AFTER_MILLIS).await;
+        }
+        Ok(())
     }
 }
 

@@ -1,14 +1,15 @@
 //! The ledger in the object's own SQLite, and what of it is held in memory: one object is one thread, so what it wrote
 //! last is what it would read. Memory changes only after the write succeeded.
 
-use super::message::Known;
+use super::message::{Corrected, Inspected, Known};
 use super::storage::Statements;
 use crate::failure::{Failure, Outcome};
+use legis_core::audit::repair::Tally;
 use legis_core::call::Called;
 use legis_core::evaluate::json;
 use legis_core::history::HistoryRow;
 use legis_core::ledger::{Closing, KnownKey, OpenCall, Opening, OverLimit, StoredKey};
-use legis_core::quota::{ToolCall, Usage};
+use legis_core::quota::{Channel, ToolCall, Usage};
 use legis_core::time::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -185,6 +186,48 @@ impl Ledger {
         )?;
         self.memory.borrow_mut().known = Some(known);
         Ok(())
+    }
+
+    /// What is known and counted.
+    pub(super) fn inspect(&self) -> Option<Inspected> {
+        let memory = self.memory.borrow();
+        let known = memory.known.as_ref()?;
+        let usage = known.account.usage.clone();
+        let period = usage.period.map(|period| period.start);
+        let charged = |to: Option<Timestamp>| {
+            let open = memory.open.values().map(|(_, call)| call.charge);
+            open.filter(|charge| charge.period == to)
+                .fold(Tally::default(), |sum, charge| {
+                    let used = u64::from(charge.cost);
+                    let mcp = match charge.channel {
+                        Channel::Mcp => used,
+                        Channel::Rest => 0,
+                    };
+                    sum.plus(Tally { used, mcp })
+                })
+        };
+        Some(Inspected {
+            entitlement: known.account.entitlement.clone(),
+            asked_at: known.asked_at,
+            lifetime_open: charged(None),
+            period_open: period.map(|start| charged(Some(start))).unwrap_or_default(),
+            usage,
+        })
+    }
+
+    /// Counts `to`, if `from` is what is counted.
+    pub(super) fn correct(&self, from: &Usage, to: &Usage) -> Outcome<Corrected> {
+        let counted = self.with_known(|known| known.map(|known| known.account.usage.clone()));
+        if counted.as_ref() == Some(to) {
+            return Ok(Corrected::Done);
+        }
+        if counted.as_ref() != Some(from) {
+            return Ok(Corrected::Stale);
+        }
+        let step = self.next_step();
+        self.write(USE, &[&text(to), &step.to_string()])?;
+        self.memory.borrow_mut().use_up(to, step);
+        Ok(Corrected::Done)
     }
 
     // Calls.

@@ -2,11 +2,13 @@
 
 use crate::failure::Failure;
 use legis_core::account::{Account, Identity, ProfileColumns, SessionProps};
+use legis_core::audit::repair::Tally;
 use legis_core::call::{CallEnd, Settler};
+use legis_core::entitlement::Entitlement;
 use legis_core::ledger::{Candidate, Outcome};
 use legis_core::payload::Registration;
 use legis_core::problem::{Dependency, Problem};
-use legis_core::quota::Decision;
+use legis_core::quota::{Decision, Usage};
 use legis_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +47,10 @@ pub(crate) enum Message {
     Learn { known: Box<Known> },
     /// Bring the history to the database now.
     Flush,
+    /// Bring the history to the database, then say what is counted and held.
+    Inspect,
+    /// Count `to` from now on, if `from` is what is counted.
+    Correct { from: Usage, to: Usage },
 }
 
 /// How new what is known of a user must be.
@@ -75,10 +81,38 @@ pub(crate) enum Reply {
     Told,
     Account(Box<Known>),
     Flushed,
+    /// None from a meter that never heard of its user.
+    Inspected {
+        meter: Option<Box<Inspected>>,
+    },
+    Corrected(Corrected),
     Failed {
         fault: Fault,
         reason: String,
     },
+}
+
+/// What a meter has.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Inspected {
+    pub(crate) entitlement: Entitlement,
+    pub(crate) usage: Usage,
+    #[serde(with = "millis")]
+    pub(crate) asked_at: Timestamp,
+    /// What calls that are open were charged of the one-time allowance.
+    pub(crate) lifetime_open: Tally,
+    /// What they were charged in the period of `usage`.
+    pub(crate) period_open: Tally,
+}
+
+/// What became of a correction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "corrected", rename_all = "snake_case")]
+pub(crate) enum Corrected {
+    /// It is counted so now, or was already.
+    Done,
+    /// Something else is counted meanwhile.
+    Stale,
 }
 
 /// A decision about a call.

@@ -24,6 +24,18 @@ pub(super) enum Pending {
     Nothing,
 }
 
+/// Whether the reported columns of the database are what is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Columns {
+    /// An earlier instance may have left them outdated.
+    #[default]
+    Unknown,
+    /// They are not.
+    Outdated,
+    /// They are.
+    Reported,
+}
+
 impl Meter {
     /// Closes what nobody settled, forgets what need not be known any more, and brings the history to the database.
     pub(super) async fn tidy(&self) -> Outcome<Pending> {
@@ -47,29 +59,38 @@ impl Meter {
             self.forgot_keys.set(Some(now));
             ledger.forget_keys(now.plus_millis(KEYS_KEPT_MILLIS.saturating_neg()))?;
         }
+        if self.columns.get() == Columns::Unknown {
+            self.columns.set(Columns::Outdated);
+        }
         self.flush(&ledger).await
     }
 
-    /// Brings the history to the database.
+    /// Brings the history to the database, and the reported columns where they are known to be outdated.
     pub(super) async fn flush(&self, ledger: &Ledger) -> Outcome<Pending> {
         // One at a time, or counters that were read earlier could be written later.
         let _turn = self.flushing.lock().await;
         for _ in 0..ROUNDS {
-            let Some(batch) = ledger.outbox()? else {
+            let Some(known) = ledger.known() else {
+                return Ok(Pending::Nothing);
+            };
+            let batch = ledger.outbox()?;
+            if batch.is_none() && self.columns.get() != Columns::Outdated {
                 return Ok(match ledger.has_open_calls() {
                     true => Pending::Calls,
                     false => Pending::Nothing,
                 });
-            };
-            let Some(known) = ledger.known() else {
-                return Ok(Pending::Nothing);
-            };
+            }
             let account = known.account;
             let counters = Counters::new(&account.entitlement, &account.usage, clock::now());
             let database = Database::open(&self.env)?;
-            history::write(&database, &batch.rows, &account.user.sub, counters).await?;
+            let rows = batch.as_ref().map_or("[]", |batch| batch.rows.as_str());
+            self.columns.set(Columns::Outdated);
+            history::write(&database, rows, &account.user.sub, counters).await?;
+            self.columns.set(Columns::Reported);
             // Only now, when the database has answered: rows that were sent twice are there once.
-            ledger.sent(&batch)?;
+            if let Some(batch) = &batch {
+                ledger.sent(batch)?;
+            }
         }
         Ok(Pending::Rows)
     }

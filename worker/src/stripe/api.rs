@@ -31,6 +31,21 @@ struct Reason {
     r#type: String,
 }
 
+/// Subscriptions as Stripe lists them.
+#[derive(Deserialize)]
+pub(crate) struct SubscriptionPage {
+    pub(crate) data: Vec<ListedSubscription>,
+    pub(crate) has_more: bool,
+}
+
+/// What of a listed subscription is compared.
+#[derive(Deserialize)]
+pub(crate) struct ListedSubscription {
+    pub(crate) id: String,
+    pub(crate) status: String,
+    pub(crate) customer: String,
+}
+
 /// What Stripe answered.
 enum Answered {
     Made(Vec<u8>),
@@ -46,21 +61,51 @@ fn failed(error: impl std::fmt::Display) -> Failure {
 }
 
 impl ApiSettings {
-    /// The subscription as it is now. The time is taken before Stripe is asked: what happens meanwhile comes after it.
+    /// The subscription as it is now.
     pub(crate) async fn subscription(&self, id: &str, seen: Vec<String>) -> Outcome<Snapshot> {
+        let found = self.find_subscription(id, seen).await?;
+        found.ok_or_else(|| failed(format!("there is no subscription {id}")))
+    }
+
+    /// The subscription as it is now, if there is one. The time is taken before Stripe is asked: what happens meanwhile comes
+    /// after it.
+    pub(crate) async fn find_subscription(
+        &self,
+        id: &str,
+        seen: Vec<String>,
+    ) -> Outcome<Option<Snapshot>> {
         let at = clock::now();
+        match self.get(&format!("/v1/subscriptions/{id}")).await? {
+            Some(body) => fetched(&body, at, seen).map(Some).map_err(failed),
+            None => Ok(None),
+        }
+    }
+
+    /// Subscriptions that are not over, after one of them.
+    pub(crate) async fn subscriptions(&self, after: &str) -> Outcome<SubscriptionPage> {
+        let after = match after {
+            "" => String::new(),
+            after => format!("&starting_after={after}"),
+        };
+        let body = self
+            .get(&format!("/v1/subscriptions?limit=100{after}"))
+            .await?;
+        serde_json::from_slice(&body.unwrap_or_default()).map_err(failed)
+    }
+
+    /// What is at a path, if anything is.
+    async fn get(&self, path: &str) -> Outcome<Option<Vec<u8>>> {
         let request = RequestInit {
             method: Method::Get,
             ..RequestInit::default()
         };
-        let path = format!("/v1/subscriptions/{id}");
-        let body = match self.ask(&path, request, None).await? {
-            Answered::Made(body) => body,
+        match self.ask(path, request, None).await? {
+            Answered::Made(body) => Ok(Some(body)),
+            Answered::Refused(404, _) => Ok(None),
             Answered::Refused(status, reason) => {
-                return Err(failed(format!("{path}: status {status} {reason}")));
+                Err(failed(format!("{path}: status {status} {reason}")))
             }
-        };
-        fetched(&body, at, seen).map_err(failed)
+        }
     }
 
     /// Makes something; the same key makes it once. Stripe answers a key as it answered it first, its own faults included,

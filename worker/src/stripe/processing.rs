@@ -1,17 +1,19 @@
 //! Events on their way into the database: load, decide, store, tell the meters. Repeatable at every point.
 
+use super::review;
 use super::settings::ApiSettings;
 use super::store::{self, Before, Concerned, Incoming, Written};
 use crate::clock;
 use crate::configuration;
-use crate::database::{Database, Value, rows};
+use crate::database::{Database, Value, row, rows};
 use crate::failure::{Failure, Outcome};
 use crate::log;
 use crate::meter::client;
 use crate::rows::StoredUser;
+use legis_core::plan::{PlanId, row_id};
 use legis_core::problem::Problem;
 use legis_core::stripe::apply::{Applied, Verdict, apply};
-use legis_core::stripe::event::{Envelope, Event, Subject, envelope, read};
+use legis_core::stripe::event::{Envelope, Event, envelope, read};
 use legis_core::stripe::prices::Prices;
 use legis_core::subscription::Grace;
 use legis_core::time::Timestamp;
@@ -19,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use worker::Env;
 
 /// How often somebody may be overtaken: each time, somebody else got on.
-const TRIES: u32 = 10;
+pub(super) const TRIES: u32 = 10;
 
 /// What the log says of an event.
 #[derive(Debug, Serialize)]
@@ -222,16 +224,7 @@ impl Work<'_> {
         let mut events = Vec::new();
         for (subscription, known) in &applied.unclear {
             match api.subscription(subscription, known.clone()).await {
-                Ok(snapshot) => events.push(Event {
-                    id: snapshot.id.clone(),
-                    kind: "fetched".to_owned(),
-                    at: snapshot.at,
-                    mode: legis_core::stripe::event::Mode::Test,
-                    subject: Subject::Subscription {
-                        snapshot: Box::new(snapshot),
-                        link: None,
-                    },
-                }),
+                Ok(snapshot) => events.push(review::fetched(snapshot)),
                 Err(failure) => log::event("subscription_not_fetched", &failure),
             }
         }
@@ -322,27 +315,56 @@ pub(crate) async fn overdue(env: &Env, database: &Database, now: Timestamp) -> O
     Ok(changed)
 }
 
+/// Applies a stored event again. One that is applied already stays as it is.
+pub(crate) async fn apply_again(env: &Env, database: &Database, id: &str) -> Outcome<()> {
+    let configuration = configuration::load(env).await?;
+    let statement = database.statement(
+        "SELECT raw_payload, attempts FROM stripe_webhook_logs WHERE stripe_event_id = ?1",
+        &[Value::Text(id)],
+    )?;
+    let results = database.batch(vec![statement]).await?;
+    let event: Option<StoredEvent> = row("row of stripe_webhook_logs", results.first())?;
+    let event = event.ok_or(Problem::NotFound)?;
+    let envelope = envelope(event.raw_payload.as_bytes()).ok_or(Problem::NotAnEvent)?;
+    let prices = configuration.prices()?;
+    let text = &event.raw_payload;
+    let (users, _) = stored(env, database, prices, &envelope, text, event.attempts).await?;
+    tell(env, users).await;
+    Ok(())
+}
+
 #[derive(Deserialize)]
 struct Due {
     auth0_user_id: String,
 }
 
-/// Who is looked at again: whose decided change has come, whose events wait though they have registered, and whose
+/// Who is looked at again: whose decided change has come, whose grace is over, whose events wait though they have registered, and whose
 /// subscriptions have a price or an order that nobody knew. Each may be more than are done at once, so chance decides.
-const DUE: [&str; 3] = [
+const DUE: [&str; 4] = [
     "SELECT auth0_user_id FROM users WHERE scheduled_at <= ?1",
+    "SELECT auth0_user_id FROM users WHERE past_due_since <= ?2 AND current_plan_id <> ?3",
     "SELECT DISTINCT auth0_user_id FROM stripe_webhook_logs JOIN stripe_customers ON stripe_customers.id = customer_id \
-     JOIN users ON auth0_user_id = sub WHERE processing_status = 'pending' AND ?1 > 0",
-    "SELECT auth0_user_id FROM users WHERE billing_alerts IS NOT NULL AND ?1 > 0 \
+     JOIN users ON auth0_user_id = sub WHERE processing_status = 'pending'",
+    "SELECT auth0_user_id FROM users WHERE billing_alerts IS NOT NULL \
      AND (billing_alerts LIKE '%unknown_price%' OR billing_alerts LIKE '%order_guessed%')",
 ];
 
 /// Brings users to what the events say. One who cannot be does not keep the others from it.
 pub(crate) async fn reconcile_due(env: &Env, database: &Database, now: Timestamp) -> Outcome<u64> {
+    // Graces that began then or earlier are over.
+    let over_since = configuration::grace(env)?.over_since(now);
     let mut changed: u64 = 0;
     for due in DUE {
-        let sql = format!("{due} ORDER BY random() LIMIT {AT_ONCE}");
-        let statement = database.statement(&sql, &[Value::Moment(now)])?;
+        // All of them take the same values, whether they use them or not.
+        let sql = format!(
+            "WITH due AS ({due}) SELECT auth0_user_id FROM due WHERE ?1 >= 0 AND ?2 <= ?1 AND ?3 > 0 ORDER BY random() LIMIT {AT_ONCE}"
+        );
+        let values = [
+            Value::Moment(now),
+            Value::Moment(over_since),
+            Value::Id(row_id(PlanId::Free)),
+        ];
+        let statement = database.statement(&sql, &values)?;
         let results = database.batch(vec![statement]).await?;
         let users: Vec<Due> = rows("rows of users", results.first())?;
         for user in users {

@@ -63,7 +63,7 @@ impl CustomerRow {
 }
 
 /// A row of `subscription_snapshots`.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 pub(super) struct SnapshotRow {
     id: String,
     customer_id: String,

@@ -1,0 +1,706 @@
+// The audit: every fault that is planted is found, and nothing else; every repair does what it says, and a second audit finds
+// nothing. Through the real worker, its meters and its database, with a local Stripe and a local Management API.
+
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Account } from "legis-edge";
+import Stripe from "stripe";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { empty, happen, type Wish } from "../samples/stripe/account.ts";
+import { stripeServer } from "./stripe-server.ts";
+import { world as makeWorld } from "./world.ts";
+
+const SECRET = "whsec_audit";
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+const ADMINISTRATOR = "audit|administrator";
+
+let stripe: Awaited<ReturnType<typeof stripeServer>>;
+let world: Awaited<ReturnType<typeof makeWorld>>;
+let issuer: Server;
+let administrator: string;
+/** Who is at the issuer though not registered, and who is not though registered. */
+const strangers = new Set<string>();
+const deleted = new Set<string>();
+/** What the issuer was asked. */
+const asked: string[] = [];
+
+/** As much of Auth0's Management API as a listing needs. */
+async function managementApi(): Promise<Server> {
+	const server = createServer(async (request, response) => {
+		const url = new URL(request.url ?? "/", "http://issuer");
+		asked.push(url.pathname + url.search);
+		const say = (body: object) => {
+			response.writeHead(200, { "Content-Type": "application/json" });
+			response.end(JSON.stringify(body));
+		};
+		if (url.pathname === "/oauth/token") {
+			say({ access_token: "of-the-management-api", expires_in: 86_400 });
+			return;
+		}
+		expect(request.headers.authorization).toBe("Bearer of-the-management-api");
+		const users = await world.rows<{ sub: string }>("SELECT auth0_user_id AS sub FROM users ORDER BY id");
+		const subs = [...users.map((user) => user.sub).filter((sub) => !deleted.has(sub)), ...strangers];
+		const from = /created_at:\[(\S+) TO \*\]/.exec(url.searchParams.get("q") ?? "")?.[1];
+		const all = subs.map((sub, n) => ({ user_id: sub, created_at: new Date(1_700_000_000_000 + n).toISOString() }));
+		const page = Number(url.searchParams.get("page"));
+		const per = Number(url.searchParams.get("per_page"));
+		const since = all.filter((user) => from === undefined || user.created_at >= from);
+		// Of one query it gives a thousand at most, as the real one does.
+		say(since.slice(0, 1_000).slice(page * per, (page + 1) * per));
+	});
+	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+	return server;
+}
+
+beforeAll(async () => {
+	stripe = await stripeServer();
+	issuer = await managementApi();
+	world = await makeWorld({
+		STRIPE_WEBHOOK_SECRET: SECRET,
+		STRIPE_MODE: "test",
+		STRIPE_PRICES: "{}",
+		STRIPE_API_KEY: "rk_test_local",
+		STRIPE_API_URL: stripe.url,
+		AUTH0_MANAGEMENT_CLIENT_ID: "audit",
+		AUTH0_MANAGEMENT_CLIENT_SECRET: "local",
+		AUTH0_MANAGEMENT_DOMAIN: `127.0.0.1:${(issuer.address() as AddressInfo).port}`,
+	});
+	await world.rows(
+		"UPDATE plans SET stripe_price_id = 'price_local_' || slug || iif(billing_frequency = 'monthly', '_month', '_year') WHERE id > 10 RETURNING id",
+	);
+	administrator = await world.token(ADMINISTRATOR, "page", { scope: "admin read:bills" });
+	await account(administrator);
+	await run("UPDATE users SET is_admin = 1 WHERE auth0_user_id = ?", ADMINISTRATOR);
+}, 60_000);
+afterAll(async () => {
+	await world.close();
+	stripe.close();
+	issuer.close();
+});
+afterEach(async () => {
+	await world.set({ clock: 0, database: "well", times: 0, lost: 0 });
+	// Listings of a clock that was ahead would be the newest for ever.
+	await run("DELETE FROM auth0_listings WHERE started_at > ?", Date.now());
+});
+
+const account = async (bearer: string) => (await (await world.call(bearer, "/api/account")).json()) as Account;
+/** Changes the database behind everybody's back. */
+const run = (sql: string, ...values: unknown[]) => world.rows(sql, ...values);
+
+let users = 0;
+/** A user who made so many calls, all of which are in the database. */
+async function caller(calls = 3) {
+	const sub = `audit|${++users}`;
+	const bearer = await world.token(sub);
+	await account(bearer);
+	for (let n = 0; n < calls; n++) {
+		expect((await world.call(bearer, "/api/bills")).status).toBe(200);
+	}
+	await settled(sub);
+	return { sub, bearer };
+}
+
+/** Everything that was done is in the database. */
+async function settled(sub: string) {
+	const open = async () => {
+		// What waits to be told goes with a question.
+		await account(await world.token(sub));
+		const storage = await world.worker.getDurableObjectStorage("METER" as never, { name: sub } as never);
+		return storage.exec("SELECT id FROM calls WHERE open IS NOT NULL");
+	};
+	await expect.poll(open, { timeout: 5_000 }).toEqual([]);
+	await world.ring(sub);
+}
+
+/** A user who pays, as Stripe's events and Stripe itself say. */
+async function payer(wish: Partial<Wish> = {}, calls = 2) {
+	const sub = `audit|${++users}`;
+	const bearer = await world.token(sub);
+	await account(bearer);
+	const local = { ...empty(), ids: users * 1_000 };
+	const at = Math.floor(Date.now() / 1000);
+	const event = (type: string, wish: Partial<Wish> = {}) => {
+		const made = happen(local, { type, user: sub, at, ...wish });
+		const object = made.data.object as { id: string; object: string };
+		if (object.object === "subscription") {
+			stripe.subscriptions.set(object.id, object);
+		}
+		return made;
+	};
+	const first = event("customer.subscription.created", { plan: "starter", ...wish });
+	await deliver(first);
+	for (let n = 0; n < calls; n++) {
+		expect((await world.call(bearer, "/api/bills")).status).toBe(200);
+	}
+	await settled(sub);
+	return { sub, bearer, event, subscription: first.data.object as { id: string; customer: string } };
+}
+
+async function deliver(event: object, status = 200) {
+	const payload = JSON.stringify(event);
+	const signature = await Stripe.webhooks.generateTestHeaderStringAsync({ payload, secret: SECRET });
+	const response = await world.harness.fetch("/api/webhooks/stripe", {
+		method: "POST",
+		body: payload,
+		headers: { "Stripe-Signature": signature },
+	} as never);
+	expect(response.status).toBe(status);
+}
+
+interface Found {
+	code: string;
+	subject: string;
+	severity: string;
+	facts: Record<string, unknown>;
+	repair?: { type: string };
+	repairedAt?: string;
+}
+
+async function post(path: string, body?: string) {
+	const response = await world.call(administrator, path, { method: "POST", ...(body === undefined ? {} : { body }) });
+	const said = await response.json();
+	expect([response.status, said]).toEqual([200, expect.anything()]);
+	return said;
+}
+
+/** A whole audit; its id and what it found. */
+async function audit(): Promise<{ id: string; findings: Found[] }> {
+	let said = await post("/api/admin/audit");
+	while (!said.done) {
+		said = await post(`/api/admin/audit?run=${said.run.id}`);
+	}
+	const shown = await (await world.call(administrator, `/api/admin/audit?run=${said.run.id}&limit=500`)).json();
+	return { id: said.run.id, findings: shown.findings };
+}
+
+const brief = (findings: Found[]) => findings.map(({ code, subject }) => ({ code, subject }));
+
+async function clean() {
+	expect(brief((await audit()).findings)).toEqual([]);
+}
+
+/** The fault is found and nothing else. */
+async function only(code: string, subject: string): Promise<{ id: string; finding: Found }> {
+	const { id, findings } = await audit();
+	expect(brief(findings)).toEqual([{ code, subject }]);
+	return { id, finding: findings[0] as Found };
+}
+
+/** The fault is found and nothing else, its repair is made and recorded, and a second audit finds nothing. */
+async function mended(code: string, subject: string): Promise<Found> {
+	const { id, finding } = await only(code, subject);
+	const { repairs } = await post(`/api/admin/repair?run=${id}`);
+	expect(repairs).toEqual([{ code, subject, repair: finding.repair?.type, outcome: "repaired" }]);
+	const [action] = await world.rows<{ sub: string; detail: string }>(
+		"SELECT sub, detail FROM admin_actions WHERE subject = ? ORDER BY id DESC LIMIT 1",
+		subject,
+	);
+	expect(action?.sub).toBe(ADMINISTRATOR);
+	expect(JSON.parse(action?.detail ?? "null")).toEqual(finding.repair);
+	// Made again, it is not made again.
+	expect((await post(`/api/admin/repair?run=${id}`)).repairs).toEqual([]);
+	await clean();
+	return finding;
+}
+
+const usage = async (sub: string) => {
+	const [row] = await world.rows<Record<string, number>>(
+		"SELECT id, api_calls_count, api_calls_reset_at, lifetime_calls_count FROM users WHERE auth0_user_id = ?",
+		sub,
+	);
+	return row as Record<string, number>;
+};
+
+/** Changes what a meter knows, behind its back. */
+async function tamper(sub: string, sql: string, ...values: unknown[]) {
+	const storage = await world.worker.getDurableObjectStorage("METER" as never, { name: sub } as never);
+	await storage.exec(sql, ...(values as never[]));
+	await world.evict(sub);
+}
+
+test("callers, payers, upgrades, downgrades, refunds, open calls: nothing to find", async () => {
+	await caller();
+	await payer();
+	const upgraded = await payer({}, 5);
+	await deliver(upgraded.event("customer.subscription.updated", { plan: "professional" }));
+	const cancelled = await payer();
+	await deliver(cancelled.event("customer.subscription.updated", { cancel_at_period_end: true } as never));
+	// Who paid and makes no call is reported all the same.
+	const { sub, bearer } = await caller(7);
+	const local = { ...empty(), ids: ++users * 1_000 };
+	const paid = happen(local, {
+		type: "customer.subscription.created",
+		user: sub,
+		at: Math.floor(Date.now() / 1000),
+		plan: "starter",
+	});
+	stripe.subscriptions.set((paid.data.object as { id: string }).id, paid.data.object);
+	await deliver(paid);
+	await world.ring(sub);
+	expect(await usage(sub)).toMatchObject({ api_calls_count: 0, lifetime_calls_count: 7 });
+	world.answer(() => 503);
+	await world.call(bearer, "/api/bills");
+	world.answer(() => 200);
+	await settled(sub);
+	const open = await world.call(await world.token(sub, "mcp"), "/api/calls", {
+		method: "POST",
+		body: JSON.stringify({ tool: "get-bill", cost: 3 }),
+	});
+	expect(open.status).toBe(201);
+	await clean();
+});
+
+describe("usage", () => {
+	test("a meter that lost calls is raised to what the rows say", async () => {
+		const { sub, bearer } = await caller(6);
+		await tamper(sub, `UPDATE known SET usage = json_set(usage, '$.lifetime.used', 2), step = step + 1`);
+		await run("UPDATE users SET api_calls_count = 2, lifetime_calls_count = 2 WHERE auth0_user_id = ?", sub);
+		expect((await account(bearer)).usage.lifetime.used).toBe(2);
+		await mended("meter_below_database", sub);
+		expect((await account(bearer)).usage.lifetime.used).toBe(6);
+		expect(await usage(sub)).toMatchObject({ api_calls_count: 6, lifetime_calls_count: 6 });
+	});
+
+	test("the same in a month that is paid", async () => {
+		const { sub, bearer } = await payer({}, 6);
+		await tamper(sub, `UPDATE known SET usage = json_set(usage, '$.period.used', 1), step = step + 1`);
+		await run("UPDATE users SET api_calls_count = 1 WHERE auth0_user_id = ?", sub);
+		await mended("meter_below_database", sub);
+		expect((await account(bearer)).usage.period?.used).toBe(6);
+	});
+
+	test("an opening balance that the meter does not count is counted: what was adopted for somebody who was here", async () => {
+		const { sub, bearer } = await caller(4);
+		const { id } = await usage(sub);
+		await run(
+			"INSERT INTO opening_balances (user_id, lifetime_used, lifetime_mcp, opened_at) VALUES (?, 90, 5, 0)",
+			id,
+		);
+		await mended("meter_below_database", sub);
+		expect((await account(bearer)).usage.lifetime).toMatchObject({ used: 94, mcp: 5 });
+		for (let call = 0; call < 6; call++) {
+			expect((await world.call(bearer, "/api/bills")).status).toBe(200);
+		}
+		expect((await world.call(bearer, "/api/bills")).status).toBe(429);
+		await settled(sub);
+		await clean();
+	});
+
+	test("rows that are missing become part of the opening balance; nobody gets calls back by it", async () => {
+		const { sub, bearer } = await caller(6);
+		const { id } = await usage(sub);
+		await run(
+			"DELETE FROM api_usage WHERE user_id = ?1 AND id = (SELECT min(id) FROM api_usage WHERE user_id = ?1)",
+			id,
+		);
+		const finding = await mended("counter_above_rows", sub);
+		expect(finding.facts).toMatchObject({ meter: { used: 6 }, rows: { used: 5 } });
+		expect((await account(bearer)).usage.lifetime.used).toBe(6);
+	});
+
+	test("reported columns that somebody changed", async () => {
+		const { sub } = await caller(5);
+		await run("UPDATE users SET api_calls_count = 0, lifetime_calls_count = 0 WHERE auth0_user_id = ?", sub);
+		await mended("meter_differs", sub);
+		expect(await usage(sub)).toMatchObject({ api_calls_count: 5, lifetime_calls_count: 5 });
+	});
+
+	test("a period that would never end", async () => {
+		const { sub, bearer } = await payer({}, 4);
+		const right = (await account(bearer)).usage.period;
+		await tamper(
+			sub,
+			`UPDATE known SET usage = json_set(usage, '$.period.end', '2099-01-01T00:00:00.000Z'), step = step + 1`,
+		);
+		await run("UPDATE users SET api_calls_reset_at = ? WHERE auth0_user_id = ?", Date.UTC(2099, 0), sub);
+		await mended("period_off_anchor", sub);
+		expect((await account(bearer)).usage.period).toEqual(right);
+	});
+
+	test("a period of another anchor", async () => {
+		const { sub, bearer } = await payer({}, 4);
+		const right = (await account(bearer)).usage.period;
+		const later = new Date(Date.parse(right?.start ?? "") + 1_000).toISOString();
+		await tamper(sub, `UPDATE known SET usage = json_set(usage, '$.period.start', ?), step = step + 1`, later);
+		await mended("period_off_anchor", sub);
+		expect((await account(bearer)).usage.period).toEqual(right);
+		await world.call(bearer, "/api/bills");
+		await settled(sub);
+		await clean();
+	});
+
+	test("a repair whose ground is gone is not made", async () => {
+		const { sub, bearer } = await caller(4);
+		await tamper(sub, `UPDATE known SET usage = json_set(usage, '$.lifetime.used', 2), step = step + 1`);
+		await run("UPDATE users SET api_calls_count = 2, lifetime_calls_count = 2 WHERE auth0_user_id = ?", sub);
+		const { id } = await only("meter_below_database", sub);
+		await world.call(bearer, "/api/bills");
+		await settled(sub);
+		const { repairs } = await post(
+			`/api/admin/repair?run=${id}&code=meter_below_database&subject=${encodeURIComponent(sub)}`,
+		);
+		expect(repairs).toMatchObject([{ outcome: "stale" }]);
+		expect((await account(bearer)).usage.lifetime.used).toBe(3);
+		await mended("meter_below_database", sub);
+		expect((await account(bearer)).usage.lifetime.used).toBe(5);
+	});
+
+	test("calls of somebody who is not there, in tables that somebody rebuilt without their keys", async () => {
+		for (const table of ["api_usage", "mcp_logs"]) {
+			const [made] = await world.rows<{ sql: string }>("SELECT sql FROM sqlite_schema WHERE name = ?", table);
+			const loose = made?.sql.replaceAll(/ REFERENCES users \(id\)| CHECK \(\w+ IS NULL OR json_valid\(\w+\)\)/g, "");
+			await run(`ALTER TABLE ${table} RENAME TO old_${table}`);
+			await run(loose as string);
+			await run(`INSERT INTO ${table} SELECT * FROM old_${table}`);
+			await run(`DROP TABLE old_${table}`);
+		}
+		await run(
+			"INSERT INTO api_usage (id, user_id, endpoint, method, timestamp, opening) VALUES ('orphan-1', 99999, '/bills', 'GET', 1, 0), ('orphan-2', 99999, '/votes', 'GET', 2, 0)",
+		);
+		const finding = await mended("usage_without_user", "api_usage 99999");
+		expect(finding.facts).toMatchObject({ rows: 2 });
+		await run(
+			"INSERT INTO mcp_logs (id, user_id, tool_name, status, timestamp) VALUES ('orphan-3', 88888, 'whoami', 'success', 1)",
+		);
+		await mended("usage_without_user", "mcp_logs 88888");
+		const kept = await world.rows<{ row_data: string }>(
+			"SELECT row_data FROM quarantine WHERE source = 'audit' ORDER BY id",
+		);
+		expect(kept.map((row) => JSON.parse(row.row_data))).toMatchObject([
+			{ id: "orphan-1", endpoint: "/bills", user_id: 99999 },
+			{ id: "orphan-2", endpoint: "/votes" },
+			{ id: "orphan-3", tool_name: "whoami", user_id: 88888 },
+		]);
+	});
+
+	test("the data of a tool call that is no JSON is kept as a text", async () => {
+		const { sub } = await caller(1);
+		const { id } = await usage(sub);
+		await run(
+			"INSERT INTO mcp_logs (id, user_id, tool_name, status, request_data, cost, timestamp, opening) VALUES ('broken-log', ?, 'whoami', 'success', '{half', 0, 1, 0)",
+			id,
+		);
+		await mended("column_unreadable", "mcp_logs broken-log request_data, response_data");
+		const [log] = await world.rows("SELECT request_data ->> '$' AS data FROM mcp_logs WHERE id = 'broken-log'");
+		expect(log).toEqual({ data: "{half" });
+	});
+});
+
+describe("entitlement", () => {
+	test("a meter that entitles to more than the database", async () => {
+		const { sub, bearer } = await caller();
+		await tamper(
+			sub,
+			`UPDATE known SET json = json_set(json, '$.account.entitlement.plan', 'professional', '$.account.entitlement.standing', 'active')`,
+		);
+		await mended("entitlement_differs", sub);
+		expect((await account(bearer)).entitlement.plan).toBe("free");
+	});
+
+	test("a meter that knows more than a database that was restored: the database's word counts", async () => {
+		const { sub, bearer } = await caller();
+		await tamper(
+			sub,
+			`UPDATE known SET json = json_set(json, '$.account.entitlement.version', 40, '$.account.entitlement.plan', 'enterprise', '$.account.entitlement.standing', 'active')`,
+		);
+		await world.set({ clock: 20 * 60_000 });
+		await mended("entitlement_differs", sub);
+		expect((await account(bearer)).entitlement).toMatchObject({ plan: "free", version: 41 });
+	});
+
+	test("a grace that is over, and a meter that does not know it", async () => {
+		const { sub, bearer, event } = await payer();
+		await deliver(event("customer.subscription.updated", { status: "past_due" }));
+		await world.ring(sub);
+		await world.set({ clock: 15 * DAY });
+		await world.worker.scheduled({ cron: "7 * * * *" } as never);
+		await account(bearer);
+		await tamper(
+			sub,
+			`UPDATE known SET json = json_set(json, '$.account.entitlement.changes', json('[]'), '$.account.entitlement.plan', 'developer')`,
+		);
+		await mended("grace_expired", sub);
+		await world.set({ clock: 0 });
+		await deliver(event("customer.subscription.updated", { status: "active" }));
+		await world.ring(sub);
+	});
+
+	test("a payment that is due since nobody knows when", async () => {
+		const { sub } = await caller(1);
+		await run(
+			"UPDATE users SET current_plan_id = 20, subscription_status = 'past_due', entitlement_version = 1 WHERE auth0_user_id = ?",
+			sub,
+		);
+		await world.set({ clock: 20 * 60_000 });
+		const bearer = await world.token(sub);
+		await account(bearer);
+		await world.ring(sub);
+		const { id, finding } = await only("grace_unending", sub);
+		await post(`/api/admin/repair?run=${id}`);
+		const { entitlement } = await account(bearer);
+		expect(entitlement.changes).toMatchObject([{ plan: "free" }]);
+		expect(Date.parse(entitlement.changes?.[0]?.at ?? "")).toBeGreaterThan(Date.now() + 13 * DAY);
+		expect(finding.repair?.type).toBe("begin_grace");
+		// What is left is that nobody knows of a subscription.
+		await only("user_without_subscription", sub);
+		await run(
+			"UPDATE users SET current_plan_id = 10, subscription_status = 'free', past_due_since = NULL, entitlement_version = 3 WHERE auth0_user_id = ?",
+			sub,
+		);
+		await world.set({ clock: 40 * 60_000 });
+		await account(bearer);
+		await world.ring(sub);
+		await clean();
+	});
+});
+
+describe("money", () => {
+	test("columns that are not what the events say", async () => {
+		const { sub, bearer } = await payer();
+		await run("UPDATE users SET current_plan_id = 40 WHERE auth0_user_id = ?", sub);
+		await mended("standing_differs", sub);
+		expect((await account(bearer)).entitlement.plan).toBe("developer");
+	});
+
+	test("an event that never came: Stripe itself is asked", async () => {
+		const { sub, bearer, event } = await payer();
+		event("customer.subscription.updated", { plan: "professional" });
+		const finding = await mended("standing_differs", sub);
+		expect(finding.repair?.type).toBe("fetch_subscription");
+		expect((await account(bearer)).entitlement.plan).toBe("professional");
+	});
+
+	test("a subscription that Stripe does not have", async () => {
+		const { sub, subscription } = await payer();
+		const object = stripe.subscriptions.get(subscription.id) as object;
+		stripe.subscriptions.delete(subscription.id);
+		const { finding } = await only("user_without_subscription", sub);
+		expect(finding.facts).toMatchObject({ subscription: subscription.id });
+		stripe.subscriptions.set(subscription.id, object);
+		await clean();
+	});
+
+	test("a customer of a user that the table of customers does not have", async () => {
+		const { sub } = await caller(1);
+		await run("UPDATE users SET stripe_customer_id = 'cus_lost' WHERE auth0_user_id = ?", sub);
+		await mended("user_without_customer", sub);
+	});
+
+	test("a customer that is nobody's", async () => {
+		await run("INSERT INTO stripe_customers (id, version) VALUES ('cus_nobody', 1)");
+		await only("customer_without_user", "cus_nobody");
+		await run("DELETE FROM stripe_customers WHERE id = 'cus_nobody'");
+	});
+
+	test("a subscription whose user is not registered, as events say and as Stripe lists it", async () => {
+		const local = { ...empty(), ids: ++users * 1_000 };
+		const made = happen(local, {
+			type: "customer.subscription.created",
+			user: "audit|nobody",
+			at: Math.floor(Date.now() / 1000),
+			plan: "starter",
+		});
+		const object = made.data.object as { id: string; customer: string };
+		stripe.subscriptions.set(object.id, object);
+		await only("subscription_without_user", object.id);
+		await run(
+			"INSERT INTO stripe_customers (id, sub, linked_kind, linked_at, linked_by, version) VALUES (?, 'audit|nobody', 'metadata', 1, 'evt', 1)",
+			object.customer,
+		);
+		stripe.subscriptions.delete(object.id);
+		await clean();
+		await run(
+			'INSERT INTO subscription_snapshots (id, customer_id, subscription_id, kind, facts, created_at) VALUES (\'evt_nobody\', ?, ?, \'created\', \'{"status":"active","prices":[],"cancelAtPeriodEnd":false}\', 1)',
+			object.customer,
+			object.id,
+		);
+		await only("subscription_without_user", object.id);
+		await run("DELETE FROM subscription_snapshots WHERE id = 'evt_nobody'");
+		await run("DELETE FROM stripe_customers WHERE id = ?", object.customer);
+	});
+
+	test("a price nobody knows, and then somebody does", async () => {
+		const { sub, bearer, event } = await payer();
+		await deliver(event("customer.subscription.updated", { plan: "brandnew" }));
+		await world.ring(sub);
+		const price = "price_local_brandnew_month";
+		const { finding } = await only("price_unknown", `${sub} ${price}`);
+		expect(finding.repair).toBeUndefined();
+		await run("UPDATE plans SET stripe_price_id = ? WHERE id = 40", price);
+		await world.set({ clock: 61_000 });
+		await mended("price_unknown", `${sub} ${price}`);
+		expect((await account(bearer)).entitlement.plan).toBe("enterprise");
+	});
+
+	test("an event that failed long ago is applied again", async () => {
+		const { sub, bearer, event } = await payer();
+		const upgrade = event("customer.subscription.updated", { plan: "professional" });
+		const id = upgrade.id;
+		await run(
+			"INSERT INTO stripe_webhook_logs (stripe_event_id, event_type, processing_status, error_message, raw_payload, customer_id, created_at) VALUES (?, ?, 'failed', 'planted', ?, ?, ?)",
+			id,
+			upgrade.type,
+			JSON.stringify(upgrade),
+			(upgrade.data.object as { customer: string }).customer,
+			Date.now() - 3 * HOUR,
+		);
+		const { id: audited, findings } = await audit();
+		// Stripe says the same by itself.
+		expect(brief(findings)).toEqual([
+			{ code: "event_stuck", subject: id },
+			{ code: "standing_differs", subject: sub },
+		]);
+		expect((await post(`/api/admin/repair?run=${audited}&code=event_stuck&subject=${id}`)).repairs).toMatchObject([
+			{ outcome: "repaired" },
+		]);
+		expect((await account(bearer)).entitlement.plan).toBe("professional");
+		await world.ring(sub);
+		await clean();
+	});
+
+	test("an event that waits for a week for somebody who does not come", async () => {
+		await run("INSERT INTO stripe_customers (id, version) VALUES ('cus_waits', 1)");
+		await run(
+			'INSERT INTO stripe_webhook_logs (stripe_event_id, event_type, processing_status, raw_payload, customer_id, created_at) VALUES (\'evt_waits\', \'customer.created\', \'pending\', \'{"id":"evt_waits","type":"customer.created","livemode":false,"created":1,"data":{"object":{}}}\', \'cus_waits\', ?)',
+			Date.now() - 8 * DAY,
+		);
+		const { findings } = await audit();
+		expect(brief(findings)).toEqual([
+			{ code: "customer_without_user", subject: "cus_waits" },
+			{ code: "event_waiting", subject: "evt_waits" },
+		]);
+		expect(findings.map(({ severity }) => severity)).toEqual(["warning", "notice"]);
+		await run("DELETE FROM stripe_webhook_logs WHERE stripe_event_id = 'evt_waits'");
+		await run("DELETE FROM stripe_customers WHERE id = 'cus_waits'");
+	});
+
+	test("alerts and facts that do not decode", async () => {
+		const { sub, event, subscription } = await payer();
+		await run("UPDATE users SET billing_alerts = '[1]' WHERE auth0_user_id = ?", sub);
+		await mended("column_unreadable", `users ${sub} billing_alerts`);
+		const [logged] = await world.rows<{ id: string }>(
+			"SELECT stripe_event_id AS id FROM stripe_webhook_logs WHERE customer_id = ?",
+			subscription.customer,
+		);
+		await run("UPDATE stripe_webhook_logs SET alerts = '[{}]' WHERE stripe_event_id = ?", logged?.id);
+		await mended("column_unreadable", `stripe_webhook_logs ${logged?.id} alerts`);
+		await deliver(event("customer.subscription.updated", { at: Math.floor(Date.now() / 1000) + 1 }));
+		await run("UPDATE subscription_snapshots SET facts = '{}' WHERE id = ?", logged?.id);
+		await mended("column_unreadable", `subscription_snapshots ${logged?.id} facts`);
+		expect(await world.rows("SELECT table_name FROM quarantine WHERE reason = 'column_unreadable'")).toEqual([
+			{ table_name: "subscription_snapshots" },
+		]);
+	});
+});
+
+describe("what everybody stands on", () => {
+	test("a row of plans that somebody changed: only administrators are served until it is mended", async () => {
+		await run("UPDATE plans SET amount = 1900 WHERE id = 20");
+		await world.set({ clock: 61_000 });
+		expect((await world.harness.fetch("/api/config/plans")).status).toBe(503);
+		await mended("plan_row_differs", "20");
+		const [plan] = await world.rows("SELECT amount, stripe_price_id FROM plans WHERE id = 20");
+		expect(plan).toEqual({ amount: 999, stripe_price_id: "price_local_starter_month" });
+		expect((await world.harness.fetch("/api/config/plans")).status).toBe(200);
+	});
+
+	test("a row of plans that left the catalog and does not decode", async () => {
+		await run(
+			"INSERT INTO plans (id, name, slug, billing_frequency, currency, features, highlighted_features, description, display_order, mcp_calls_limit) VALUES (90, 'Old', 'old', 'monthly', 'usd', '[1]', '[]', '', 9, 5)",
+		);
+		await only("column_unreadable", "plans 90 features");
+		await run("DELETE FROM plans WHERE id = 90");
+	});
+
+	test("a row of auth_config that does not decode", async () => {
+		await run("UPDATE auth_config SET allowed_origins = '[1]' WHERE config_name = 'frontend'");
+		await world.set({ clock: 61_000 });
+		expect((await world.harness.fetch("/api/config/plans")).status).toBe(503);
+		await only("column_unreadable", "auth_config frontend");
+		await run("UPDATE auth_config SET allowed_origins = '[]' WHERE config_name = 'frontend'");
+	});
+
+	test("a user's row that breaks a rule", async () => {
+		const { sub } = await caller(1);
+		await run("UPDATE users SET subscription_status = '' WHERE auth0_user_id = ?", sub);
+		const { finding } = await only("column_unreadable", `users ${sub}`);
+		expect(finding.facts.reason).toContain("subscription_status");
+		await run("UPDATE users SET subscription_status = 'free' WHERE auth0_user_id = ?", sub);
+	});
+});
+
+describe("identities", () => {
+	test("whom the issuer does not know, and who is not registered", async () => {
+		const { sub } = await caller(1);
+		await new Promise((resolve) => setTimeout(resolve, 5));
+		deleted.add(sub);
+		await only("user_without_identity", sub);
+		deleted.delete(sub);
+		strangers.add("auth0|stranger");
+		await mended("identity_without_user", "auth0|stranger");
+		strangers.delete("auth0|stranger");
+	});
+
+	test("more than a thousand: the listing goes on where a query gives no more", async () => {
+		const many = Array.from({ length: 1_250 }, (_, n) => `auth0|many-${String(n).padStart(4, "0")}`);
+		for (const sub of many) {
+			strangers.add(sub);
+		}
+		const { findings } = await audit();
+		expect(findings.length).toBe(500);
+		expect(asked.some((path) => path.includes("created_at:%5B2023"))).toBe(true);
+		const listed = await world.rows("SELECT count(*) AS n FROM auth0_identities WHERE sub LIKE 'auth0|many-%'");
+		expect(listed).toEqual([{ n: 1_250 }]);
+		strangers.clear();
+		await clean();
+	});
+
+	test("an export that an administrator sends", async () => {
+		const subs = (await world.rows<{ sub: string }>("SELECT auth0_user_id AS sub FROM users")).map(({ sub }) => sub);
+		const { listing } = await post("/api/admin/identities", JSON.stringify(subs.slice(0, 5)));
+		await post(`/api/admin/identities?listing=${listing}&last=true`, JSON.stringify(subs.slice(5)));
+		const stored = await world.rows("SELECT count(*) AS n FROM auth0_identities WHERE listing = ?", listing);
+		expect(stored).toEqual([{ n: subs.length }]);
+		const refused = await world.call(administrator, "/api/admin/identities", { method: "POST", body: '{"a":1}' });
+		expect(refused.status).toBe(400);
+	});
+});
+
+describe("who and when", () => {
+	test("administrators only", async () => {
+		const { bearer } = await caller(0);
+		for (const [path, method] of [
+			["/api/admin/audit", "GET"],
+			["/api/admin/audit", "POST"],
+			["/api/admin/repair?run=x", "POST"],
+			["/api/admin/identities", "POST"],
+		] as const) {
+			expect((await world.call(bearer, path, { method })).status).toBe(403);
+			expect((await world.harness.fetch(path, { method } as never)).status).toBe(401);
+		}
+		expect((await world.call(administrator, "/api/admin/repair?run=x", { method: "POST" })).status).toBe(400);
+		expect((await world.call(administrator, "/api/admin/audit?code=odd")).status).toBe(400);
+	});
+
+	test("every night by itself, and once a night", async () => {
+		await run("DELETE FROM audit_runs");
+		const night = new Date();
+		night.setUTCDate(night.getUTCDate() + 1);
+		night.setUTCHours(3, 7, 0, 0);
+		await world.set({ clock: night.getTime() - Date.now() });
+		const cron = () => world.worker.scheduled({ cron: "7 * * * *" } as never);
+		const runs = async () =>
+			world.rows<{ finished: number }>(
+				"SELECT finished_at IS NOT NULL AS finished FROM audit_runs WHERE started_by = 'cron' ORDER BY id",
+			);
+		await cron();
+		expect(await runs()).toEqual([{ finished: 1 }]);
+		await cron();
+		expect((await runs()).length).toBe(1);
+		const shown = await (await world.call(administrator, "/api/admin/audit")).json();
+		expect(shown).toMatchObject({ done: true, run: { finishedAt: expect.stringMatching(/T03:/) }, findings: [] });
+		const ready = (await (await world.harness.fetch("/api/ready")).json()) as { cron: object };
+		expect(JSON.stringify(ready.cron)).toContain('"audit"');
+	});
+});

@@ -1,0 +1,288 @@
+//! Whom the identity issuer knows: as an administrator sends it, or as its Management API lists it.
+
+use super::Step;
+use super::step::step;
+use crate::answer::Answer;
+use crate::clock;
+use crate::configuration;
+use crate::database::{Database, Value, within};
+use crate::failure::{Failure, Outcome};
+use crate::request::{Request, parameter};
+use crate::variable;
+use legis_core::audit::position::Position;
+use legis_core::auth::claims::Caller;
+use legis_core::auth::issuer::issuer;
+use legis_core::payload::AuthClient;
+use legis_core::problem::{Dependency, Problem};
+use legis_core::time::Timestamp;
+use serde::Deserialize;
+use serde_json::json;
+use std::cell::RefCell;
+use std::time::Duration;
+use wasm_bindgen::JsValue;
+use worker::{Env, Fetch, Headers, Method, RequestInit};
+
+const CLIENT_ID: &str = "AUTH0_MANAGEMENT_CLIENT_ID";
+const CLIENT_SECRET: &str = "AUTH0_MANAGEMENT_CLIENT_SECRET";
+/// Where the domain of the tokens is a name of its own, the Management API has the tenant's.
+const DOMAIN: &str = "AUTH0_MANAGEMENT_DOMAIN";
+
+/// How long the issuer may take.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
+/// How many users a page has, and how many of one query the API gives at most.
+/// <https://auth0.com/docs/manage-users/user-search/view-search-results-by-page>
+const PER_PAGE: u32 = 100;
+const PAGES: u32 = 10;
+/// The most identities in one message.
+const MOST: usize = 5_000;
+
+/// `POST /api/admin/identities?listing=&last=`: a JSON array of subjects, part of a listing of everybody the issuer knows.
+/// Without `listing` a new one begins; with `last=true` it is finished.
+pub(crate) async fn receive(
+    request: &Request,
+    env: &Env,
+    _administrator: &Caller,
+) -> Outcome<Answer> {
+    let query = request.query.as_str();
+    let body = request.json().await?;
+    let subs: Vec<String> = serde_json::from_slice(&body)
+        .ok()
+        .filter(|subs: &Vec<String>| subs.len() <= MOST)
+        .ok_or(Problem::InvalidParameter(
+            "The body must be a JSON array of at most 5,000 subjects.",
+        ))?;
+    let database = Database::open(env)?;
+    let now = clock::now();
+    let listing = match parameter(query, "listing") {
+        Some(id) => id.to_owned(),
+        None => begin(&database, now).await?,
+    };
+    store(&database, &listing, &subs).await?;
+    if parameter(query, "last") == Some("true") {
+        finish(&database, &listing, now).await?;
+    }
+    Ok(Answer::json(
+        200,
+        &json!({ "listing": listing, "received": subs.len() }),
+    ))
+}
+
+async fn begin(database: &Database, now: Timestamp) -> Outcome<String> {
+    let id = clock::id();
+    let statement = database.statement(
+        "INSERT INTO auth0_listings (id, started_at) VALUES (?1, ?2)",
+        &[Value::Text(&id), Value::Moment(now)],
+    )?;
+    database.batch(vec![statement]).await?;
+    Ok(id)
+}
+
+/// Stores part of a listing that is not finished.
+async fn store(database: &Database, listing: &str, subs: &[String]) -> Outcome<()> {
+    let statement = database.statement(
+        "INSERT INTO auth0_identities (listing, sub) SELECT auth0_listings.id, value FROM json_each(?2), auth0_listings \
+         WHERE auth0_listings.id = ?1 AND finished_at IS NULL AND length(value) BETWEEN 1 AND 255 ON CONFLICT DO NOTHING",
+        &[Value::Text(listing), Value::Text(&json!(subs).to_string())],
+    )?;
+    database.batch(vec![statement]).await.map(drop)
+}
+
+/// From now on this listing says who is missing; earlier ones are forgotten.
+async fn finish(database: &Database, listing: &str, now: Timestamp) -> Outcome<()> {
+    let finish = database.statement(
+        "UPDATE auth0_listings SET finished_at = ?2 WHERE id = ?1 AND finished_at IS NULL",
+        &[Value::Text(listing), Value::Moment(now)],
+    )?;
+    let forget = |table: &str, column: &str| {
+        database.statement(
+            &format!("DELETE FROM {table} WHERE {column} < ?1"),
+            &[Value::Text(listing)],
+        )
+    };
+    let statements = vec![
+        finish,
+        forget("auth0_identities", "listing")?,
+        forget("auth0_listings", "id")?,
+    ];
+    database.batch(statements).await.map(drop)
+}
+
+/// What asking the Management API needs.
+struct Management {
+    domain: String,
+    client_id: String,
+    client_secret: String,
+}
+
+/// A token of it, until it ends.
+struct Grant {
+    token: String,
+    ends_at: Timestamp,
+}
+
+thread_local! {
+    static GRANT: RefCell<Option<Grant>> = const { RefCell::new(None) };
+}
+
+#[derive(Deserialize)]
+struct Granted {
+    access_token: String,
+    expires_in: u32,
+}
+
+#[derive(Deserialize)]
+struct ListedUser {
+    user_id: String,
+    created_at: String,
+}
+
+fn failed(error: impl std::fmt::Display) -> Failure {
+    Failure::unavailable(Dependency::Issuer, error)
+}
+
+impl Management {
+    /// `None` where the issuer is never asked.
+    async fn read(env: &Env, now: Timestamp) -> Outcome<Option<Self>> {
+        let (Some(client_id), Some(client_secret)) = (
+            variable::text(env, CLIENT_ID),
+            variable::text(env, CLIENT_SECRET),
+        ) else {
+            return Ok(None);
+        };
+        let configured = configuration::read(env, now).await?;
+        let own = configured
+            .client(AuthClient::Frontend)
+            .map(|config| config.auth0_domain.as_str().to_owned());
+        Ok(variable::text(env, DOMAIN).or(own).map(|domain| Self {
+            domain,
+            client_id,
+            client_secret,
+        }))
+    }
+
+    async fn token(&self, now: Timestamp) -> Outcome<String> {
+        let known = GRANT.with_borrow(|grant| {
+            let grant = grant.as_ref().filter(|grant| grant.ends_at > now);
+            grant.map(|grant| grant.token.clone())
+        });
+        if let Some(token) = known {
+            return Ok(token);
+        }
+        let asked = json!({
+            "grant_type": "client_credentials",
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "audience": format!("{}api/v2/", issuer(&self.domain)),
+        });
+        let granted: Granted = self
+            .ask(Method::Post, "oauth/token", None, Some(asked.to_string()))
+            .await?;
+        // A minute early: a token must not end on its way.
+        let seconds = i64::from(granted.expires_in).saturating_sub(60);
+        GRANT.set(Some(Grant {
+            token: granted.access_token.clone(),
+            ends_at: now.plus_millis(seconds.saturating_mul(1000)),
+        }));
+        Ok(granted.access_token)
+    }
+
+    /// A page of the users who came at `from` or later, the earliest first.
+    async fn users(&self, from: &str, page: u32, now: Timestamp) -> Outcome<Vec<ListedUser>> {
+        let token = self.token(now).await?;
+        let query = match from {
+            "" => String::new(),
+            from => format!(
+                "&q=created_at:%5B{}%20TO%20*%5D&search_engine=v3",
+                from.replace(':', "%3A")
+            ),
+        };
+        let path = format!(
+            "api/v2/users?per_page={PER_PAGE}&page={page}&sort=created_at:1&fields=user_id,created_at&include_fields=true{query}"
+        );
+        self.ask(Method::Get, &path, Some(&token), None).await
+    }
+
+    async fn ask<T: for<'de> Deserialize<'de>>(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: Option<String>,
+    ) -> Outcome<T> {
+        let headers = Headers::new();
+        headers.set("Content-Type", "application/json")?;
+        if let Some(token) = token {
+            headers.set("Authorization", &format!("Bearer {token}"))?;
+        }
+        let init = RequestInit {
+            method,
+            headers,
+            body: body.map(|body| JsValue::from_str(&body)),
+            ..RequestInit::default()
+        };
+        let url = format!("{}{path}", issuer(&self.domain));
+        let request = worker::Request::new_with_init(&url, &init)?;
+        let answer = async {
+            let mut response = Fetch::Request(request).send().await?;
+            let body = response.bytes().await?;
+            Ok::<_, worker::Error>((response.status_code(), body))
+        };
+        let (status, body) = within(TIME_LIMIT, Dependency::Issuer, answer)
+            .await?
+            .map_err(failed)?;
+        if status != 200 {
+            let path = path.split('?').next().unwrap_or_default();
+            return Err(failed(format!("{path}: status {status}")));
+        }
+        serde_json::from_slice(&body).map_err(failed)
+    }
+}
+
+/// Fetches a page of the listing, where the issuer can be asked.
+pub(super) async fn fetch(
+    env: &Env,
+    database: &Database,
+    at: &Position,
+    listing: Option<&str>,
+    from: &str,
+    page: u32,
+    now: Timestamp,
+) -> Outcome<Step> {
+    let Some(management) = Management::read(env, now).await? else {
+        return Ok(step(Vec::new(), 0, at.next()));
+    };
+    let listing = match listing {
+        Some(listing) => listing.to_owned(),
+        None => begin(database, now).await?,
+    };
+    let users = management.users(from, page, now).await?;
+    let subs: Vec<String> = users.iter().map(|user| user.user_id.clone()).collect();
+    store(database, &listing, &subs).await?;
+    let full = u32::try_from(users.len()).unwrap_or(u32::MAX) >= PER_PAGE;
+    let next = match users.last() {
+        Some(last) if full => going_on(listing, from, page, &last.created_at)?,
+        _ => {
+            finish(database, &listing, now).await?;
+            at.next()
+        }
+    };
+    Ok(step(Vec::new(), users.len(), next))
+}
+
+/// Where a listing goes on after a full page: with the next page, or, where a query gives no more, with a query that begins
+/// at the last moment of this one.
+fn going_on(listing: String, from: &str, page: u32, last: &str) -> Outcome<Position> {
+    let page = page.saturating_add(1);
+    let (from, page) = match page < PAGES {
+        true => (from, page),
+        false if last == from => {
+            return Err(failed("more than 1,000 users of one moment"));
+        }
+        false => (last, 0),
+    };
+    Ok(Position::Listing {
+        listing: Some(listing),
+        from: from.to_owned(),
+        page,
+    })
+}

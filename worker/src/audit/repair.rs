@@ -1,0 +1,466 @@
+//! Repairs, made exactly as they are shown, each recorded with who had it made. One whose ground is gone is not made.
+
+use super::run::{self, Run, Unrepaired};
+use crate::answer::Answer;
+use crate::clock;
+use crate::configuration;
+use crate::database::{Database, Value, changes, row};
+use crate::failure::{Failure, Outcome};
+use crate::log;
+use crate::meter::client;
+use crate::meter::message::Corrected;
+use crate::registration::SELECT;
+use crate::request::parameter;
+use crate::rows::{StoredUser, UserRow};
+use crate::stripe::review::Reviewer;
+use crate::stripe::{self, Asking};
+use legis_core::audit::Code;
+use legis_core::audit::repair::{OpeningBalance, Repair, UsageTable};
+use legis_core::auth::claims::Caller;
+use legis_core::counters::Counters;
+use legis_core::plan::{PlanId, row_id, row_sql};
+use legis_core::problem::Problem;
+use legis_core::quota::Usage;
+use legis_core::route::decode;
+use legis_core::time::Timestamp;
+use serde::Serialize;
+use serde_json::json;
+use worker::{D1PreparedStatement, Env};
+
+/// How many repairs a request makes at most; the rest is the next one's.
+const AT_ONCE: u32 = 40;
+
+/// What became of a repair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Made {
+    /// It is made, or what it would make is there.
+    Repaired,
+    /// What was found is not so any more: audit again.
+    Stale,
+    /// It failed; the log says why.
+    Failed,
+}
+
+/// A repair and what became of it.
+#[derive(Serialize)]
+struct Report {
+    code: Code,
+    subject: String,
+    repair: &'static str,
+    outcome: Made,
+}
+
+/// `POST /api/admin/repair?run=&code=&subject=`: makes the repairs of a finished audit, or one of them.
+pub(crate) async fn repair(query: &str, env: &Env, administrator: &Caller) -> Outcome<Answer> {
+    let database = Database::open(env)?;
+    let expected = "run must be the id of a finished audit.";
+    let run = match parameter(query, "run") {
+        Some(id) => run::load(&database, id).await?,
+        None => None,
+    };
+    let run = run
+        .filter(Run::is_done)
+        .ok_or(Problem::InvalidParameter(expected))?;
+    let subject = parameter(query, "subject").map(decode);
+    let asked = match (parameter(query, "code"), subject.as_deref()) {
+        (None, None) => None,
+        (Some(code), Some(subject)) => {
+            let expected = "code must be one of docs/audit.md.";
+            let code = Code::parse(code).ok_or(Problem::InvalidParameter(expected))?;
+            Some((code, subject))
+        }
+        _ => {
+            let expected = "code and subject name a finding together.";
+            return Err(Problem::InvalidParameter(expected).into());
+        }
+    };
+    let work = Work {
+        env,
+        database: &database,
+        run: &run.id,
+        by: &administrator.identity.sub,
+        now: clock::now(),
+    };
+    let mut reports = Vec::new();
+    let after = decode(parameter(query, "after").unwrap_or_default());
+    let found = run::unrepaired(&database, &run.id, asked, &after, AT_ONCE).await?;
+    let next = match found.len() >= AT_ONCE as usize {
+        true => found.last().map(Unrepaired::place),
+        false => None,
+    };
+    for finding in found {
+        reports.push(work.make(finding).await?);
+    }
+    let mut body = json!({ "repairs": reports });
+    if let (Some(next), Some(body)) = (next, body.as_object_mut()) {
+        body.insert("next".to_owned(), next.into());
+    }
+    Ok(Answer::json(200, &body))
+}
+
+struct Work<'w> {
+    env: &'w Env,
+    database: &'w Database,
+    run: &'w str,
+    by: &'w str,
+    now: Timestamp,
+}
+
+impl Work<'_> {
+    async fn make(&self, finding: Unrepaired) -> Outcome<Report> {
+        let repair: Repair = serde_json::from_str(&finding.repair)
+            .map_err(|error| Failure::corrupt("row of audit_findings", error))?;
+        let outcome = match self.repair(&repair, &finding).await {
+            Ok(made) => made,
+            Err(failure) => {
+                log::event("repair_failed", &failure);
+                Made::Failed
+            }
+        };
+        Ok(Report {
+            repair: repair.name(),
+            code: finding.code,
+            subject: finding.subject,
+            outcome,
+        })
+    }
+
+    async fn repair(&self, repair: &Repair, finding: &Unrepaired) -> Outcome<Made> {
+        let text = Value::Text;
+        match repair {
+            Repair::RestorePlan { id } => {
+                let restore = self.database.statement(&row_sql(*id), &[])?;
+                self.write(vec![restore], finding).await
+            }
+            Repair::SetUsage {
+                sub,
+                from,
+                to,
+                opening,
+            } => self.set_usage(sub, (from, to), *opening, finding).await,
+            Repair::TellMeter { sub, version } => self.tell_meter(sub, *version, finding).await,
+            Repair::BeginGrace { sub, since } => {
+                let update = self.database.statement(
+                    "UPDATE users SET past_due_since = ?2, entitlement_version = entitlement_version + 1, updated_at = ?3 \
+                     WHERE auth0_user_id = ?1 AND past_due_since IS NULL AND subscription_status = 'past_due'",
+                    &[text(sub), Value::Moment(*since), Value::Moment(self.now)],
+                )?;
+                let made = self.write_guarded(vec![update], finding).await?;
+                self.tell(sub).await?;
+                Ok(made)
+            }
+            Repair::Reconcile { sub } => {
+                if let Some(user) = stripe::reconcile(self.env, sub, Asking::Stripe).await? {
+                    client::learn(self.env, user).await?;
+                }
+                self.write(Vec::new(), finding).await
+            }
+            Repair::FetchSubscription { sub, subscription } => {
+                let configuration = configuration::load(self.env).await?;
+                let reviewer = Reviewer {
+                    env: self.env,
+                    database: self.database,
+                    prices: configuration.prices()?,
+                    grace: configuration::grace(self.env)?,
+                    now: self.now,
+                };
+                reviewer.refetch(sub, subscription).await?;
+                self.write(Vec::new(), finding).await
+            }
+            Repair::ApplyEvent { event } => {
+                stripe::apply_again(self.env, self.database, event).await?;
+                self.write(Vec::new(), finding).await
+            }
+            Repair::LinkCustomer { customer, sub } => {
+                let insert = self.database.statement(
+                    "INSERT INTO stripe_customers (id, sub, linked_kind, linked_at, linked_by, version) \
+                     SELECT ?1, auth0_user_id, 'users', 0, '', 1 FROM users WHERE auth0_user_id = ?2 \
+                     AND stripe_customer_id = ?1 ON CONFLICT DO NOTHING",
+                    &[text(customer), text(sub)],
+                )?;
+                self.write_guarded(vec![insert], finding).await
+            }
+            Repair::QuarantineUsage { table, user_id } => {
+                self.write(self.quarantine(*table, *user_id)?, finding)
+                    .await
+            }
+            Repair::QuarantineSnapshot { id } => self.quarantine_snapshot(id, finding).await,
+            Repair::ClearUserAlerts { sub } => {
+                let clear = "UPDATE users SET billing_alerts = NULL WHERE auth0_user_id = ?1";
+                let clear = self.database.statement(clear, &[text(sub)])?;
+                let made = self.write(vec![clear], finding).await?;
+                if let Some(user) = stripe::reconcile(self.env, sub, Asking::Stripe).await? {
+                    client::learn(self.env, user).await?;
+                }
+                Ok(made)
+            }
+            Repair::ClearEventAlerts { event } => {
+                let clear =
+                    "UPDATE stripe_webhook_logs SET alerts = NULL WHERE stripe_event_id = ?1";
+                let clear = self.database.statement(clear, &[text(event)])?;
+                self.write(vec![clear], finding).await
+            }
+            Repair::QuoteLog { id } => {
+                let quote = |column: &str| {
+                    self.database.statement(
+                        &format!(
+                            "UPDATE mcp_logs SET {column} = json_quote({column}) WHERE id = ?1 AND NOT json_valid({column})"
+                        ),
+                        &[text(id)],
+                    )
+                };
+                let statements = vec![quote("request_data")?, quote("response_data")?];
+                self.write(statements, finding).await
+            }
+            Repair::RegisterUser { sub } => {
+                let insert = self.database.statement(
+                    "INSERT INTO users (auth0_user_id, current_plan_id, created_at, updated_at) VALUES (?1, ?2, ?3, ?3) \
+                     ON CONFLICT (auth0_user_id) DO NOTHING",
+                    &[
+                        text(sub),
+                        Value::Id(row_id(PlanId::Free)),
+                        Value::Moment(self.now),
+                    ],
+                )?;
+                self.write(vec![insert], finding).await
+            }
+        }
+    }
+
+    /// The meter first: it alone knows whether what was found is still so.
+    async fn set_usage(
+        &self,
+        sub: &str,
+        (from, to): (&Usage, &Usage),
+        opening: OpeningBalance,
+        finding: &Unrepaired,
+    ) -> Outcome<Made> {
+        let Some(stored) = self.user(sub).await? else {
+            return Ok(Made::Stale);
+        };
+        let entitlement = match client::inspect(self.env, sub).await? {
+            Some(meter) => {
+                if client::correct(self.env, sub, from, to).await? == Corrected::Stale {
+                    return Ok(Made::Stale);
+                }
+                meter.entitlement
+            }
+            None if stored.account().usage == *from || stored.account().usage == *to => {
+                stored.entitlement.clone()
+            }
+            None => return Ok(Made::Stale),
+        };
+        let counters = Counters::new(&entitlement, to, self.now);
+        let id = Value::Count(stored.user.id);
+        let columns = self.database.statement(
+            "UPDATE users SET api_calls_count = ?2, mcp_calls_count = ?3, api_calls_reset_at = ?4, \
+             lifetime_calls_count = ?5, lifetime_mcp_count = ?6 WHERE id = ?1",
+            &[
+                id,
+                Value::Count(counters.used),
+                Value::Count(counters.mcp),
+                Value::OptionalMoment(counters.resets_at),
+                Value::Count(counters.lifetime_used),
+                Value::Count(counters.lifetime_mcp),
+            ],
+        )?;
+        let balance = self.database.statement(
+            "INSERT INTO opening_balances (user_id, lifetime_used, lifetime_mcp, period_end, period_used, period_mcp, opened_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (user_id) DO UPDATE SET lifetime_used = excluded.lifetime_used, \
+             lifetime_mcp = excluded.lifetime_mcp, period_end = excluded.period_end, period_used = excluded.period_used, \
+             period_mcp = excluded.period_mcp",
+            &[
+                Value::Count(stored.user.id),
+                Value::Count(opening.lifetime.used),
+                Value::Count(opening.lifetime.mcp),
+                Value::OptionalMoment(opening.period_end),
+                Value::Count(opening.period.used),
+                Value::Count(opening.period.mcp),
+                Value::Moment(self.now),
+            ],
+        )?;
+        self.write(vec![columns, balance], finding).await
+    }
+
+    /// A meter that is ahead of the database would not listen, so the database's version is raised above it.
+    async fn tell_meter(&self, sub: &str, version: u64, finding: &Unrepaired) -> Outcome<Made> {
+        let raise = self.database.statement(
+            "UPDATE users SET entitlement_version = ?2 WHERE auth0_user_id = ?1 AND entitlement_version < ?2",
+            &[Value::Text(sub), Value::Count(version)],
+        )?;
+        let made = self.write(vec![raise], finding).await?;
+        self.tell(sub).await?;
+        Ok(made)
+    }
+
+    async fn tell(&self, sub: &str) -> Outcome<()> {
+        match self.user(sub).await? {
+            Some(user) => client::learn(self.env, user).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn user(&self, sub: &str) -> Outcome<Option<StoredUser>> {
+        let grace = configuration::grace(self.env)?;
+        let sql = format!("{SELECT} WHERE auth0_user_id = ?1");
+        let statement = self.database.statement(&sql, &[Value::Text(sub)])?;
+        let results = self.database.batch(vec![statement]).await?;
+        let found: Option<UserRow> = row("row of users", results.first())?;
+        found.map(|row| row.decode(grace)).transpose()
+    }
+
+    /// The rows of somebody who is not there go to the quarantine, as they are.
+    fn quarantine(&self, table: UsageTable, user_id: u64) -> Outcome<Vec<D1PreparedStatement>> {
+        let columns: &[&str] = match table {
+            UsageTable::ApiUsage => &[
+                "id",
+                "user_id",
+                "endpoint",
+                "method",
+                "channel",
+                "status",
+                "cost",
+                "status_code",
+                "response_time_ms",
+                "error_message",
+                "ip_address",
+                "user_agent",
+                "timestamp",
+                "period_start",
+                "opening",
+            ],
+            UsageTable::McpLogs => &[
+                "id",
+                "user_id",
+                "tool_name",
+                "request_data",
+                "response_data",
+                "status",
+                "cost",
+                "over_limit",
+                "status_code",
+                "error_message",
+                "response_time_ms",
+                "tokens_used",
+                "ip_address",
+                "user_agent",
+                "timestamp",
+                "period_start",
+                "opening",
+            ],
+        };
+        let condition =
+            "user_id = ?1 AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = user_id)";
+        self.moved(
+            table.as_str(),
+            columns,
+            Code::UsageWithoutUser,
+            condition,
+            &Value::Count(user_id),
+        )
+    }
+
+    /// Rows of a table that go to the quarantine. The two statements see the same rows: they are one transaction.
+    fn moved(
+        &self,
+        table: &str,
+        columns: &[&str],
+        reason: Code,
+        condition: &str,
+        value: &Value<'_>,
+    ) -> Outcome<Vec<D1PreparedStatement>> {
+        let members: Vec<String> = columns
+            .iter()
+            .map(|column| format!("'{column}', {column}"))
+            .collect();
+        let copy = format!(
+            "INSERT INTO quarantine (id, source, table_name, reason, row_data, quarantined_at) \
+             SELECT 'audit/{table}/' || id, 'audit', '{table}', '{}', json_object({}), {} FROM {table} WHERE {condition} \
+             ON CONFLICT DO NOTHING",
+            reason.as_str(),
+            members.join(", "),
+            self.now.millis(),
+        );
+        let delete = format!("DELETE FROM {table} WHERE {condition}");
+        let values = std::slice::from_ref(value);
+        Ok(vec![
+            self.database.statement(&copy, values)?,
+            self.database.statement(&delete, values)?,
+        ])
+    }
+
+    async fn quarantine_snapshot(&self, id: &str, finding: &Unrepaired) -> Outcome<Made> {
+        let columns = [
+            "id",
+            "customer_id",
+            "subscription_id",
+            "kind",
+            "facts",
+            "facts_before",
+            "seen",
+            "created_at",
+        ];
+        let reason = Code::ColumnUnreadable;
+        let statements = self.moved(
+            "subscription_snapshots",
+            &columns,
+            reason,
+            "id = ?1",
+            &Value::Text(id),
+        )?;
+        self.write(statements, finding).await
+    }
+
+    /// Writes, with the record of it, in one transaction.
+    async fn write(
+        &self,
+        statements: Vec<D1PreparedStatement>,
+        finding: &Unrepaired,
+    ) -> Outcome<Made> {
+        self.recorded(statements, finding).await?;
+        Ok(Made::Repaired)
+    }
+
+    /// The same where the first statement changes nothing when its ground is gone.
+    async fn write_guarded(
+        &self,
+        statements: Vec<D1PreparedStatement>,
+        finding: &Unrepaired,
+    ) -> Outcome<Made> {
+        let results = self.recorded(statements, finding).await?;
+        Ok(match changes(results.first())? {
+            0 => Made::Stale,
+            _ => Made::Repaired,
+        })
+    }
+
+    async fn recorded(
+        &self,
+        mut statements: Vec<D1PreparedStatement>,
+        finding: &Unrepaired,
+    ) -> Outcome<Vec<worker::D1Result>> {
+        let id = clock::id();
+        statements.push(self.database.statement(
+            "INSERT INTO admin_actions (id, at, sub, action, subject, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            &[
+                Value::Text(&id),
+                Value::Moment(self.now),
+                Value::Text(self.by),
+                Value::Text("repair"),
+                Value::Text(&finding.subject),
+                Value::Text(&finding.repair),
+            ],
+        )?);
+        statements.push(self.database.statement(
+            "UPDATE audit_findings SET repaired_at = ?4 WHERE run_id = ?1 AND code = ?2 AND subject = ?3",
+            &[
+                Value::Text(self.run),
+                Value::Text(finding.code.as_str()),
+                Value::Text(&finding.subject),
+                Value::Moment(self.now),
+            ],
+        )?);
+        self.database.batch(statements).await
+    }
+}

@@ -1,0 +1,421 @@
+//! Users: their rows, their meters, their subscriptions.
+
+use super::Step;
+use super::step::step;
+use crate::configuration;
+use crate::database::{Database, Value, rows};
+use crate::failure::Outcome;
+use crate::log;
+use crate::meter::client;
+use crate::meter::message::Inspected;
+use crate::registration::SELECT;
+use crate::rows::{StoredUser, UserRow};
+use crate::stripe::review::{Review, Reviewer};
+use futures_util::future::join_all;
+use legis_core::audit::position::Position;
+use legis_core::audit::repair::{OpeningBalance, Repair, Tally};
+use legis_core::audit::storage::{self, Unreadable};
+use legis_core::audit::usage::{self, KnownSubscription, MeterSnapshot, UserSnapshot};
+use legis_core::audit::{Code, Finding, billing};
+use legis_core::history::days_before;
+use legis_core::time::Timestamp;
+use serde::Deserialize;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use worker::Env;
+
+/// Users at once: each is a question to a meter, and who pays another two to the database.
+const PAGE: u32 = 25;
+
+/// How often a user is looked at again who makes calls meanwhile.
+const LOOKS: u32 = 3;
+
+/// Looks at the users after one of them.
+pub(super) async fn page(
+    env: &Env,
+    database: &Database,
+    at: &Position,
+    after: u64,
+    now: Timestamp,
+) -> Outcome<Step> {
+    let configuration = configuration::read(env, now).await?;
+    let grace = configuration::grace(env)?;
+    let sql = format!("{SELECT} WHERE users.id > ?1 ORDER BY users.id LIMIT {PAGE}");
+    let statement = database.statement(&sql, &[Value::Count(after)])?;
+    let results = database.batch(vec![statement]).await?;
+    let found: Vec<UserRow> = rows("rows of users", results.first())?;
+    let next = match found.last() {
+        Some(last) if found.len() >= PAGE as usize => Position::Users { after: last.id() },
+        _ => at.next(),
+    };
+    let checked = found.len();
+    let mut findings = Vec::new();
+    let mut users = Vec::new();
+    for row in found {
+        let sub = row.sub().to_owned();
+        match row.decode(grace) {
+            Ok(user) => users.push(user),
+            Err(failure) => findings.push(storage::unreadable(&Unreadable::User {
+                sub,
+                reason: failure.reason,
+            })),
+        }
+    }
+    let kept_since = configuration::retention(env)?.since(now);
+    let audit = Audit {
+        env,
+        database,
+        kept_since,
+        now,
+    };
+    findings.extend(audit.usage(users).await?);
+    let reviewer = Reviewer {
+        env,
+        database,
+        prices: configuration.prices()?,
+        grace,
+        now,
+    };
+    for payer in audit.payers(after, &next).await? {
+        let sub = &payer.auth0_user_id;
+        // Without its customer nothing that is said about it can be found.
+        if is_about(&findings, Code::UserWithoutCustomer, sub) {
+            continue;
+        }
+        let found = subscriptions(&reviewer, &payer, now).await;
+        // What the database entitles to is wrong; whether the meter agrees with that is no question.
+        if is_about(&found, Code::StandingDiffers, sub) {
+            findings
+                .retain(|known| !(known.code == Code::EntitlementDiffers && known.subject == *sub));
+        }
+        findings.extend(found);
+    }
+    Ok(step(findings, checked, next))
+}
+
+fn is_about(findings: &[Finding], code: Code, sub: &str) -> bool {
+    findings
+        .iter()
+        .any(|finding| finding.code == code && finding.subject == sub)
+}
+
+struct Audit<'a> {
+    env: &'a Env,
+    database: &'a Database,
+    kept_since: Timestamp,
+    now: Timestamp,
+}
+
+/// Who has ever had to do with Stripe.
+#[derive(Deserialize)]
+struct Payer {
+    auth0_user_id: String,
+    billing_alerts: Option<String>,
+}
+
+impl Audit<'_> {
+    /// What is wrong about what users used. Who makes calls while they are looked at is looked at again: what was read at
+    /// different moments tells nothing.
+    async fn usage(&self, mut users: Vec<StoredUser>) -> Outcome<Vec<Finding>> {
+        let mut findings: Vec<Finding> = Vec::new();
+        let mut earlier: BTreeMap<String, Vec<Finding>> = BTreeMap::new();
+        for look in 0..LOOKS {
+            let (snapshots, unseen) = self.snapshots(&users).await?;
+            findings.extend(unseen);
+            let mut doubtful = Vec::new();
+            for snapshot in &snapshots {
+                let found = usage::audit(snapshot, self.now);
+                let sub = &snapshot.user.sub;
+                // Twice the same: nothing happened in between.
+                if found.is_empty() || earlier.get(sub) == Some(&found) {
+                    findings.extend(found);
+                } else {
+                    earlier.insert(sub.clone(), found);
+                    doubtful.push(sub.clone());
+                }
+            }
+            if doubtful.is_empty() {
+                break;
+            }
+            if look.saturating_add(1) == LOOKS {
+                let busy =
+                    |sub: &String| Finding::not_examined(sub, "calls are made all the while");
+                findings.extend(doubtful.iter().map(busy));
+                break;
+            }
+            users = self.again(&doubtful).await?;
+        }
+        Ok(findings)
+    }
+
+    async fn again(&self, subs: &[String]) -> Outcome<Vec<StoredUser>> {
+        let grace = configuration::grace(self.env)?;
+        let sql = format!("{SELECT} WHERE auth0_user_id IN (SELECT value FROM json_each(?1))");
+        let subs = json!(subs).to_string();
+        let statement = self.database.statement(&sql, &[Value::Text(&subs)])?;
+        let results = self.database.batch(vec![statement]).await?;
+        let found: Vec<UserRow> = rows("rows of users", results.first())?;
+        found.into_iter().map(|row| row.decode(grace)).collect()
+    }
+
+    /// Meters first, which bring their rows to the database; then what the database has.
+    async fn snapshots(&self, users: &[StoredUser]) -> Outcome<(Vec<UserSnapshot>, Vec<Finding>)> {
+        let called = self.called(users).await?;
+        let called = &called;
+        let asked = users
+            .iter()
+            .map(|stored| async move { (stored, self.meter(stored, called).await) });
+        let mut inspected = Vec::new();
+        let mut unseen = Vec::new();
+        for (stored, answer) in join_all(asked).await {
+            match answer {
+                Ok(meter) => inspected.push((stored, meter)),
+                // One meter that does not answer does not keep the others from being looked at.
+                Err(failure) => {
+                    log::event("audit_meter_not_inspected", &failure);
+                    unseen.push(Finding::not_examined(&stored.user.sub, "the meter"));
+                }
+            }
+        }
+        let fresh = self.counters(users).await?;
+        let told = self.told(users).await?;
+        let snapshots = inspected.into_iter().filter_map(|(stored, meter)| {
+            // Who is gone meanwhile is nobody's finding.
+            let told = told.get(&stored.user.id)?;
+            let stored = fresh.get(&stored.user.id)?;
+            Some(self.snapshot(stored, told, meter))
+        });
+        Ok((snapshots.collect(), unseen))
+    }
+
+    /// The users as they are once their meters have reported.
+    async fn counters(&self, users: &[StoredUser]) -> Outcome<BTreeMap<u64, StoredUser>> {
+        let subs: Vec<String> = users.iter().map(|user| user.user.sub.clone()).collect();
+        let again = self.again(&subs).await?;
+        Ok(again.into_iter().map(|user| (user.user.id, user)).collect())
+    }
+
+    /// Which of the users have ever made a call that has a row.
+    async fn called(&self, users: &[StoredUser]) -> Outcome<BTreeSet<u64>> {
+        #[derive(Deserialize)]
+        struct Called {
+            id: u32,
+        }
+        let ids: Vec<u64> = users.iter().map(|user| user.user.id).collect();
+        let sql = "SELECT value AS id FROM json_each(?1) WHERE EXISTS (SELECT 1 FROM api_usage WHERE user_id = value) \
+                   OR EXISTS (SELECT 1 FROM mcp_logs WHERE user_id = value)";
+        let statement = self
+            .database
+            .statement(sql, &[Value::Text(&json!(ids).to_string())])?;
+        let results = self.database.batch(vec![statement]).await?;
+        let called: Vec<Called> = rows("rows of calls", results.first())?;
+        Ok(called.into_iter().map(|row| u64::from(row.id)).collect())
+    }
+
+    /// What a meter has. One that cannot know its user is not woken for nothing.
+    async fn meter(
+        &self,
+        stored: &StoredUser,
+        called: &BTreeSet<u64>,
+    ) -> Outcome<Option<Inspected>> {
+        let counters = stored.counters;
+        let untouched = !called.contains(&stored.user.id)
+            && counters.used == 0
+            && counters.lifetime_used == 0
+            && counters.resets_at.is_none()
+            && stored.entitlement.version == 0
+            && stored.user.updated_at == stored.user.created_at
+            && self.now.since(stored.user.created_at) > IDLE_MILLIS;
+        match untouched {
+            true => Ok(None),
+            false => client::inspect(self.env, &stored.user.sub).await,
+        }
+    }
+
+    fn snapshot(&self, stored: &StoredUser, told: &Told, meter: Option<Inspected>) -> UserSnapshot {
+        UserSnapshot {
+            user: stored.user.clone(),
+            entitlement: stored.entitlement.clone(),
+            plan: stored.columns.plan,
+            past_due_since: told.past_due_since.and_then(Timestamp::from_js),
+            counters: stored.counters,
+            opening: told.opening(),
+            lifetime_rows: tally(told.lifetime_used, told.lifetime_mcp),
+            period_rows: told.periods(),
+            meter: meter.map(|meter| MeterSnapshot {
+                entitlement: meter.entitlement,
+                usage: meter.usage,
+                asked_at: meter.asked_at,
+                lifetime_open: meter.lifetime_open,
+                period_open: meter.period_open,
+            }),
+            subscription: match told.subscriptions {
+                0 => KnownSubscription::Unknown,
+                _ => KnownSubscription::Known,
+            },
+            missing_customer: told.missing_customer.clone(),
+            kept_since: self.kept_since,
+        }
+    }
+
+    /// What the database tells about the use of each user.
+    async fn told(&self, users: &[StoredUser]) -> Outcome<BTreeMap<u64, Told>> {
+        let ids: Vec<u64> = users.iter().map(|user| user.user.id).collect();
+        let since = days_before(self.now, PERIOD_DAYS);
+        let values = [Value::Text(&json!(ids).to_string()), Value::Moment(since)];
+        let statement = self.database.statement(TOLD, &values)?;
+        let results = self.database.batch(vec![statement]).await?;
+        let told: Vec<Told> = rows("rows of calls", results.first())?;
+        Ok(told
+            .into_iter()
+            .map(|told| (u64::from(told.id), told))
+            .collect())
+    }
+
+    /// The payers of a page.
+    async fn payers(&self, after: u64, next: &Position) -> Outcome<Vec<Payer>> {
+        let last = match next {
+            Position::Users { after } => *after,
+            _ => u64::from(u32::MAX),
+        };
+        let sql = "SELECT auth0_user_id, billing_alerts FROM users WHERE id > ?1 AND id <= ?2 AND (stripe_customer_id IS NOT NULL \
+                   OR billing_alerts IS NOT NULL OR EXISTS (SELECT 1 FROM stripe_customers WHERE sub = auth0_user_id)) ORDER BY id";
+        let values = [Value::Count(after), Value::Count(last)];
+        let results = self
+            .database
+            .batch(vec![self.database.statement(sql, &values)?])
+            .await?;
+        rows("rows of users", results.first())
+    }
+}
+
+/// For how long a meter may still have a call in hand of which no column tells.
+const IDLE_MILLIS: i64 = 60 * 60 * 1000;
+
+/// How far back the calls of a period that runs can be: a month, and as much again for a clock that was set.
+const PERIOD_DAYS: u32 = 62;
+
+const TOLD: &str = "SELECT users.id, past_due_since, \
+     (SELECT count(*) FROM stripe_customers JOIN subscription_snapshots ON customer_id = stripe_customers.id \
+     WHERE sub = auth0_user_id) AS subscriptions, \
+     iif(stripe_customer_id IN (SELECT id FROM stripe_customers), NULL, stripe_customer_id) AS missing_customer, \
+     opening_balances.lifetime_used AS opening_lifetime_used, opening_balances.lifetime_mcp AS opening_lifetime_mcp, \
+     opening_balances.period_end AS opening_period_end, opening_balances.period_used AS opening_period_used, \
+     opening_balances.period_mcp AS opening_period_mcp, \
+     (SELECT total(cost) FROM api_usage WHERE user_id = users.id AND period_start IS NULL AND opening = 0 AND cost > 0) \
+     + (SELECT total(cost) FROM mcp_logs WHERE user_id = users.id AND period_start IS NULL AND opening = 0 AND cost > 0) \
+     AS lifetime_used, \
+     (SELECT total(cost) FROM api_usage WHERE user_id = users.id AND period_start IS NULL AND opening = 0 AND cost > 0 \
+     AND channel = 'mcp') \
+     + (SELECT total(cost) FROM mcp_logs WHERE user_id = users.id AND period_start IS NULL AND opening = 0 AND cost > 0) \
+     AS lifetime_mcp, \
+     (SELECT json_group_array(json_array(period_start, used, mcp)) FROM (SELECT period_start, sum(cost) AS used, \
+     sum(iif(channel = 'mcp', cost, 0)) AS mcp FROM api_usage WHERE user_id = users.id AND timestamp >= ?2 \
+     AND period_start IS NOT NULL AND opening = 0 GROUP BY period_start UNION ALL SELECT period_start, sum(cost), sum(cost) \
+     FROM mcp_logs WHERE user_id = users.id AND timestamp >= ?2 AND period_start IS NOT NULL AND opening = 0 \
+     GROUP BY period_start)) AS periods \
+     FROM json_each(?1) AS asked JOIN users ON users.id = asked.value LEFT JOIN opening_balances ON opening_balances.user_id = users.id";
+
+/// What the database tells about what a user used.
+#[derive(Deserialize)]
+struct Told {
+    id: u32,
+    past_due_since: Option<f64>,
+    subscriptions: u32,
+    missing_customer: Option<String>,
+    opening_lifetime_used: Option<f64>,
+    opening_lifetime_mcp: Option<f64>,
+    opening_period_end: Option<f64>,
+    opening_period_used: Option<f64>,
+    opening_period_mcp: Option<f64>,
+    lifetime_used: f64,
+    lifetime_mcp: f64,
+    periods: String,
+}
+
+impl Told {
+    fn periods(&self) -> Vec<(Timestamp, Tally)> {
+        // Written by the statement itself.
+        let rows: Vec<(i64, f64, f64)> = serde_json::from_str(&self.periods).unwrap_or_default();
+        rows.into_iter()
+            .filter_map(|(start, used, mcp)| {
+                Some((Timestamp::from_millis(start)?, tally(used, mcp)))
+            })
+            .collect()
+    }
+
+    fn opening(&self) -> OpeningBalance {
+        let part = |used: Option<f64>, mcp: Option<f64>| {
+            tally(used.unwrap_or_default(), mcp.unwrap_or_default())
+        };
+        OpeningBalance {
+            lifetime: part(self.opening_lifetime_used, self.opening_lifetime_mcp),
+            period_end: self.opening_period_end.and_then(Timestamp::from_js),
+            period: part(self.opening_period_used, self.opening_period_mcp),
+        }
+    }
+}
+
+/// Sums of costs, each of which is a whole number and none negative.
+fn tally(used: f64, mcp: f64) -> Tally {
+    let count = |sum| legis_core::whole::from_f64(sum).unwrap_or_default();
+    Tally {
+        used: count(used),
+        mcp: count(mcp),
+    }
+}
+
+/// What is wrong about a payer's billing columns.
+async fn subscriptions(reviewer: &Reviewer<'_>, payer: &Payer, now: Timestamp) -> Vec<Finding> {
+    let sub = &payer.auth0_user_id;
+    let alerts = payer.billing_alerts.as_deref();
+    if alerts.is_some_and(|alerts| serde_json::from_str::<Vec<String>>(alerts).is_err()) {
+        let sub = sub.clone();
+        return vec![storage::unreadable(&Unreadable::UserAlerts { sub })];
+    }
+    match reviewer.review(sub).await {
+        Ok(Some(review)) => reviewed(review, reviewer, now),
+        Ok(None) => Vec::new(),
+        Err(failure) => match reviewer.unreadable_snapshots(sub).await {
+            Ok(ids) if !ids.is_empty() => ids
+                .into_iter()
+                .map(|id| storage::unreadable(&Unreadable::Snapshot { id }))
+                .collect(),
+            _ => {
+                log::event("audit_payer_not_reviewed", &failure);
+                vec![Finding::not_examined(sub, "the subscriptions")]
+            }
+        },
+    }
+}
+
+fn reviewed(review: Review, reviewer: &Reviewer<'_>, now: Timestamp) -> Vec<Finding> {
+    let Review {
+        stored,
+        right,
+        repair,
+        gone,
+    } = review;
+    let mut findings = billing::prices(&stored, reviewer.prices);
+    let by_price = findings
+        .iter()
+        .any(|finding| matches!(finding.repair, Some(Repair::Reconcile { .. })));
+    // A price that is known now is why the columns differ.
+    if !by_price {
+        findings.extend(billing::standing(
+            &stored,
+            &right,
+            repair,
+            reviewer.grace,
+            now,
+        ));
+    }
+    findings.extend(gone.into_iter().map(|subscription| {
+        Finding::new(
+            Code::UserWithoutSubscription,
+            &stored.sub,
+            json!({ "userId": stored.id, "subscription": subscription, "stripe": "not found" }),
+        )
+    }));
+    findings
+}
