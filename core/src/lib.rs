@@ -5,7 +5,7 @@
 //!
 //! Bottom to top: [`money`], [`time`], [`fnv`], [`violation`], [`plan`], [`subscription`], [`entitlement`], [`quota`],
 //! [`meter`], [`account`], [`counters`], [`payload`], [`idempotency`], [`call`], [`history`], [`report`], [`ledger`],
-//! [`auth`], [`problem`], [`refusal`], [`route`], [`evaluate`], [`contract`], [`migration`], [`audit`].
+//! [`auth`], [`problem`], [`refusal`], [`route`], [`evaluate`], [`contract`], [`migration`], [`audit`], [`doctor`].
 
 pub mod account;
 pub mod audit;
@@ -14,6 +14,7 @@ pub mod call;
 pub mod change;
 pub mod contract;
 pub mod counters;
+pub mod doctor;
 pub mod entitlement;
 pub mod evaluate;
 pub mod fnv;

@@ -54,6 +54,8 @@ pub enum Route {
     Repair,
     /// `POST /api/admin/identities`
     Identities,
+    /// `GET /api/admin/doctor`
+    Doctor,
     /// `POST /api/evaluate/payload/{schema}`
     EvaluatePayload(&'static crate::schema::Schema),
     /// `POST /mcp`; `GET` and `DELETE` for the older revisions
@@ -98,6 +100,7 @@ impl Route {
             Self::RunAudit => "run_audit",
             Self::Repair => "repair",
             Self::Identities => "identities",
+            Self::Doctor => "doctor",
             Self::EvaluatePayload(_) => "evaluate_payload",
             Self::Mcp => "mcp",
             Self::ResourceMetadata(_) => "resource_metadata",
@@ -181,6 +184,7 @@ pub fn route(method: &str, path: &str) -> Result<Route, NoRoute> {
         ["api", "admin", "audit"] => (Route::Audit, GET_POST),
         ["api", "admin", "repair"] => (Route::Repair, POST),
         ["api", "admin", "identities"] => (Route::Identities, POST),
+        ["api", "admin", "doctor"] => (Route::Doctor, GET),
         ["api", "evaluate", "payload", name] => match crate::schema::by_name(name) {
             Some(schema) => (Route::EvaluatePayload(schema), POST),
             None => return Err(NoRoute::NotFound),

@@ -6,6 +6,7 @@ use crate::database::{Database, rows};
 use crate::failure::{Failure, Outcome};
 use crate::log;
 use crate::rows::{AuthConfigRow, StoredPlan};
+use crate::stripe::settings::further_prices;
 use legis_core::audit::storage::Unreadable;
 use legis_core::history::Retention;
 use legis_core::migration::{Migration, Unfit, fits};
@@ -51,6 +52,8 @@ pub(crate) struct Configuration {
     pub(crate) differing_plans: Vec<u32>,
     /// Rows of `plans` and `auth_config` that do not decode.
     pub(crate) unreadable: Vec<Unreadable>,
+    /// The rows of `plans` that have a price, and the price.
+    priced: Vec<(u32, String)>,
     /// When the database said so.
     pub(crate) read_at: Timestamp,
 }
@@ -86,6 +89,16 @@ impl Configuration {
             )),
             None => Ok(()),
         }
+    }
+
+    /// The rows of `plans` that differ from the catalog.
+    pub(crate) fn differing_plans(&self) -> &[u32] {
+        &self.differing_plans
+    }
+
+    /// The rows of `plans` that have a price, and the price.
+    pub(crate) fn priced(&self) -> &[(u32, String)] {
+        &self.priced
     }
 
     pub(crate) fn client(&self, client: AuthClient) -> Option<&AuthConfig> {
@@ -203,6 +216,7 @@ pub(crate) async fn read(env: &Env, now: Timestamp) -> Outcome<Configuration> {
         prices: prices(env, &plans),
         differing_plans: differing(&plans),
         unreadable,
+        priced: plans.iter().filter_map(StoredPlan::priced).collect(),
         read_at: now,
     })
 }
@@ -248,10 +262,7 @@ pub(crate) fn known() -> Option<Rc<Configuration>> {
 
 /// What the plans are sold at, and further prices of `STRIPE_PRICES`.
 fn prices(env: &Env, stored: &[StoredPlan]) -> Result<Prices, String> {
-    let further = env
-        .var("STRIPE_PRICES")
-        .map(|value| value.to_string())
-        .unwrap_or_default();
+    let further = further_prices(env);
     let rows: Vec<_> = plan::rows()
         .into_iter()
         .map(|row| {

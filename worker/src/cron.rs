@@ -11,6 +11,7 @@ use crate::registration::SELECT;
 use crate::rows::UserRow;
 use crate::stripe;
 use legis_core::counters::Counters;
+use legis_core::doctor::deployment as doctor;
 use legis_core::history::first_id;
 use legis_core::quota::Usage;
 use legis_core::time::Timestamp;
@@ -139,6 +140,23 @@ pub(crate) async fn latest(env: &Env) -> Outcome<Vec<LatestRun>> {
         )?])
         .await?;
     rows("rows of cron_runs", results.first())
+}
+
+/// Every task with its last run, for whoever examines the deployment.
+pub(crate) async fn examined(env: &Env) -> Outcome<Vec<doctor::Task>> {
+    let runs = latest(env).await?;
+    let last = |task: Task| {
+        let run = runs.iter().find(|run| run.task == task.name())?;
+        Some(doctor::Run {
+            started_at: run.started_at,
+            outcome: run.outcome.clone(),
+        })
+    };
+    let examined = Task::ALL.map(|task| doctor::Task {
+        name: task.name().to_owned(),
+        last: last(task),
+    });
+    Ok(examined.into())
 }
 
 // Periods that are over.

@@ -6,6 +6,7 @@ use crate::calls;
 use crate::clock;
 use crate::configuration::{self, Configuration};
 use crate::cron;
+use crate::doctor;
 use crate::failure::{Failure, Outcome};
 use crate::identity::{self, authenticate};
 use crate::log::{self, Line};
@@ -169,6 +170,14 @@ async fn dispatch(
         Route::Identities => {
             let caller = administrator(request, env, line).await?;
             audit::receive_identities(request, env, &caller).await
+        }
+        Route::Doctor => {
+            let caller = administrator(request, env, line).await?;
+            doctor::answer(env, &caller).await.or_else(|failure| {
+                line.problem = Some(failure.problem.code());
+                line.reason.clone_from(&failure.reason);
+                Ok(Answer::explained(&failure))
+            })
         }
         Route::EvaluatePayload(schema) => evaluate_payload(request, schema).await,
         Route::Plans => configuration::load(env).await.and_then(|_| plans()),

@@ -163,6 +163,15 @@ pub(crate) async fn check_keys(domain: &str) -> Outcome<()> {
     Ok(())
 }
 
+/// How many of the keys that the issuer publishes now can be used.
+pub(crate) async fn count_keys(domain: &str) -> Outcome<usize> {
+    let now = clock::now();
+    let keys = fetch(domain, now).await?;
+    let count = keys.count();
+    remember(domain, Some(keys), now);
+    Ok(count)
+}
+
 fn remember(domain: &str, keys: Option<KeySet>, asked_at: Timestamp) {
     let known = Known {
         keys,

@@ -8,6 +8,7 @@ mod clock;
 mod configuration;
 mod cron;
 mod database;
+mod doctor;
 mod failure;
 mod handlers;
 mod history;

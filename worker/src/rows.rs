@@ -255,6 +255,11 @@ impl StoredPlan {
         self.stripe_price_id.as_deref()
     }
 
+    /// Its id and what it is sold at, if it is.
+    pub(crate) fn priced(&self) -> Option<(u32, String)> {
+        Some((self.id, self.stripe_price_id.clone()?))
+    }
+
     pub(crate) fn agrees_with(&self, row: &PlanRow) -> bool {
         self.id == row.id
             && self.name == row.name

@@ -4,6 +4,7 @@ mod audit;
 mod bench;
 mod build;
 mod dev;
+mod doctor;
 mod generate;
 mod lint;
 mod operator;
@@ -131,6 +132,18 @@ enum Task {
         #[arg(last = true)]
         options: Vec<String>,
     },
+    /// Examine a deployment: everything its owner would want to be right, and what to do where it is not
+    Doctor {
+        /// Where it is
+        #[arg(long, default_value = "http://localhost:8787")]
+        url: String,
+        /// The state of the `dev` whose administrator asks; elsewhere the token is taken from LEGIS_TOKEN
+        #[arg(long, value_name = "DIR", default_value = dev::STATE)]
+        state: PathBuf,
+        /// The package that must agree with it: a folder, or what npm knows it by, such as legis-edge@latest
+        #[arg(long, value_name = "FOLDER or SPEC", default_value = doctor::PACKAGE)]
+        package: String,
+    },
     /// Build pkg/dist, the worker's bundle and the page
     Build,
     /// Write what is derived from core: the reader's tables, the TypeScript types, the plan rows
@@ -215,6 +228,11 @@ fn run(task: Task) -> anyhow::Result<()> {
             identities: identities.as_deref(),
         }),
         Task::Bench { names, options } => bench::run(&names, &options),
+        Task::Doctor {
+            url,
+            state,
+            package,
+        } => doctor::run(&url, &state, &package),
         Task::Build => build::all(),
         Task::Generate => generate::write(),
         Task::Test { names } => test::run(&names),

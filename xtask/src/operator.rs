@@ -22,6 +22,8 @@ pub struct Answer {
     pub status: u16,
     /// By their names in lower case.
     pub headers: BTreeMap<String, String>,
+    /// When, in milliseconds since 1970 by this machine's clock: half-way between question and answer.
+    pub at: i64,
     /// Null when it was no JSON.
     pub body: Value,
 }
@@ -89,7 +91,8 @@ pub fn request(asked: &Value) -> Result<Answer> {
     Ok(serde_json::from_str(&printed)?)
 }
 
-fn is_local(url: &str) -> bool {
+/// Whether a deployment runs on this machine.
+pub fn is_local(url: &str) -> bool {
     let host = url.trim_start_matches("http://");
     ["localhost", "127.0.0.1", "[::1]"]
         .iter()

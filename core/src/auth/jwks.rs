@@ -89,6 +89,12 @@ impl KeySet {
         self.keys.iter().find(|key| key.key_id == key_id)
     }
 
+    /// How many keys there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.keys.len()
+    }
+
     /// Whether the keys need not be asked for again yet.
     #[must_use]
     pub fn fresh(&self, now: Timestamp) -> bool {

@@ -31,6 +31,15 @@ impl Secrets {
             .collect();
         (!secrets.is_empty()).then_some(Self(secrets))
     }
+
+    /// Whether each of them looks like a signing secret of Stripe's.
+    #[must_use]
+    pub fn are_well_formed(&self) -> bool {
+        let rest = |secret: &String| secret.strip_prefix("whsec_").map(str::len);
+        self.0
+            .iter()
+            .all(|secret| rest(secret).is_some_and(|length| length > 0))
+    }
 }
 
 /// Why a webhook is not believed.

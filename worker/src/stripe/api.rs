@@ -5,6 +5,7 @@ use crate::clock;
 use crate::database::within;
 use crate::failure::{Failure, Outcome};
 use crate::platform;
+use legis_core::doctor::sales::{Listed, StripePrice};
 use legis_core::problem::{Dependency, Problem};
 use legis_core::stripe::event::fetched;
 use legis_core::stripe::snapshot::Snapshot;
@@ -44,6 +45,42 @@ pub(crate) struct ListedSubscription {
     pub(crate) id: String,
     pub(crate) status: String,
     pub(crate) customer: String,
+}
+
+/// A price, as far as it is compared.
+#[derive(Deserialize)]
+struct PriceObject {
+    active: bool,
+    unit_amount: Option<u64>,
+    currency: String,
+    recurring: Option<Recurring>,
+}
+
+#[derive(Deserialize)]
+struct Recurring {
+    interval: String,
+    interval_count: u32,
+}
+
+impl From<PriceObject> for StripePrice {
+    fn from(price: PriceObject) -> Self {
+        Self {
+            active: price.active,
+            amount: price.unit_amount,
+            currency: price.currency,
+            interval: match price.recurring {
+                None => "once".to_owned(),
+                Some(Recurring {
+                    interval,
+                    interval_count: 1,
+                }) => interval,
+                Some(Recurring {
+                    interval,
+                    interval_count,
+                }) => format!("{interval_count} {interval}"),
+            },
+        }
+    }
 }
 
 /// What Stripe answered.
@@ -105,6 +142,31 @@ impl ApiSettings {
             Answered::Refused(status, reason) => {
                 Err(failed(format!("{path}: status {status} {reason}")))
             }
+        }
+    }
+
+    /// What Stripe says of a price.
+    pub(crate) async fn price(&self, id: &str) -> Listed {
+        let path = format!(
+            "/v1/prices/{}",
+            String::from(js_sys::encode_uri_component(id))
+        );
+        let request = RequestInit {
+            method: Method::Get,
+            ..RequestInit::default()
+        };
+        match self.ask(&path, request, None).await {
+            Ok(Answered::Made(body)) => match serde_json::from_slice::<PriceObject>(&body) {
+                Ok(price) => Listed::Is(price.into()),
+                Err(error) => Listed::Silent(error.to_string()),
+            },
+            Ok(Answered::Refused(404, _)) => Listed::Missing,
+            Ok(Answered::Refused(403, _)) => Listed::Forbidden,
+            Ok(Answered::Refused(401, _)) => Listed::KeyRefused,
+            Ok(Answered::Refused(status, reason)) => {
+                Listed::Silent(format!("status {status} {reason}"))
+            }
+            Err(failure) => Listed::Silent(failure.reason),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::failure::{Failure, Outcome};
 use crate::variable::text;
+use legis_core::doctor::sales::{KeyKind, ModeFound, SecretFound};
 use legis_core::problem::Problem;
 use legis_core::stripe::event::Mode;
 use legis_core::stripe::signature::Secrets;
@@ -11,6 +12,7 @@ const WEBHOOK_SECRET: &str = "STRIPE_WEBHOOK_SECRET";
 const MODE: &str = "STRIPE_MODE";
 const API_KEY: &str = "STRIPE_API_KEY";
 const API_URL: &str = "STRIPE_API_URL";
+const PRICES: &str = "STRIPE_PRICES";
 
 /// What receiving webhooks needs.
 pub(crate) struct WebhookSettings {
@@ -59,4 +61,30 @@ impl ApiSettings {
             url: url.trim_end_matches('/').to_owned(),
         })
     }
+}
+
+/// Prices beside those of `plans`: a JSON object of plan names by price id.
+pub(crate) fn further_prices(env: &Env) -> String {
+    text(env, PRICES).unwrap_or_default()
+}
+
+// How the settings look, for whoever examines the deployment.
+
+pub(crate) fn webhook_secret_found(env: &Env) -> SecretFound {
+    match text(env, WEBHOOK_SECRET).map(|secrets| Secrets::parse(&secrets)) {
+        None => SecretFound::Missing,
+        Some(Some(secrets)) if secrets.are_well_formed() => SecretFound::WellFormed,
+        Some(_) => SecretFound::Odd,
+    }
+}
+
+pub(crate) fn mode_found(env: &Env) -> ModeFound {
+    match text(env, MODE) {
+        None => ModeFound::Missing,
+        Some(word) => Mode::parse(&word).map_or(ModeFound::Odd(word), ModeFound::Is),
+    }
+}
+
+pub(crate) fn key_kind(env: &Env) -> Option<KeyKind> {
+    text(env, API_KEY).map(|key| KeyKind::of(&key))
 }
