@@ -1,8 +1,10 @@
 //! Every command a person types: `cargo xtask --help`.
 
 mod audit;
+mod backup;
 mod bench;
 mod build;
+mod deploy;
 mod dev;
 mod doctor;
 mod generate;
@@ -16,7 +18,7 @@ mod test;
 mod webhook;
 
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Build, run and prove the product. Every command sets up what is missing first.
@@ -144,6 +146,42 @@ enum Task {
         #[arg(long, value_name = "FOLDER or SPEC", default_value = doctor::PACKAGE)]
         package: String,
     },
+    /// Write everything the database has into a file
+    Backup {
+        /// The file, which must not be there yet
+        #[arg(long, value_name = "FILE.sql")]
+        to: PathBuf,
+        /// The state of the `dev` whose database it is
+        #[arg(long, value_name = "DIR", default_value = dev::STATE, conflicts_with = "remote")]
+        state: PathBuf,
+        /// A database at Cloudflare instead, by its name
+        #[arg(long, value_name = "DB")]
+        remote: Option<String>,
+    },
+    /// Bring a database to what a backup has
+    Restore {
+        /// The backup
+        #[arg(long, value_name = "FILE.sql")]
+        from: PathBuf,
+        /// The state of the `dev` whose database it is
+        #[arg(long, value_name = "DIR", default_value = dev::STATE, conflicts_with = "remote")]
+        state: PathBuf,
+        /// A database at Cloudflare instead, by its name
+        #[arg(long, value_name = "DB")]
+        remote: Option<String>,
+        /// Drop everything that is there, in the same transaction
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Apply the migrations, deploy, and examine what was deployed
+    Deploy {
+        /// What differs from worker/wrangler.jsonc: database_id, url, vars, name, routes
+        #[arg(long, value_name = "FILE.json", default_value = deploy::DEPLOYMENT)]
+        deployment: PathBuf,
+        /// Only bundle, as for a deployment
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Build pkg/dist, the worker's bundle and the page
     Build,
     /// Write what is derived from core: the reader's tables, the TypeScript types, the plan rows
@@ -233,6 +271,19 @@ fn run(task: Task) -> anyhow::Result<()> {
             state,
             package,
         } => doctor::run(&url, &state, &package),
+        Task::Backup { to, state, remote } => {
+            backup::backup(&to, &backup::Target::of(remote, &state))
+        }
+        Task::Restore {
+            from,
+            state,
+            remote,
+            replace,
+        } => backup::restore(&from, &backup::Target::of(remote, &state), replace),
+        Task::Deploy {
+            deployment,
+            dry_run,
+        } => deploy::run(&deployment, dry_run, Path::new(dev::STATE)),
         Task::Build => build::all(),
         Task::Generate => generate::write(),
         Task::Test { names } => test::run(&names),

@@ -1,0 +1,147 @@
+//! `cargo xtask deploy`: migrates, deploys and examines. What differs between deployments is one untracked file, which is
+//! laid over `worker/wrangler.jsonc`.
+
+use crate::process::{command, quiet, shown};
+use crate::{build, doctor, paths, report};
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Map, Value};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What an operator writes.
+pub const DEPLOYMENT: &str = "worker/deployment.json";
+
+const EXAMPLE: &str = r#"{
+    "database_id": "what `npx wrangler d1 create legis` prints",
+    "url": "https://legis-worker.NAME.workers.dev",
+    "vars": { "UPSTREAM_URL": "https://data.example.com", "STRIPE_MODE": "test" }
+  }"#;
+
+/// What may stand in no file.
+const SECRETS: [&str; 3] = [
+    "STRIPE_WEBHOOK_SECRET",
+    "STRIPE_API_KEY",
+    "MCP_SIGNING_SECRET",
+];
+
+/// The configuration that was made for wrangler, beside the one it is made from, so that its paths hold.
+pub fn config() -> PathBuf {
+    paths::root().join("worker/wrangler.deploy.json")
+}
+
+/// Migrates, deploys and examines; with `dry_run` only bundles.
+pub fn run(deployment: &Path, dry_run: bool, state: &Path) -> Result<()> {
+    let overlay = Deployment::read(&paths::root().join(deployment))?;
+    build::all()?;
+    fs::write(
+        config(),
+        serde_json::to_string_pretty(&overlay.laid_over(base()?)?)?,
+    )?;
+    if dry_run {
+        return bundled();
+    }
+    report::step("Applying the migrations");
+    let mut migrate = command("wrangler");
+    migrate.args(["d1", "migrations", "apply", "DB", "--remote", "--config"]);
+    ensure!(
+        shown(migrate.arg(config()))?,
+        "the migrations were not applied; nothing was deployed"
+    );
+    report::step("Deploying");
+    let mut deploy = command("wrangler");
+    deploy.args(["deploy", "--config"]);
+    ensure!(shown(deploy.arg(config()))?, "nothing was deployed");
+    println!();
+    doctor::run(&overlay.url, state, doctor::PACKAGE)
+}
+
+fn bundled() -> Result<()> {
+    let bundle = paths::root().join("target/deploy");
+    report::timed("Bundling as wrangler would for a deployment", || {
+        quiet(
+            command("wrangler")
+                .args(["deploy", "--dry-run", "--outdir"])
+                .arg(&bundle)
+                .arg("--config")
+                .arg(config()),
+        )
+    })?;
+    println!("It can be deployed. Nothing was.");
+    Ok(())
+}
+
+/// What an operator wrote.
+struct Deployment {
+    database_id: String,
+    url: String,
+    /// What replaces wrangler's own settings.
+    others: Map<String, Value>,
+}
+
+impl Deployment {
+    fn read(file: &Path) -> Result<Self> {
+        let name = paths::short(file);
+        let text = fs::read_to_string(file).map_err(|_| {
+            anyhow::anyhow!("{name} is missing.\n  Write it; docs/operating.md says what may stand there:\n  {EXAMPLE}")
+        })?;
+        let mut others: Map<String, Value> =
+            serde_json::from_str(&text).with_context(|| format!("{name} is no JSON object"))?;
+        let mut take = |member: &str| -> Result<String> {
+            match others.remove(member) {
+                Some(Value::String(text)) => Ok(text),
+                _ => bail!("{name} has no {member}. It looks like this:\n  {EXAMPLE}"),
+            }
+        };
+        let deployment = Self {
+            database_id: take("database_id")?,
+            url: take("url")?,
+            others,
+        };
+        deployment.check(&name)?;
+        Ok(deployment)
+    }
+
+    fn check(&self, name: &str) -> Result<()> {
+        let is_uuid = self.database_id.len() == 36
+            && self
+                .database_id
+                .bytes()
+                .all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        ensure!(
+            is_uuid,
+            "database_id of {name} is no id of a database.\n  npx wrangler d1 create legis prints it; npx wrangler d1 list shows it again."
+        );
+        let vars = self.others.get("vars").and_then(Value::as_object);
+        for secret in SECRETS {
+            ensure!(
+                !vars.is_some_and(|vars| vars.contains_key(secret)),
+                "{secret} is a secret, which stands in no file.\n  Take it out of {name}, then: npx wrangler secret put {secret} --config worker/wrangler.deploy.json"
+            );
+        }
+        let upstream = vars.and_then(|vars| vars.get("UPSTREAM_URL"));
+        ensure!(
+            upstream.is_some_and(Value::is_string),
+            "{name} does not say where the data service is.\n  Add it: \"vars\": {{ \"UPSTREAM_URL\": \"https://data.example.com\" }}"
+        );
+        Ok(())
+    }
+
+    fn laid_over(&self, mut base: Value) -> Result<Value> {
+        base["d1_databases"][0]["database_id"] = self.database_id.clone().into();
+        let members = base
+            .as_object_mut()
+            .context("worker/wrangler.jsonc is no object")?;
+        members.extend(self.others.clone());
+        Ok(base)
+    }
+}
+
+/// `worker/wrangler.jsonc`, whose comments are lines of their own.
+fn base() -> Result<Value> {
+    let text = fs::read_to_string(paths::root().join("worker/wrangler.jsonc"))?;
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect();
+    serde_json::from_str(&lines.join("\n")).context("worker/wrangler.jsonc cannot be read")
+}
