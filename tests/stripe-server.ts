@@ -17,6 +17,7 @@ const PAGE = 2;
 export async function stripeServer() {
 	const asked: Asked[] = [];
 	const subscriptions = new Map<string, object>();
+	const prices = new Map<string, object>();
 	const answered = new Map<string, { form: string; answer: object }>();
 	let made = 0;
 	let down = false;
@@ -52,7 +53,8 @@ export async function stripeServer() {
 				const data = page.map((id) => subscriptions.get(id) as object);
 				return [200, { object: "list", data, has_more: page.at(-1) !== ids.at(-1) }];
 			}
-			const found = subscriptions.get(one.path.replace("/v1/subscriptions/", ""));
+			const [, , kind, id = ""] = one.path.split("/");
+			const found = (kind === "prices" ? prices : subscriptions).get(id);
 			return found === undefined ? refused("not_found") : [200, found];
 		}
 		const fault = next ?? faults.get(one.key ?? "");
@@ -96,6 +98,7 @@ export async function stripeServer() {
 		url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
 		asked,
 		subscriptions,
+		prices,
 		/** What was made last at a path. */
 		made: (path: string) => latest.get(path) ?? "",
 		once(status: number) {

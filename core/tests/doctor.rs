@@ -65,6 +65,7 @@ fn right() -> Snapshot {
         .collect();
     Snapshot {
         now: now(),
+        origin: "https://api.example.com".to_owned(),
         meter: Ok(()),
         schema: "0005_operations.sql".to_owned(),
         migrated_at: Some(now().plus_millis(-48 * HOUR)),
@@ -295,6 +296,12 @@ fn a_cron_that_does_not_run_is_a_failure_from_two_hours_on() {
         found.migrated_at = Some(now().plus_millis(-HOUR));
     });
     only(&new, Code::Cron, Warning, "not run yet");
+    // Nothing rings on a developer's machine.
+    let local = planted(|found| {
+        found.tasks[0].last = None;
+        found.origin = "http://localhost:8787".to_owned();
+    });
+    only(&local, Code::Cron, Warning, "last two hours");
 }
 
 #[test]

@@ -22,9 +22,9 @@ use serde_json::{Value as Json, json};
 use worker::Env;
 
 /// Examines the deployment.
-pub(crate) async fn answer(env: &Env, caller: &Caller) -> Outcome<Answer> {
+pub(crate) async fn answer(origin: &str, env: &Env, caller: &Caller) -> Outcome<Answer> {
     let configuration = configuration::read(env, clock::now()).await?;
-    let found = snapshot(env, &configuration, caller).await?;
+    let found = snapshot(origin, env, &configuration, caller).await?;
     let body = json!({
         "timestamp": clock::now(),
         "origins": allowed(&found.clients),
@@ -37,7 +37,12 @@ pub(crate) async fn answer(env: &Env, caller: &Caller) -> Outcome<Answer> {
     Ok(Answer::json(200, &body))
 }
 
-async fn snapshot(env: &Env, configuration: &Configuration, caller: &Caller) -> Outcome<Snapshot> {
+async fn snapshot(
+    origin: &str,
+    env: &Env,
+    configuration: &Configuration,
+    caller: &Caller,
+) -> Outcome<Snapshot> {
     let counted = counted(env).await?;
     let meter = client::account(env, &caller.identity, Knowledge::Recent, None).await;
     Ok(Snapshot {
@@ -66,6 +71,7 @@ async fn snapshot(env: &Env, configuration: &Configuration, caller: &Caller) -> 
         },
         sales: sales(env, configuration).await,
         now: clock::now(),
+        origin: origin.to_owned(),
     })
 }
 

@@ -173,11 +173,14 @@ async fn dispatch(
         }
         Route::Doctor => {
             let caller = administrator(request, env, line).await?;
-            doctor::answer(env, &caller).await.or_else(|failure| {
-                line.problem = Some(failure.problem.code());
-                line.reason.clone_from(&failure.reason);
-                Ok(Answer::explained(&failure))
-            })
+            let origin = &request.origin;
+            doctor::answer(origin, env, &caller)
+                .await
+                .or_else(|failure| {
+                    line.problem = Some(failure.problem.code());
+                    line.reason.clone_from(&failure.reason);
+                    Ok(Answer::explained(&failure))
+                })
         }
         Route::EvaluatePayload(schema) => evaluate_payload(request, schema).await,
         Route::Plans => configuration::load(env).await.and_then(|_| plans()),

@@ -8,6 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 use dump::{Strays, Table, Tables, Texts};
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 pub use target::Target;
 
@@ -36,10 +38,11 @@ pub fn backup(to: &Path, target: &Target) -> Result<()> {
     );
     let before = counts(target, tables.keys())?;
     let exported = paths::root().join("target/export.sql");
-    target.export(&exported)?;
-    let strays = strays(target, &tables)?;
-    let mended = dump::mend(&fs::read_to_string(&exported)?, &tables, &strays)?;
-    fs::remove_file(&exported)?;
+    let export = target
+        .export(&exported)
+        .and_then(|()| Ok(fs::read_to_string(&exported)?));
+    let _ = fs::remove_file(&exported);
+    let mended = dump::mend(&export?, &tables, &strays(target, &tables)?)?;
     for (table, rows) in &before {
         let kept = mended.rows.get(table).copied().unwrap_or(0);
         // Rows that came meanwhile are in it; old ones may have been pruned.
@@ -48,7 +51,13 @@ pub fn backup(to: &Path, target: &Target) -> Result<()> {
             "the export has no row of {table}, of which there are {rows}"
         );
     }
-    fs::write(to, &mended.sql).with_context(|| format!("cannot write {}", to.display()))?;
+    // Personal data: nobody else on this machine reads it.
+    let mut private = fs::OpenOptions::new();
+    private.write(true).create_new(true).mode(0o600);
+    let written = private
+        .open(to)
+        .and_then(|mut file| file.write_all(mended.sql.as_bytes()));
+    written.with_context(|| format!("cannot write {}", to.display()))?;
     print_counts(&before, &mended.rows, ["in the database", "in the backup"]);
     println!("\nWritten: {}. It holds personal data.", to.display());
     Ok(())
@@ -89,12 +98,16 @@ pub fn restore(from: &Path, target: &Target, replace: bool) -> Result<()> {
     fs::remove_file(&file)?;
     done.context("Nothing was changed: it is one transaction.")?;
     let expected = dump::count(&backup);
-    let restored = counts(target, tables(target)?.keys())?;
+    let restored = counts(target, dump::tables(&backup).iter())?;
     print_counts(&expected, &restored, ["in the backup", "restored"]);
-    let differs =
-        |(table, rows): &(&String, &u64)| expected.get(*table).copied().unwrap_or(0) != **rows;
-    if let Some((table, _)) = restored.iter().find(differs) {
-        bail!("{table} has another number of rows than the backup");
+    for (table, rows) in &expected {
+        let there = restored.get(table).copied().unwrap_or(0);
+        ensure!(there >= *rows, "{table} has fewer rows than the backup");
+        if there > *rows {
+            println!(
+                "{table} has more rows than the backup: calls or events have come since it was restored."
+            );
+        }
     }
     println!(
         "\nRestored. What meters know, and what is sent again: docs/operating.md, \"After a restoration\"."

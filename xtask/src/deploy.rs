@@ -24,46 +24,44 @@ const SECRETS: [&str; 3] = [
     "MCP_SIGNING_SECRET",
 ];
 
-/// The configuration that was made for wrangler, beside the one it is made from, so that its paths hold.
-pub fn config() -> PathBuf {
-    paths::root().join("worker/wrangler.deploy.json")
+/// What wrangler is given, made anew from what the operator wrote.
+pub fn config() -> Result<PathBuf> {
+    Deployment::read(&paths::root().join(DEPLOYMENT))?.write("wrangler.deploy.json")
 }
 
 /// Migrates, deploys and examines; with `dry_run` only bundles.
 pub fn run(deployment: &Path, dry_run: bool, state: &Path) -> Result<()> {
     let overlay = Deployment::read(&paths::root().join(deployment))?;
     build::all()?;
-    fs::write(
-        config(),
-        serde_json::to_string_pretty(&overlay.laid_over(base()?)?)?,
-    )?;
     if dry_run {
-        return bundled();
+        // Another file than the one that other commands are given.
+        return bundle(&overlay.write("wrangler.dry-run.json")?);
     }
+    let config = overlay.write("wrangler.deploy.json")?;
     report::step("Applying the migrations");
     let mut migrate = command("wrangler");
     migrate.args(["d1", "migrations", "apply", "DB", "--remote", "--config"]);
     ensure!(
-        shown(migrate.arg(config()))?,
+        shown(migrate.arg(&config))?,
         "the migrations were not applied; nothing was deployed"
     );
     report::step("Deploying");
     let mut deploy = command("wrangler");
     deploy.args(["deploy", "--config"]);
-    ensure!(shown(deploy.arg(config()))?, "nothing was deployed");
+    ensure!(shown(deploy.arg(&config))?, "nothing was deployed");
     println!();
     doctor::run(&overlay.url, state, doctor::PACKAGE)
 }
 
-fn bundled() -> Result<()> {
-    let bundle = paths::root().join("target/deploy");
+fn bundle(config: &Path) -> Result<()> {
+    let folder = paths::root().join("target/deploy");
     report::timed("Bundling as wrangler would for a deployment", || {
         quiet(
             command("wrangler")
                 .args(["deploy", "--dry-run", "--outdir"])
-                .arg(&bundle)
+                .arg(&folder)
                 .arg("--config")
-                .arg(config()),
+                .arg(config),
         )
     })?;
     println!("It can be deployed. Nothing was.");
@@ -124,6 +122,14 @@ impl Deployment {
             "{name} does not say where the data service is.\n  Add it: \"vars\": {{ \"UPSTREAM_URL\": \"https://data.example.com\" }}"
         );
         Ok(())
+    }
+
+    /// Writes wrangler's configuration, beside the one it is made from, so that its paths hold.
+    fn write(&self, name: &str) -> Result<PathBuf> {
+        let file = paths::root().join("worker").join(name);
+        let config = self.laid_over(base()?)?;
+        fs::write(&file, serde_json::to_string_pretty(&config)?)?;
+        Ok(file)
     }
 
     fn laid_over(&self, mut base: Value) -> Result<Value> {

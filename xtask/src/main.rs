@@ -123,7 +123,7 @@ enum Task {
     },
     /// Prove it: every suite, or the named ones
     Test {
-        /// lint, generated, core, package, schema, trap, gateway, calls, money, faults, audit, histories, crash, readme, agreement, client, frameworks, runtimes, page
+        /// lint, generated, core, package, schema, trap, gateway, calls, money, faults, audit, histories, crash, operations, readme, agreement, client, frameworks, runtimes, page
         names: Vec<String>,
     },
     /// Measure us beside the peers, in one run: meter, package
@@ -272,14 +272,14 @@ fn run(task: Task) -> anyhow::Result<()> {
             package,
         } => doctor::run(&url, &state, &package),
         Task::Backup { to, state, remote } => {
-            backup::backup(&to, &backup::Target::of(remote, &state))
+            backup::backup(&to, &backup::Target::of(remote, &state)?)
         }
         Task::Restore {
             from,
             state,
             remote,
             replace,
-        } => backup::restore(&from, &backup::Target::of(remote, &state), replace),
+        } => backup::restore(&from, &backup::Target::of(remote, &state)?, replace),
         Task::Deploy {
             deployment,
             dry_run,

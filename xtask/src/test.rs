@@ -15,7 +15,7 @@ struct Suite {
     run: fn() -> Result<Count>,
 }
 
-const SUITES: [Suite; 24] = [
+const SUITES: [Suite; 25] = [
     Suite {
         name: "lint",
         shows: "formatting, clippy and the TypeScript checks",
@@ -100,6 +100,11 @@ const SUITES: [Suite; 24] = [
         name: "crash",
         shows: "kill -9 under load, and what is left of it",
         run: || vitest("crash"),
+    },
+    Suite {
+        name: "operations",
+        shows: "the doctor, backups, migrations that fail half-way, and the operators' guide, done as it says",
+        run: || vitest("operations"),
     },
     Suite {
         name: "readme",

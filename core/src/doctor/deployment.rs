@@ -15,6 +15,8 @@ const CRON_MILLIS: i64 = 2 * 60 * 60 * 1000;
 pub struct Snapshot {
     /// When, by the worker's clock.
     pub now: Timestamp,
+    /// The address it was asked at.
+    pub origin: String,
     /// Whether the meter of whoever asked has answered; otherwise why not.
     pub meter: Result<(), String>,
     /// The newest migration.
@@ -259,11 +261,6 @@ fn audience(clients: &[AuthConfig], held: &[String]) -> Check {
 
 fn origins(found: &Snapshot) -> Check {
     let origins = allowed(&found.clients);
-    let local = |origin: &&str| {
-        origin
-            .split_once("://")
-            .is_some_and(|(_, host)| loopback(host))
-    };
     let live = found.sales.mode == sales::ModeFound::Is(crate::stripe::event::Mode::Live);
     match origins.as_slice() {
         [] => Check::warning(
@@ -273,7 +270,7 @@ fn origins(found: &Snapshot) -> Check {
                 "UPDATE auth_config SET allowed_origins = '[\\\"https://app.example.com\\\"]' WHERE config_name = 'frontend'",
             ),
         ),
-        some if live && some.iter().any(|origin| local(&origin.as_str())) => Check::warning(
+        some if live && some.iter().any(|origin| is_local(origin)) => Check::warning(
             Code::Origins,
             "allowed_origins of auth_config has an address of this machine, in live mode",
             "Whatever runs on a user's own machine may call with that user's token. Take it out of allowed_origins",
@@ -283,6 +280,12 @@ fn origins(found: &Snapshot) -> Check {
             format!("pages of these origins may call: {}", some.join(", ")),
         ),
     }
+}
+
+/// Whether an address is one of this machine.
+fn is_local(origin: &str) -> bool {
+    let host = origin.split_once("://");
+    host.is_some_and(|(_, host)| loopback(host))
 }
 
 /// Which pages may call, each once.
@@ -303,14 +306,24 @@ fn cron(task: &Task, found: &Snapshot) -> Check {
     let new = found
         .migrated_at
         .is_some_and(|at| found.now.since(at) < CRON_MILLIS);
+    let started = task.last.as_ref().map(|run| run.started_at);
+    let late = started.is_none_or(|at| found.now.since(at) >= CRON_MILLIS);
     match &task.last {
+        _ if late && is_local(&found.origin) => Check::warning(
+            Code::Cron,
+            format!("{name} has not run in the last two hours"),
+            format!(
+                "Nothing rings on this machine. To run it: curl '{}/cdn-cgi/handler/scheduled'",
+                found.origin
+            ),
+        ),
         None if new => Check::warning(
             Code::Cron,
             format!("{name} has not run yet"),
             "Look again in an hour: it runs seven minutes past each",
         ),
         None => Check::failure(Code::Cron, format!("{name} has never run"), LOOK),
-        Some(run) if found.now.since(run.started_at) >= CRON_MILLIS => Check::failure(
+        Some(run) if late => Check::failure(
             Code::Cron,
             format!("{name} has not run since {}", run.started_at),
             LOOK,

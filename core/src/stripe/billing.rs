@@ -67,16 +67,92 @@ pub enum Alert {
     Disputed,
 }
 
+impl Alert {
+    /// One of each kind.
+    #[must_use]
+    pub fn every() -> [Self; 7] {
+        [
+            Self::UnknownPrice("price_…".to_owned()),
+            Self::UnknownStatus("…".to_owned()),
+            Self::SeveralSubscriptions,
+            Self::OrderGuessed,
+            Self::LinkMoved,
+            Self::Refunded,
+            Self::Disputed,
+        ]
+    }
+
+    /// The name of its kind.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::UnknownPrice(_) => "unknown_price",
+            Self::UnknownStatus(_) => "unknown_status",
+            Self::SeveralSubscriptions => "several_subscriptions",
+            Self::OrderGuessed => "order_guessed",
+            Self::LinkMoved => "link_moved",
+            Self::Refunded => "refunded",
+            Self::Disputed => "disputed",
+        }
+    }
+
+    /// What it means.
+    #[must_use]
+    pub const fn meaning(&self) -> &'static str {
+        match self {
+            Self::UnknownPrice(_) => {
+                "A subscription has a price that no configuration names. The user keeps the plan they had."
+            }
+            Self::UnknownStatus(_) => {
+                "Stripe has a status that this release does not know. It changed nothing."
+            }
+            Self::SeveralSubscriptions => {
+                "A user pays for more than one subscription. The best one holds."
+            }
+            Self::OrderGuessed => {
+                "Two events of one second contradict each other, and Stripe was not asked or did not answer. Their ids decided."
+            }
+            Self::LinkMoved => "A customer at Stripe was one user's and is another's now.",
+            Self::Refunded => "Money was given back. The plan stays as the subscription says.",
+            Self::Disputed => {
+                "A payer disputes a charge, or the dispute was closed. The plan stays as the subscription says."
+            }
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub const fn todo(&self) -> &'static str {
+        match self {
+            Self::UnknownPrice(_) => {
+                "Name the price in `stripe_price_id` of `plans`, or in `STRIPE_PRICES`. The next hour's cron applies it."
+            }
+            Self::UnknownStatus(_) => {
+                "Look the subscription up at Stripe; upgrade to a release that knows the status."
+            }
+            Self::SeveralSubscriptions => {
+                "Cancel all but one at Stripe, and give back what was paid twice."
+            }
+            Self::OrderGuessed => {
+                "Set `STRIPE_API_KEY`: the next hour's cron asks Stripe. Without one, compare the user's plan with Stripe's."
+            }
+            Self::LinkMoved => {
+                "Ask who moved it: metadata of the customer, or a Checkout session that another user began."
+            }
+            Self::Refunded => "If the plan shall end, cancel the subscription at Stripe.",
+            Self::Disputed => {
+                "Answer the dispute at Stripe; if the plan shall end, cancel the subscription there."
+            }
+        }
+    }
+}
+
 impl std::fmt::Display for Alert {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(self.name())?;
         match self {
-            Self::UnknownPrice(price) => write!(out, "unknown_price {price}"),
-            Self::UnknownStatus(status) => write!(out, "unknown_status {status}"),
-            Self::SeveralSubscriptions => out.write_str("several_subscriptions"),
-            Self::OrderGuessed => out.write_str("order_guessed"),
-            Self::LinkMoved => out.write_str("link_moved"),
-            Self::Refunded => out.write_str("refunded"),
-            Self::Disputed => out.write_str("disputed"),
+            Self::UnknownPrice(word) | Self::UnknownStatus(word) => write!(out, " {word}"),
+            _ => Ok(()),
         }
     }
 }

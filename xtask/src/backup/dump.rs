@@ -87,6 +87,17 @@ pub fn count(backup: &str) -> BTreeMap<String, u64> {
     rows
 }
 
+/// The tables that a backup makes.
+pub fn tables(backup: &str) -> Vec<String> {
+    let name = |line: &str| {
+        let rest = line.strip_prefix("CREATE TABLE ")?;
+        let rest = rest.strip_prefix("IF NOT EXISTS ").unwrap_or(rest);
+        let name = rest.split(['(', ' ']).next()?.trim_matches('"');
+        (name != PIECES).then(|| name.to_owned())
+    };
+    backup.split('\n').filter_map(name).collect()
+}
+
 /// Table, columns and values of an `INSERT` as an export writes it: one line.
 fn insert(line: &str) -> Option<(&str, Vec<&str>, &str)> {
     let rest = line.strip_prefix("INSERT INTO \"")?;

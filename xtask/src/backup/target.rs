@@ -14,25 +14,25 @@ use std::process::Command;
 pub enum Target {
     /// That of `dev` on a state.
     Local(PathBuf),
-    /// One at Cloudflare, by its name or binding.
-    Remote(String),
+    /// One at Cloudflare, by its name or binding, and wrangler's configuration for it.
+    Remote(String, PathBuf),
 }
 
 /// A row, by the names of its columns.
 pub type Row = Map<String, Value>;
 
 impl Target {
-    pub fn of(remote: Option<String>, state: &Path) -> Self {
-        match remote {
-            Some(name) => Self::Remote(name),
+    pub fn of(remote: Option<String>, state: &Path) -> Result<Self> {
+        Ok(match remote {
+            Some(name) => Self::Remote(name, deploy::config()?),
             None => Self::Local(absolute(state)),
-        }
+        })
     }
 
     pub fn name(&self) -> String {
         match self {
             Self::Local(state) => format!("the local database in {}", paths::short(state)),
-            Self::Remote(name) => format!("the database {name} at Cloudflare"),
+            Self::Remote(name, _) => format!("the database {name} at Cloudflare"),
         }
     }
 
@@ -74,9 +74,9 @@ impl Target {
                 .args(["DB", "--local", "--config", "worker/wrangler.jsonc"])
                 .arg("--persist-to")
                 .arg(state),
-            Self::Remote(name) => wrangler
+            Self::Remote(name, config) => wrangler
                 .args([name.as_str(), "--remote", "--config"])
-                .arg(deploy::config()),
+                .arg(config),
         };
         wrangler
     }
@@ -96,10 +96,10 @@ impl Target {
                 fs::copy(paths::root().join("worker/wrangler.jsonc"), &config)?;
                 wrangler.args(["DB", "--local", "--config"]).arg(config);
             }
-            Self::Remote(name) => {
+            Self::Remote(name, config) => {
                 wrangler
                     .args([name.as_str(), "--remote", "--skip-confirmation", "--config"])
-                    .arg(deploy::config());
+                    .arg(config);
             }
         }
         quiet(wrangler.arg("--output").arg(file))
