@@ -538,12 +538,13 @@ describe("money", () => {
 		const upgrade = event("customer.subscription.updated", { plan: "professional" });
 		const id = upgrade.id;
 		await run(
-			"INSERT INTO stripe_webhook_logs (stripe_event_id, event_type, processing_status, error_message, raw_payload, customer_id, created_at) VALUES (?, ?, 'failed', 'planted', ?, ?, ?)",
+			"INSERT INTO stripe_webhook_logs (stripe_event_id, event_type, processing_status, error_message, raw_payload, customer_id, created_at, next_attempt_at) VALUES (?, ?, 'failed', 'planted', ?, ?, ?, ?)",
 			id,
 			upgrade.type,
 			JSON.stringify(upgrade),
 			(upgrade.data.object as { customer: string }).customer,
 			Date.now() - 3 * HOUR,
+			Date.now() + HOUR,
 		);
 		const { id: audited, findings } = await audit();
 		// Stripe says the same by itself.

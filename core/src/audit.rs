@@ -247,7 +247,7 @@ impl Code {
                 "event_stuck",
                 Critical,
                 "An event of Stripe's is stored and should have been applied long ago.",
-                "It is applied again.",
+                "It is applied again. One that was adopted is not, because what is known is later than it: have Stripe send it again.",
             ),
             Self::EventWaiting => (
                 "event_waiting",

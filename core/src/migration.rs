@@ -46,7 +46,7 @@ impl std::fmt::Display for Unfit {
                 let ids: Vec<String> = ids.iter().map(u32::to_string).collect();
                 write!(
                     out,
-                    "The rows of plans with the ids {} differ from the catalog. Apply the newest plan migration again, or run the audit's repair.",
+                    "The rows of plans with the ids {} differ from the catalog. Run `cargo xtask audit --repair`.",
                     ids.join(", ")
                 )
             }

@@ -142,8 +142,10 @@ pub struct EventSnapshot {
 /// Why an event is not applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventState {
-    /// Applying it failed.
+    /// Applying it failed, and is tried again.
     Failed,
+    /// It is not applied by itself: it came with an adopted database, whose columns are later than it.
+    SetAside,
     /// It waits for somebody who has registered meanwhile.
     PendingForUser,
     /// It waits for somebody who has not.
@@ -160,7 +162,7 @@ pub fn event(event: &EventSnapshot, now: Timestamp) -> Option<Finding> {
         "receivedAt": event.received_at,
         "attempts": event.attempts,
         "state": match event.state {
-            EventState::Failed => "failed",
+            EventState::Failed | EventState::SetAside => "failed",
             EventState::PendingForUser | EventState::PendingForNobody => "pending",
         },
     });
@@ -170,6 +172,7 @@ pub fn event(event: &EventSnapshot, now: Timestamp) -> Option<Finding> {
                 event: event.id.clone(),
             }),
         ),
+        EventState::SetAside => Some(Finding::new(Code::EventStuck, &event.id, facts)),
         EventState::PendingForNobody if age >= WAITING_MILLIS => {
             Some(Finding::new(Code::EventWaiting, &event.id, facts))
         }

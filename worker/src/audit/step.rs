@@ -202,7 +202,8 @@ async fn customers(database: &Database, at: &Position, after: &str) -> Outcome<S
 /// Events that are not applied or carry alerts, and those that are no JSON.
 async fn events(database: &Database, at: &Position, after: u64, now: Timestamp) -> Outcome<Step> {
     let sql = format!(
-        "SELECT stripe_webhook_logs.id, stripe_event_id, event_type, processing_status, attempts, created_at, alerts, \
+        "SELECT stripe_webhook_logs.id, stripe_event_id, event_type, processing_status, attempts, \
+         next_attempt_at IS NOT NULL AS retried, stripe_webhook_logs.created_at, alerts, \
          iif(processing_status = 'processed', NULL, raw_payload) AS payload, \
          EXISTS (SELECT 1 FROM stripe_customers JOIN users ON auth0_user_id = sub WHERE stripe_customers.id = customer_id) \
          AS registered FROM stripe_webhook_logs WHERE stripe_webhook_logs.id > ?1 \
@@ -225,6 +226,7 @@ struct EventRow {
     event_type: String,
     processing_status: String,
     attempts: u32,
+    retried: u8,
     created_at: f64,
     alerts: Option<String>,
     payload: Option<String>,
@@ -252,10 +254,15 @@ impl EventRow {
             findings.push(storage::unreadable(&Unreadable::Event { event: event() }));
             return findings;
         }
-        let state = match (self.processing_status.as_str(), self.registered) {
-            ("failed", _) => EventState::Failed,
-            ("pending", 1) => EventState::PendingForUser,
-            ("pending", _) => EventState::PendingForNobody,
+        let state = match (
+            self.processing_status.as_str(),
+            self.retried,
+            self.registered,
+        ) {
+            ("failed", 1, _) => EventState::Failed,
+            ("failed", _, _) => EventState::SetAside,
+            ("pending", _, 1) => EventState::PendingForUser,
+            ("pending", _, _) => EventState::PendingForNobody,
             _ => return findings,
         };
         let snapshot = EventSnapshot {
