@@ -5,9 +5,11 @@
 //!
 //! Bottom to top: [`money`], [`time`], [`fnv`], [`violation`], [`plan`], [`subscription`], [`entitlement`], [`quota`],
 //! [`meter`], [`account`], [`counters`], [`payload`], [`idempotency`], [`call`], [`history`], [`report`], [`ledger`],
-//! [`auth`], [`problem`], [`refusal`], [`route`], [`evaluate`], [`contract`], [`migration`], [`audit`], [`doctor`].
+//! [`auth`], [`problem`], [`refusal`], [`route`], [`evaluate`], [`contract`], [`migration`], [`adoption`], [`audit`],
+//! [`doctor`].
 
 pub mod account;
+pub mod adoption;
 pub mod audit;
 pub mod auth;
 pub mod call;
