@@ -37,6 +37,8 @@ pub enum Reason {
     InvalidValue,
     /// A plan of a name that no plan has.
     UnknownPlan,
+    /// It is larger than a row may be.
+    TooLarge,
     /// A row of a table that is not one of the old services'.
     UnknownTable,
     /// No row: what of a row that was carried over has no place in the new one.
@@ -56,6 +58,7 @@ impl Reason {
             Self::MissingValue => "missing_value",
             Self::InvalidValue => "invalid_value",
             Self::UnknownPlan => "unknown_plan",
+            Self::TooLarge => "too_large",
             Self::UnknownTable => "unknown_table",
             Self::ValuesAside => "values_aside",
         }

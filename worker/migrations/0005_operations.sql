@@ -68,6 +68,8 @@ CREATE TABLE adopted_users (
   source TEXT NOT NULL,
   old_id TEXT NOT NULL,
   user_id INTEGER NOT NULL REFERENCES users (id),
+  -- How many calls of theirs were taken over: of what is found next time, only what is more counts.
+  used INTEGER NOT NULL DEFAULT 0 CHECK (used >= 0),
   PRIMARY KEY (source, old_id)
 ) STRICT, WITHOUT ROWID;
 

@@ -116,7 +116,8 @@ pub fn run(port: u16, state: &Path, reset: bool) -> Result<()> {
 
 const LOCK: &str = "dev.lock";
 
-fn lock(state: &Path) -> Result<File> {
+/// Keeps every other `dev` from a state.
+pub fn lock(state: &Path) -> Result<File> {
     let file = File::create(state.join(LOCK))?;
     if file.try_lock().is_err() {
         bail!(
@@ -303,9 +304,7 @@ fn prepare_database(state: &Path, ports: &Ports) -> Result<()> {
     if fs::read_to_string(&stamp).ok().as_deref() == Some(&wanted) {
         return Ok(());
     }
-    report::timed("Applying the migrations", || {
-        quiet(d1().args(["migrations", "apply", "DB"]).args(local(state)))
-    })?;
+    migrate(state)?;
     let file = state.join("auth_config.sql");
     fs::write(&file, seed)?;
     report::timed("Trusting the local issuer", || {
@@ -317,6 +316,13 @@ fn prepare_database(state: &Path, ports: &Ports) -> Result<()> {
     })?;
     fs::write(stamp, wanted)?;
     Ok(())
+}
+
+/// Applies the migrations that a local database lacks.
+pub fn migrate(state: &Path) -> Result<()> {
+    report::timed("Applying the migrations", || {
+        quiet(d1().args(["migrations", "apply", "DB"]).args(local(state)))
+    })
 }
 
 fn d1() -> Command {

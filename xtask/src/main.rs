@@ -1,5 +1,6 @@
 //! Every command a person types: `cargo xtask --help`.
 
+mod adopt;
 mod audit;
 mod backup;
 mod bench;
@@ -106,6 +107,8 @@ enum Task {
         #[arg(long, value_name = "DIR", default_value = dev::STATE)]
         state: PathBuf,
     },
+    /// Take over an old database: says what it finds and would do, and does it with --apply
+    Adopt(adopt::Adopt),
     /// Find every lie in a deployment's data; what can be repaired is repaired with --repair
     Audit {
         /// Make the repairs that are shown, and audit again
@@ -123,7 +126,7 @@ enum Task {
     },
     /// Prove it: every suite, or the named ones
     Test {
-        /// lint, generated, core, package, schema, trap, gateway, calls, money, faults, audit, histories, crash, operations, readme, agreement, client, frameworks, runtimes, page
+        /// lint, generated, core, adoption, package, schema, trap, gateway, calls, money, faults, audit, histories, crash, operations, readme, agreement, client, frameworks, runtimes, page
         names: Vec<String>,
     },
     /// Measure us beside the peers, in one run: meter, package
@@ -254,6 +257,7 @@ fn run(task: Task) -> anyhow::Result<()> {
             },
             &state,
         ),
+        Task::Adopt(asked) => adopt::run(&asked),
         Task::Audit {
             repair,
             url,

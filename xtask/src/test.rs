@@ -15,7 +15,7 @@ struct Suite {
     run: fn() -> Result<Count>,
 }
 
-const SUITES: [Suite; 25] = [
+const SUITES: [Suite; 26] = [
     Suite {
         name: "lint",
         shows: "formatting, clippy and the TypeScript checks",
@@ -30,6 +30,11 @@ const SUITES: [Suite; 25] = [
         name: "core",
         shows: "the laws, the calendar, the reader against garde, the examples in the docs",
         run: core,
+    },
+    Suite {
+        name: "adoption",
+        shows: "old databases of every kind, taken over: nothing lost, twice is once, the meters go on",
+        run: adoption,
     },
     Suite {
         name: "package",
@@ -209,16 +214,23 @@ fn generated() -> Result<Count> {
     })
 }
 
-/// The Rust tests; cargo prints a line of figures for each binary.
 fn core() -> Result<Count> {
+    rust("legis-core")
+}
+
+/// Generated old databases, then one through the commands that a person types.
+fn adoption() -> Result<Count> {
+    let (rust, product) = (rust("legis-adopt")?, vitest("adoption")?);
+    Ok(Count {
+        passed: rust.passed + product.passed,
+        failed: rust.failed + product.failed,
+    })
+}
+
+/// The Rust tests of a package; cargo prints a line of figures for each binary.
+fn rust(package: &str) -> Result<Count> {
     let mut cargo = command("cargo");
-    cargo.args([
-        "test",
-        "--quiet",
-        "--package",
-        "legis-core",
-        "--no-fail-fast",
-    ]);
+    cargo.args(["test", "--quiet", "--package", package, "--no-fail-fast"]);
     let mut count = Count::default();
     let succeeded = filter_lines(&mut cargo, |line| {
         let Some(figures) = line.strip_prefix("test result: ") else {

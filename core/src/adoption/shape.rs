@@ -349,9 +349,9 @@ fn departures(shape: Shape, tables: &[Found]) -> Recognised {
             .extend(missing.map(|column| format!("{}.{column}", table.as_str())));
         let known = |column: &String| {
             let is = |name: &&str| name.eq_ignore_ascii_case(column);
-            both.iter().any(|name| is(name))
-                || of_b.iter().any(|name| is(name))
-                || (table == OldTable::Users && OF_A.iter().any(|name| is(name)))
+            both.iter().any(is)
+                || of_b.iter().any(is)
+                || (table == OldTable::Users && OF_A.iter().any(is))
         };
         let extra = found.columns.iter().filter(|column| !known(column));
         recognised

@@ -108,6 +108,18 @@ impl OldRow {
         Value::Object(object).to_string()
     }
 
+    /// How many bytes its values take.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let sizes = self.values.iter().map(|value| match value {
+            OldValue::Null => 0,
+            OldValue::Integer(_) | OldValue::Real(_) => 8,
+            OldValue::Text(text) => text.len(),
+            OldValue::Blob(bytes) | OldValue::BrokenText(bytes) => bytes.len(),
+        });
+        sizes.fold(0, usize::saturating_add)
+    }
+
     /// Begins to read it.
     #[must_use]
     pub fn read(&self) -> Reading<'_> {
@@ -167,10 +179,14 @@ impl<'r> Reading<'r> {
         self.text_that(column, |_| true)
     }
 
-    /// The text of a column, if it is one that may be carried over.
+    /// The text of a column, if it is one that may be carried over. One with a NUL would end there for some who read it.
     pub fn text_that(&mut self, column: &str, may: impl FnOnce(&str) -> bool) -> Option<&'r str> {
         self.value(column, |value| match value {
-            OldValue::Text(text) if !text.trim().is_empty() && may(text) => Some(text.as_str()),
+            OldValue::Text(text)
+                if !text.trim().is_empty() && !text.contains('\0') && may(text) =>
+            {
+                Some(text.as_str())
+            }
             _ => None,
         })
     }
