@@ -63,11 +63,7 @@ impl Memory {
 
     pub fn find(&self, sql: &str) -> Vec<Row> {
         let mut statement = self.connection.prepare(sql).unwrap();
-        let names: Vec<String> = statement
-            .column_names()
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut rows = statement.query([]).unwrap();
         let mut found = Vec::new();
         while let Some(row) = rows.next().unwrap() {
