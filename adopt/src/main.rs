@@ -18,7 +18,8 @@ use std::process::ExitCode;
 struct Arguments {
     #[arg(long)]
     from: PathBuf,
-    #[arg(long)]
+    // Rows without a source are pieces of others while they are written (script.rs).
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     source: Option<String>,
     #[arg(long, conflicts_with = "remote")]
     state: Option<PathBuf>,

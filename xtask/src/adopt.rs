@@ -14,7 +14,7 @@ pub struct Adopt {
     #[arg(long, value_name = "FILE.sqlite")]
     from: PathBuf,
     /// What it is called here, so that it is known again; the file's name without its extension by default
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     source: Option<String>,
     /// The local state that takes it over
     #[arg(long, value_name = "DIR", default_value = dev::STATE, conflicts_with = "remote")]
