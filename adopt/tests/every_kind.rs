@@ -466,7 +466,7 @@ fn folder() -> (tempfile::TempDir, PathBuf) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_lost_and_twice_is_once(tables in database(), registered in any::<bool>(), breaks_after in 0..9_u32) {
