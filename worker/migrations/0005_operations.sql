@@ -130,4 +130,4 @@ INSERT INTO migration_checksums (name, sha256) VALUES
 ('0002_plans.sql', '0fb1cded0862c741526b1454a5da30043fdec1c9f7e394d1fe7575035ad7258a'),
 ('0003_metering.sql', '510f219c3f71fbecb9adf2b32e3e3125a4ae7478e97881b857c21dab2a6ae2ff'),
 ('0004_billing.sql', '76044de271dae2c432f6fd56557bb8384f16ccfe79c1bbfea707b735eb8728d2'),
-('0005_operations.sql', '41b368719372b51913cc4560f1fc06ea0ab549224d4027e2f14aaca37d181d82');
+('0005_operations.sql', '004f2a13f688e11503612204df86bc5dce0dc1d9c9a11dbe9880dd2c1472e8a2');
