@@ -26,6 +26,11 @@ async function open(width: number, height: number): Promise<{ page: Page; contex
 	const page = await context.newPage();
 	const faults: string[] = [];
 	page.on("pageerror", (error) => faults.push(error.message));
+	page.on("console", (said) => {
+		if (said.text().includes("Content Security Policy")) {
+			faults.push(said.text());
+		}
+	});
 	await page.goto(inject("base"));
 	await page.getByRole("heading", { name: "Plans" }).waitFor();
 	return { page, context, faults };
@@ -53,6 +58,19 @@ async function signUp(page: Page, email: string) {
 	await page.getByRole("button", { name: "Continue" }).click();
 	await page.getByRole("heading", { name: "Hello, Ada Lovelace" }).waitFor();
 }
+
+test("what a browser may do with the page is said with every file of it", async () => {
+	const page = await fetch(inject("base"));
+	const [script] = /\/assets\/[\w.-]+\.js/.exec(await page.text()) ?? [];
+	for (const answer of [page, await fetch(`${inject("base")}${script}`)]) {
+		const policy = answer.headers.get("content-security-policy") ?? "";
+		expect(policy).toContain("default-src 'none'");
+		expect(policy).toContain("frame-ancestors 'none'");
+		expect(policy).not.toContain("unsafe-inline");
+		expect(answer.headers.get("x-content-type-options")).toBe("nosniff");
+		expect(answer.headers.get("referrer-policy")).toBe("no-referrer");
+	}
+});
 
 describe.each([
 	[1280, 900],

@@ -76,3 +76,16 @@ test("the example of the package runs, and its comments are true", () => {
 		stdio: "pipe",
 	});
 });
+
+test("the tests that SECURITY.md names are there", () => {
+	const rows = [...readFileSync(join(ROOT, "SECURITY.md"), "utf8").matchAll(/\| `([\w./-]+)`: (.+) \|$/gm)];
+	expect(rows.length).toBeGreaterThan(20);
+	for (const [, file = "", name = ""] of rows) {
+		const source = readFileSync(join(ROOT, file), "utf8");
+		expect([file, name, source.includes(file.endsWith(".rs") ? `fn ${name}(` : `"${name}"`)]).toEqual([
+			file,
+			name,
+			true,
+		]);
+	}
+});
