@@ -406,7 +406,7 @@ describe("the cron", () => {
 		expect(second).toMatchObject({ outcome: "succeeded", changed: 0 });
 		const ready = await (await world.harness.fetch("/api/ready")).json();
 		expect(ready).toMatchObject({
-			cron: ["apply_events", "close_periods", "prune_history", "reconcile_billing"].map((task) => ({
+			cron: ["apply_events", "audit", "close_periods", "prune_history", "reconcile_billing"].map((task) => ({
 				task,
 				outcome: "succeeded",
 			})),

@@ -28,8 +28,10 @@ use worker::Env;
 
 /// How long a request goes on with an audit; the rest is the next one's.
 const REQUEST_MILLIS: i64 = 8_000;
-/// How many steps at most: each asks for a few dozen things, and a request may ask for a thousand.
-const STEPS: u32 = 12;
+/// How many steps at most: one asks for a hundred things at worst, and an invocation may ask for a thousand.
+const STEPS: u32 = 6;
+/// How long the cron does, for whom nobody waits.
+const CRON_MILLIS: i64 = 60_000;
 /// How long ago the cron's last audit began when it begins another one.
 const NIGHTLY_MILLIS: i64 = 20 * 60 * 60 * 1000;
 /// When it does: at night where most of the users are.
@@ -63,6 +65,12 @@ async fn steps(env: &Env, database: &Database, mut run: Run, millis: i64) -> Out
     Ok(run)
 }
 
+/// Whether an audit of the cron's was begun and is not done.
+pub(crate) async fn is_unfinished(env: &Env) -> Outcome<bool> {
+    let latest = run::latest(&Database::open(env)?, Kind::Cron).await?;
+    Ok(latest.is_some_and(|run| !run.is_done()))
+}
+
 /// What the cron does: goes on with its audit, and begins one every night.
 pub(crate) async fn cron(env: &Env, database: &Database, now: Timestamp) -> Outcome<u64> {
     let latest = run::latest(database, Kind::Cron).await?;
@@ -75,14 +83,7 @@ pub(crate) async fn cron(env: &Env, database: &Database, now: Timestamp) -> Outc
         _ => run::begin(database, Kind::Cron, "cron", now).await?,
     };
     let before = run.checked;
-    let mut run = run;
-    // Every hour as much as some requests do.
-    for _ in 0..10 {
-        if run.is_done() {
-            break;
-        }
-        run = steps(env, database, run, REQUEST_MILLIS).await?;
-    }
+    let run = steps(env, database, run, CRON_MILLIS).await?;
     if run.is_done() {
         let counts = run::counts(database, &run.id).await?;
         log::audited(&run.id, &counts);

@@ -63,10 +63,24 @@ impl Task {
     }
 }
 
-/// Runs every task. One that fails does not keep the others from running.
-pub(crate) async fn run(env: &Env, scheduled: f64) {
+/// The trigger that goes on with an audit; all others run every task.
+const AUDIT_TRIGGER: &str = "*/2 3-8 * * *";
+
+/// Runs what a trigger is for. A task that fails does not keep the others from running.
+pub(crate) async fn run(env: &Env, trigger: &str, scheduled: f64) {
     let scheduled = Timestamp::from_js(scheduled).unwrap_or_else(clock::now);
-    for task in Task::ALL {
+    let tasks: &[Task] = match trigger {
+        AUDIT_TRIGGER => match audit::is_unfinished(env).await {
+            Ok(true) => &[Task::Audit],
+            Ok(false) => &[],
+            Err(failure) => {
+                log::event(Task::Audit.name(), &failure);
+                &[]
+            }
+        },
+        _ => &Task::ALL,
+    };
+    for task in tasks.iter().copied() {
         if let Err(failure) = recorded(env, task, scheduled).await {
             log::event(task.name(), &failure);
         }

@@ -48,5 +48,5 @@ pub async fn fetch(
 /// The cron.
 #[event(scheduled)]
 async fn scheduled(event: ScheduledEvent, env: Env, _: ScheduleContext) {
-    cron::run(&env, event.schedule()).await;
+    cron::run(&env, &event.cron(), event.schedule()).await;
 }
