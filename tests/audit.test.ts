@@ -1,15 +1,13 @@
 // The audit: every fault that is planted is found, and nothing else; every repair does what it says, and a second audit finds
 // nothing. Through the real worker, its meters and its database, with a local Stripe and a local Management API.
 
-import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
 import type { Account } from "legis-edge";
 import Stripe from "stripe";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { empty, happen, type Wish } from "../samples/stripe/account.ts";
-import { ROOT } from "./stack.ts";
+import { crons } from "./stack.ts";
 import { stripeServer } from "./stripe-server.ts";
 import { world as makeWorld } from "./world.ts";
 
@@ -693,9 +691,7 @@ describe("who and when", () => {
 		night.setUTCDate(night.getUTCDate() + 1);
 		night.setUTCHours(3, 7, 0, 0);
 		await world.set({ clock: night.getTime() - Date.now() });
-		const [hourly, nightly] = JSON.parse(
-			/"crons": (\[.*?\])/.exec(readFileSync(join(ROOT, "worker/wrangler.jsonc"), "utf8"))?.[1] ?? "[]",
-		) as string[];
+		const [hourly, nightly] = crons();
 		const cron = (trigger = nightly) => world.worker.scheduled({ cron: trigger } as never);
 		const runs = async () =>
 			world.rows<{ finished: number }>(

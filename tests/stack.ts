@@ -1,7 +1,7 @@
 // The whole product, started as a user starts it, on a state of its own.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,6 +19,12 @@ declare module "vitest" {
 }
 
 export const ROOT = join(import.meta.dirname, "..");
+
+/** When the worker's cron comes, as its configuration says: hourly, and at night. */
+export function crons(): string[] {
+	const config = readFileSync(join(ROOT, "worker/wrangler.jsonc"), "utf8");
+	return JSON.parse(/"crons": (\[.*?\])/.exec(config)?.[1] ?? "[]");
+}
 
 export default async function setup(project: TestProject) {
 	const state = mkdtempSync(join(tmpdir(), "legis-test-"));
