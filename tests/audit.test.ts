@@ -319,16 +319,61 @@ describe("usage", () => {
 		expect((await account(bearer)).usage.period).toEqual(right);
 	});
 
-	test("a period of another anchor", async () => {
-		const { sub, bearer } = await payer({}, 4);
-		const right = (await account(bearer)).usage.period;
-		const later = new Date(Date.parse(right?.start ?? "") + 1_000).toISOString();
-		await tamper(sub, `UPDATE known SET usage = json_set(usage, '$.period.start', ?), step = step + 1`, later);
-		await mended("period_off_anchor", sub);
-		expect((await account(bearer)).usage.period).toEqual(right);
+	test("a month that was taken over for somebody whose meter ran already", async () => {
+		const { sub, bearer } = await payer({}, 0);
+		const { id } = await usage(sub);
+		const { end } = (await account((await payer({}, 1)).bearer)).usage.period as { end: string };
+		await run(
+			"INSERT INTO opening_balances (user_id, lifetime_used, lifetime_mcp, period_end, period_used, opened_at) VALUES (?, 0, 0, ?, 500, 0)",
+			id,
+			Date.parse(end),
+		);
+		await mended("meter_below_database", sub);
+		expect((await account(bearer)).usage.period).toMatchObject({ end, used: 500 });
+		expect(await usage(sub)).toMatchObject({ api_calls_count: 500 });
 		await world.call(bearer, "/api/bills");
 		await settled(sub);
 		await clean();
+	});
+
+	test("calls that are open, or wait to be told, while a balance is opened are not counted twice", async () => {
+		const { sub } = await caller(2);
+		const { id } = await usage(sub);
+		const server = await world.token(sub, "mcp");
+		const reserve = async () => {
+			const body = JSON.stringify({ tool: "get-bill", cost: 3 });
+			const response = await world.call(server, "/api/calls", { method: "POST", body });
+			expect(response.status).toBe(201);
+			return ((await response.json()) as { id: string }).id;
+		};
+		const settle = async (call: string) => {
+			const body = JSON.stringify({ status: "success" });
+			expect((await world.call(server, `/api/calls/${call}`, { method: "PATCH", body })).status).toBe(200);
+		};
+		// One is open; the row of one was written by a release that did not say what it was charged to, and waits.
+		const [open, waiting] = [await reserve(), await reserve()];
+		await settle(waiting);
+		await tamper(sub, "UPDATE calls SET row = json_remove(row, '$.period_start') WHERE row IS NOT NULL");
+		await run("UPDATE api_usage SET opening = 1 WHERE user_id = ?", id);
+		await run(
+			"INSERT INTO opening_balances (user_id, lifetime_used, lifetime_mcp, opened_at) VALUES (?, 8, 6, ?)",
+			id,
+			Date.now(),
+		);
+		await world.ring(sub);
+		await settle(open);
+		await settled(sub);
+		const rows = await world.rows("SELECT cost, opening FROM mcp_logs WHERE user_id = ? ORDER BY id", id);
+		expect(rows).toEqual([
+			{ cost: 3, opening: 1 },
+			{ cost: 3, opening: 1 },
+		]);
+		await clean();
+		// What comes later is counted.
+		await settle(await reserve());
+		await settled(sub);
+		await clean();
+		expect(await usage(sub)).toMatchObject({ lifetime_calls_count: 11 });
 	});
 
 	test("a repair whose ground is gone is not made", async () => {
@@ -345,6 +390,36 @@ describe("usage", () => {
 		expect((await account(bearer)).usage.lifetime.used).toBe(3);
 		await mended("meter_below_database", sub);
 		expect((await account(bearer)).usage.lifetime.used).toBe(5);
+	});
+
+	test("nor one whose figure is reached by calls meanwhile, nor one whose balance was changed", async () => {
+		const { sub, bearer } = await caller(5);
+		const { id } = await usage(sub);
+		const one = (run: string, code: string) =>
+			`/api/admin/repair?run=${run}&code=${code}&subject=${encodeURIComponent(sub)}`;
+		await tamper(sub, `UPDATE known SET usage = json_set(usage, '$.lifetime.used', 3), step = step + 1`);
+		await run("UPDATE users SET api_calls_count = 3, lifetime_calls_count = 3 WHERE auth0_user_id = ?", sub);
+		const raised = await only("meter_below_database", sub);
+		await world.call(bearer, "/api/bills");
+		await world.call(bearer, "/api/bills");
+		await settled(sub);
+		expect((await post(one(raised.id, "meter_below_database"))).repairs).toMatchObject([{ outcome: "stale" }]);
+		await mended("meter_below_database", sub);
+		expect((await account(bearer)).usage.lifetime.used).toBe(7);
+
+		await run("DELETE FROM api_usage WHERE user_id = ?", id);
+		const added = await only("counter_above_rows", sub);
+		await run("INSERT INTO opening_balances (user_id, lifetime_used, lifetime_mcp, opened_at) VALUES (?, 1, 0, 0)", id);
+		const actions = () => world.rows("SELECT id FROM admin_actions WHERE subject = ?", sub);
+		const before = await actions();
+		expect((await post(one(added.id, "counter_above_rows"))).repairs).toMatchObject([{ outcome: "stale" }]);
+		// What was not done is not recorded, and can be asked for again.
+		expect(await actions()).toEqual(before);
+		expect((await post(one(added.id, "counter_above_rows"))).repairs).toMatchObject([{ outcome: "stale" }]);
+		await mended("counter_above_rows", sub);
+		expect(await world.rows("SELECT lifetime_used AS used FROM opening_balances WHERE user_id = ?", id)).toEqual([
+			{ used: 7 },
+		]);
 	});
 
 	test("calls of somebody who is not there, in tables that somebody rebuilt without their keys", async () => {
@@ -373,6 +448,13 @@ describe("usage", () => {
 			{ id: "orphan-2", endpoint: "/votes" },
 			{ id: "orphan-3", tool_name: "whoami", user_id: 88888 },
 		]);
+		// More than one statement may move.
+		await run(
+			"WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 4500) INSERT INTO api_usage (id, user_id, endpoint, method, timestamp, opening) SELECT 'orphan-many-' || n, 99999, '/bills', 'GET', 1, 0 FROM n",
+		);
+		await mended("usage_without_user", "api_usage 99999");
+		const many = await world.rows("SELECT count(*) AS n FROM quarantine WHERE row_data ->> 'id' LIKE 'orphan-many-%'");
+		expect(many).toEqual([{ n: 4_500 }]);
 	});
 
 	test("the data of a tool call that is no JSON is kept as a text", async () => {
@@ -438,10 +520,13 @@ describe("entitlement", () => {
 		await account(bearer);
 		await world.ring(sub);
 		const { id, finding } = await only("grace_unending", sub);
+		// However late the repair is made, the grace is whole.
+		await world.set({ clock: 20 * DAY });
 		await post(`/api/admin/repair?run=${id}`);
 		const { entitlement } = await account(bearer);
 		expect(entitlement.changes).toMatchObject([{ plan: "free" }]);
-		expect(Date.parse(entitlement.changes?.[0]?.at ?? "")).toBeGreaterThan(Date.now() + 13 * DAY);
+		expect(Date.parse(entitlement.changes?.[0]?.at ?? "")).toBeGreaterThan(Date.now() + (20 + 13) * DAY);
+		await world.set({ clock: 20 * 60_000 });
 		expect(finding.repair?.type).toBe("begin_grace");
 		// What is left is that nobody knows of a subscription.
 		await only("user_without_subscription", sub);
@@ -470,6 +555,31 @@ describe("money", () => {
 		const finding = await mended("standing_differs", sub);
 		expect(finding.repair?.type).toBe("fetch_subscription");
 		expect((await account(bearer)).entitlement.plan).toBe("professional");
+	});
+
+	test("a subscription of which no event ever came, of somebody who is known: the plan is not taken away", async () => {
+		const { sub, bearer, subscription } = await payer();
+		// The database of before the subscription; the meter knows better.
+		await run("DELETE FROM subscription_snapshots WHERE subscription_id = ?", subscription.id);
+		await run("DELETE FROM stripe_webhook_logs WHERE customer_id = ?", subscription.customer);
+		await run(
+			"UPDATE users SET current_plan_id = 10, subscription_status = 'free', subscription_period_end = NULL, billing_anchor = NULL, billing_interval = NULL, entitlement_version = 0 WHERE auth0_user_id = ?",
+			sub,
+		);
+		const { id, finding } = await only("standing_differs", sub);
+		expect(finding.facts).toMatchObject({ subscription: subscription.id });
+		expect((await post(`/api/admin/repair?run=${id}`)).repairs).toMatchObject([
+			{ repair: "fetch_subscription", outcome: "repaired" },
+		]);
+		expect((await account(bearer)).entitlement.plan).toBe("developer");
+		const again = await audit();
+		// The meter's word may be of a later version than that of the database; they say the same now.
+		for (const { code } of again.findings) {
+			expect(code).toBe("entitlement_differs");
+		}
+		await post(`/api/admin/repair?run=${again.id}`);
+		expect((await account(bearer)).entitlement.plan).toBe("developer");
+		await clean();
 	});
 
 	test("a subscription that Stripe does not have", async () => {
@@ -666,6 +776,12 @@ describe("identities", () => {
 		expect(stored).toEqual([{ n: subs.length }]);
 		const refused = await world.call(administrator, "/api/admin/identities", { method: "POST", body: '{"a":1}' });
 		expect(refused.status).toBe(400);
+		// One that is not there, or is finished, takes nothing, and the last one stays.
+		for (const other of ["zzz", listing]) {
+			const path = `/api/admin/identities?listing=${other}&last=true`;
+			expect((await world.call(administrator, path, { method: "POST", body: "[]" })).status).toBe(404);
+		}
+		expect(await world.rows("SELECT count(*) AS n FROM auth0_identities WHERE listing = ?", listing)).toEqual(stored);
 	});
 });
 

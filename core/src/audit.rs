@@ -54,7 +54,7 @@ pub enum Code {
     CounterAboveRows,
     /// The reported columns are not what the meter counts.
     MeterDiffers,
-    /// A period does not follow from its anchor.
+    /// A period follows from no anchor.
     PeriodOffAnchor,
     /// A meter entitles to something else than the database.
     EntitlementDiffers,
@@ -138,6 +138,16 @@ impl Code {
         self.described().3
     }
 
+    /// Findings that tell nothing while this one about the same subject stands, and whose repair could do harm: a meter is
+    /// not told what the database says while that is wrong.
+    #[must_use]
+    pub const fn supersedes(self) -> &'static [Self] {
+        match self {
+            Self::StandingDiffers => &[Self::EntitlementDiffers, Self::GraceExpired],
+            _ => &[],
+        }
+    }
+
     /// The code of that name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
@@ -180,8 +190,8 @@ impl Code {
             Self::PeriodOffAnchor => (
                 "period_off_anchor",
                 Critical,
-                "The monthly period that is counted in does not follow from the billing anchor.",
-                "It becomes the one that does, with what was used in it.",
+                "The monthly period that is counted in follows from no billing anchor: it ends before it begins, is longer than a month, or begins days ahead.",
+                "It becomes the one that follows from the anchor, with what was used in it.",
             ),
             Self::EntitlementDiffers => (
                 "entitlement_differs",
@@ -199,7 +209,7 @@ impl Code {
                 "grace_unending",
                 Critical,
                 "A payment is due, and nobody knows since when: its grace would never end.",
-                "The grace begins now.",
+                "The grace begins with the repair.",
             ),
             Self::StandingDiffers => (
                 "standing_differs",
@@ -210,8 +220,8 @@ impl Code {
             Self::UserWithoutSubscription => (
                 "user_without_subscription",
                 Warning,
-                "A user has a plan that is paid for, and no subscription is known.",
-                "None: find the subscription at Stripe and have it send an event, or set the plan back.",
+                "A user has a plan that is paid for, and no subscription is known. Of adopted payers none is until their next event, or until an audit could ask Stripe.",
+                "None: set STRIPE_API_KEY and audit again, find the subscription at Stripe and have it send an event, or set the plan back.",
             ),
             Self::UserWithoutCustomer => (
                 "user_without_customer",

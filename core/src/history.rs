@@ -33,8 +33,9 @@ pub struct HistoryRow {
     pub cost: u32,
     /// Whether it was reported with nothing left.
     pub over_limit: bool,
-    /// The start of the monthly period it was charged to, in milliseconds since 1970; none for the one-time allowance.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The start of the monthly period it was charged to, in milliseconds since 1970; none for the one-time allowance. It is
+    /// always written: a row that says nothing is from a release that did not know.
+    #[serde(default)]
     pub period_start: Option<i64>,
     /// The status of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]

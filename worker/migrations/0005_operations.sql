@@ -16,6 +16,7 @@ CREATE TABLE opening_balances (
   period_end INTEGER,
   period_used INTEGER NOT NULL DEFAULT 0 CHECK (period_used >= 0),
   period_mcp INTEGER NOT NULL DEFAULT 0 CHECK (period_mcp >= 0),
+  -- Calls that were admitted before are part of it; 0 where those that are open are not.
   opened_at INTEGER NOT NULL,
   CHECK (period_end IS NOT NULL OR period_used + period_mcp = 0)
 ) STRICT;
@@ -130,4 +131,4 @@ INSERT INTO migration_checksums (name, sha256) VALUES
 ('0002_plans.sql', '0fb1cded0862c741526b1454a5da30043fdec1c9f7e394d1fe7575035ad7258a'),
 ('0003_metering.sql', '510f219c3f71fbecb9adf2b32e3e3125a4ae7478e97881b857c21dab2a6ae2ff'),
 ('0004_billing.sql', '76044de271dae2c432f6fd56557bb8384f16ccfe79c1bbfea707b735eb8728d2'),
-('0005_operations.sql', '004f2a13f688e11503612204df86bc5dce0dc1d9c9a11dbe9880dd2c1472e8a2');
+('0005_operations.sql', '3c59e6ba21c6125fe94eed7f62751123a80cd50911ac8ee2839a56c7c63ffa3c');

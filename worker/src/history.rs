@@ -10,23 +10,39 @@ use legis_core::report::{ToolCallLog, ToolCalls, ToolUsage};
 use legis_core::time::Timestamp;
 use serde::Deserialize;
 
+/// Whether a row is part of its user's opening balance: one of a call that was admitted before the balance was opened, or by a
+/// release that did not write what it was charged to.
+macro_rules! opening {
+    () => {
+        "json_type(value, '$.period_start') IS NULL OR value ->> 'timestamp' < coalesce(opened_at, 0)"
+    };
+}
+
 /// Rows of tools are the ones with a tool; the rest are the REST API's. Whose they are is the row of `users` that is there
 /// now: an id could have been given anew.
-const API_USAGE: &str = "INSERT INTO api_usage (id, user_id, endpoint, method, channel, status, cost, status_code, response_time_ms, \
+const API_USAGE: &str = concat!(
+    "INSERT INTO api_usage (id, user_id, endpoint, method, channel, status, cost, status_code, response_time_ms, \
      error_message, ip_address, user_agent, timestamp, period_start, opening) \
      SELECT value ->> 'id', users.id, value ->> 'endpoint', value ->> 'method', value ->> 'channel', \
      value ->> 'status', value ->> 'cost', value ->> 'status_code', value ->> 'response_time_ms', \
      value ->> 'error_message', value ->> 'ip_address', value ->> 'user_agent', value ->> 'timestamp', \
-     value ->> 'period_start', 0 \
-     FROM json_each(?1), users WHERE auth0_user_id = ?2 AND value ->> 'tool_name' IS NULL ON CONFLICT (id) DO NOTHING";
+     value ->> 'period_start', ",
+    opening!(),
+    " FROM json_each(?1), users LEFT JOIN opening_balances ON user_id = users.id \
+     WHERE auth0_user_id = ?2 AND value ->> 'tool_name' IS NULL ON CONFLICT (id) DO NOTHING"
+);
 
-const MCP_LOGS: &str = "INSERT INTO mcp_logs (id, user_id, tool_name, request_data, response_data, status, cost, over_limit, status_code, \
+const MCP_LOGS: &str = concat!(
+    "INSERT INTO mcp_logs (id, user_id, tool_name, request_data, response_data, status, cost, over_limit, status_code, \
      error_message, response_time_ms, tokens_used, ip_address, user_agent, timestamp, period_start, opening) \
      SELECT value ->> 'id', users.id, value ->> 'tool_name', value -> 'request_data', value -> 'response_data', \
      value ->> 'status', value ->> 'cost', value ->> 'over_limit', value ->> 'status_code', value ->> 'error_message', \
      value ->> 'response_time_ms', value ->> 'tokens_used', value ->> 'ip_address', value ->> 'user_agent', \
-     value ->> 'timestamp', value ->> 'period_start', 0 \
-     FROM json_each(?1), users WHERE auth0_user_id = ?2 AND value ->> 'tool_name' IS NOT NULL ON CONFLICT (id) DO NOTHING";
+     value ->> 'timestamp', value ->> 'period_start', ",
+    opening!(),
+    " FROM json_each(?1), users LEFT JOIN opening_balances ON user_id = users.id \
+     WHERE auth0_user_id = ?2 AND value ->> 'tool_name' IS NOT NULL ON CONFLICT (id) DO NOTHING"
+);
 
 const COUNTERS: &str = "UPDATE users SET api_calls_count = ?2, mcp_calls_count = ?3, api_calls_reset_at = ?4, \
      lifetime_calls_count = ?5, lifetime_mcp_count = ?6 WHERE auth0_user_id = ?1";

@@ -22,7 +22,7 @@ use legis_core::ledger::{Candidate, Step, UNSETTLED_AFTER_MILLIS, admit, learn, 
 use legis_core::problem::{Dependency, Problem};
 use legis_core::quota::{Decision, settled};
 use legis_core::time::Timestamp;
-use message::{Charging, Decided, Knowledge, Known, Message, Reply};
+use message::{Charging, Corrected, Decided, Knowledge, Known, Message, Reply};
 use outbox::{Columns, Pending};
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -180,7 +180,14 @@ impl Meter {
                 let meter = ledger.inspect().map(Box::new);
                 Ok(Reply::Inspected { meter })
             }
-            Message::Correct { from, to } => Ok(Reply::Corrected(ledger.correct(&from, &to)?)),
+            Message::Correct { from, to } => {
+                let corrected = ledger.correct(&from, &to)?;
+                if corrected == Corrected::Done {
+                    self.columns.set(Columns::Outdated);
+                    self.flush(&ledger).await?;
+                }
+                Ok(Reply::Corrected(corrected))
+            }
         }
     }
 

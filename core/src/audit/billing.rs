@@ -111,11 +111,43 @@ pub fn customer(customer: &CustomerSnapshot) -> Vec<Finding> {
     findings
 }
 
+/// Whether events about a subscription are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KnownSubscription {
+    /// Some are.
+    Known,
+    /// None are.
+    Unknown,
+}
+
+/// A subscription that Stripe lists: of a customer without a user, or one of which no event ever came.
+#[must_use]
+pub fn listed(
+    customer: &CustomerSnapshot,
+    id: &str,
+    status: &str,
+    known: KnownSubscription,
+) -> Option<Finding> {
+    let (Some(user), Some(sub)) = (customer.user_id, &customer.sub) else {
+        return subscription(customer, id, status);
+    };
+    (entitles(status) && known == KnownSubscription::Unknown).then(|| {
+        let facts = json!({ "userId": user, "subscription": id, "status": status, "customer": customer.id });
+        Finding::new(Code::StandingDiffers, sub, facts).repaired_by(Repair::FetchSubscription {
+            sub: sub.clone(),
+            subscription: id.to_owned(),
+        })
+    })
+}
+
+fn entitles(status: &str) -> bool {
+    Status::parse(status).standing() != Standing::Free
+}
+
 /// A subscription of a customer without a user.
 #[must_use]
-pub fn subscription(customer: &CustomerSnapshot, id: &str, status: &str) -> Option<Finding> {
-    let entitles = Status::parse(status).standing() != Standing::Free;
-    (customer.user_id.is_none() && entitles).then(|| {
+fn subscription(customer: &CustomerSnapshot, id: &str, status: &str) -> Option<Finding> {
+    (customer.user_id.is_none() && entitles(status)).then(|| {
         Finding::new(
             Code::SubscriptionWithoutUser,
             id,

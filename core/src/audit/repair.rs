@@ -56,6 +56,22 @@ pub struct OpeningBalance {
     pub period: Tally,
 }
 
+/// What is counted and carried, and what shall be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UsageCorrection {
+    /// Whose.
+    pub sub: String,
+    /// What the meter counts now.
+    pub from: Usage,
+    /// What it shall count.
+    pub to: Usage,
+    /// The opening balance now.
+    pub opening_from: OpeningBalance,
+    /// What it shall be.
+    pub opening_to: OpeningBalance,
+}
+
 /// What would mend a finding. Each stands on what was found: where that is not so any more, nothing is done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
@@ -70,16 +86,7 @@ pub enum Repair {
         id: u32,
     },
     /// Sets what a meter counts, and with it the reported columns and the opening balance.
-    SetUsage {
-        /// Whose.
-        sub: String,
-        /// What it counts now.
-        from: Usage,
-        /// What it shall count.
-        to: Usage,
-        /// The opening balance beside it.
-        opening: OpeningBalance,
-    },
+    SetUsage(Box<UsageCorrection>),
     /// Tells a meter what the database says of its user.
     TellMeter {
         /// Whose.
@@ -87,12 +94,10 @@ pub enum Repair {
         /// The version that the database's entitlement must have to be heard.
         version: u64,
     },
-    /// Counts the grace of a payment from a moment.
+    /// Counts the grace of a payment from the moment of the repair: it gives the whole of it, however late it is made.
     BeginGrace {
         /// Whose.
         sub: String,
-        /// From when.
-        since: Timestamp,
     },
     /// Applies the stored events of a user again.
     Reconcile {
@@ -182,7 +187,7 @@ impl Repair {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::RestorePlan { .. } => "restore_plan",
-            Self::SetUsage { .. } => "set_usage",
+            Self::SetUsage(_) => "set_usage",
             Self::TellMeter { .. } => "tell_meter",
             Self::BeginGrace { .. } => "begin_grace",
             Self::Reconcile { .. } => "reconcile",

@@ -1,19 +1,27 @@
 //! What was used: as the meter counts it, as the rows say, as the columns report it.
 
-use super::repair::{OpeningBalance, Repair, Tally};
+use super::billing::KnownSubscription;
+use super::repair::{OpeningBalance, Repair, Tally, UsageCorrection};
 use super::{Code, Finding, text};
 use crate::account::User;
 use crate::counters::Counters;
 use crate::entitlement::Entitlement;
 use crate::ledger::is_believed;
-use crate::plan::PlanId;
+use crate::plan::{Allowance, PlanId};
 use crate::quota::{LifetimeUsage, PeriodUsage, Usage};
 use crate::subscription::Standing;
-use crate::time::{Timestamp, month_around, month_containing};
+use crate::time::{Timestamp, month_around};
 use serde_json::{Value, json};
 
+const HOUR_MILLIS: i64 = 60 * 60 * 1000;
+const DAY_MILLIS: i64 = 24 * HOUR_MILLIS;
+
 /// How long the cron may take to bring the columns into a new period: it runs every hour.
-const CRON_MILLIS: i64 = 2 * 60 * 60 * 1000;
+const CRON_MILLIS: i64 = 2 * HOUR_MILLIS;
+/// The longest month.
+const LONGEST_MILLIS: i64 = 31 * DAY_MILLIS;
+/// How far a clock may have been ahead when a period began, or behind when a call was made.
+const CLOCK_MILLIS: i64 = DAY_MILLIS;
 
 /// Of a user: what the database has, and what the meter has.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,15 +50,6 @@ pub struct UserSnapshot {
     pub missing_customer: Option<String>,
     /// From when on rows are kept; older ones were deleted.
     pub kept_since: Timestamp,
-}
-
-/// Whether events about a subscription are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KnownSubscription {
-    /// Some are.
-    Known,
-    /// None are.
-    Unknown,
 }
 
 /// Of a meter.
@@ -85,10 +84,14 @@ impl UserSnapshot {
             .fold(Tally::default(), |sum, (_, tally)| sum.plus(*tally))
     }
 
-    /// What open calls were charged to the period that is counted in.
-    fn period_open(&self) -> Tally {
+    /// What rows and open calls say was charged to the period that starts at a moment.
+    fn told_of(&self, start: Timestamp) -> Tally {
         let meter = self.meter.as_ref();
-        meter.map(|meter| meter.period_open).unwrap_or_default()
+        // The calls that are open were charged to the period that is counted in.
+        let open = meter
+            .filter(|meter| meter.usage.period.is_some_and(|of| of.start == start))
+            .map(|meter| meter.period_open);
+        self.rows_of(start).plus(open.unwrap_or_default())
     }
 
     fn entitlement(&self) -> &Entitlement {
@@ -144,11 +147,8 @@ fn usage(user: &UserSnapshot, reported: Option<(Code, Value)>, now: Timestamp) -
             }),
         ));
         // What the rows of the right period do not tell goes into its opening balance.
-        let told = match right.start == wrong.start {
-            true => user.rows_of(right.start).plus(user.period_open()),
-            false => user.rows_of(right.start),
-        };
-        let counted = tally(&right).max(told);
+        let told = user.told_of(right.start);
+        let counted = tally(&right).max(told.plus(carried(&opening, now)));
         opening.period_end = Some(right.end);
         opening.period = counted.over(told);
         to.period = Some(PeriodUsage {
@@ -159,18 +159,19 @@ fn usage(user: &UserSnapshot, reported: Option<(Code, Value)>, now: Timestamp) -
     }
     found.extend(lifetime(user, &mut to.lifetime, &mut opening));
     if moved.is_none() {
-        found.extend(period(user, to.period.as_mut(), &mut opening, now));
+        found.extend(period(user, &mut to, &mut opening, now));
     }
     found.extend(reported);
     found
         .into_iter()
         .map(|(code, facts)| {
-            let repair = Repair::SetUsage {
+            let repair = Repair::SetUsage(Box::new(UsageCorrection {
                 sub: user.user.sub.clone(),
                 from: from.clone(),
                 to: to.clone(),
-                opening,
-            };
+                opening_from: user.opening,
+                opening_to: opening,
+            }));
             let mut finding = Finding::new(code, &user.user.sub, facts).repaired_by(repair);
             finding.facts.insert("userId".into(), user.user.id.into());
             finding
@@ -226,28 +227,70 @@ fn lifetime(
 
 fn period(
     user: &UserSnapshot,
-    usage: Option<&mut PeriodUsage>,
+    usage: &mut Usage,
     opening: &mut OpeningBalance,
     now: Timestamp,
 ) -> Option<(Code, Value)> {
-    // A period that is over decides nothing any more.
-    let usage = usage.filter(|usage| usage.end > now)?;
-    let carried = match opening.period_end == Some(usage.end) {
-        true => opening.period,
-        false => Tally::default(),
+    // Rows of a plan without a limit are not added up: they may be millions, and decide nothing.
+    rows_since(user.entitlement(), &user.usage(), now)?;
+    let carried = carried(opening, now);
+    // A period that is over decides nothing any more; who has none and carries something begins it with that.
+    let counted = match usage.period.filter(|period| period.end > now) {
+        Some(period) => period,
+        None => carried_period(user, opening, now).filter(|_| carried != Tally::default())?,
     };
-    let told = carried
-        .plus(user.rows_of(usage.start))
-        .plus(user.period_open());
+    let told = carried.plus(user.told_of(counted.start));
     let mut balance = carried;
-    let (code, facts, right) = compare("period", tally(usage), told, &mut balance)?;
-    if balance != carried {
-        opening.period_end = Some(usage.end);
-        opening.period = balance;
-    }
-    usage.used = right.used;
-    usage.mcp = right.mcp;
+    let (code, facts, right) = compare("period", tally(&counted), told, &mut balance)?;
+    opening.period_end = Some(counted.end);
+    opening.period = balance;
+    usage.period = Some(PeriodUsage {
+        used: right.used,
+        mcp: right.mcp,
+        ..counted
+    });
     Some((code, facts))
+}
+
+/// What is carried into a month that runs. It counts until that is over, whichever month is counted in.
+fn carried(opening: &OpeningBalance, now: Timestamp) -> Tally {
+    let running = opening.period_end.filter(|end| *end > now);
+    running.map_or(Tally::default(), |_| opening.period)
+}
+
+/// The month that is carried into, with nothing counted yet, for whom calls are counted by the month.
+fn carried_period(
+    user: &UserSnapshot,
+    opening: &OpeningBalance,
+    now: Timestamp,
+) -> Option<PeriodUsage> {
+    let entitlement = user.entitlement();
+    match entitlement.plan_at(now).allowance() {
+        Allowance::Monthly { .. } => {}
+        Allowance::Once { .. } | Allowance::Unlimited => return None,
+    }
+    let end = opening.period_end?;
+    let month = month_around(entitlement.anchor, end.plus_millis(-1));
+    Some(PeriodUsage {
+        start: month.start,
+        end,
+        used: 0,
+        mcp: 0,
+    })
+}
+
+/// From when on the rows of monthly periods are needed, to compare them with what is counted; none where they decide nothing.
+#[must_use]
+pub fn rows_since(entitlement: &Entitlement, usage: &Usage, now: Timestamp) -> Option<Timestamp> {
+    if entitlement.plan_at(now).allowance() == Allowance::Unlimited {
+        return None;
+    }
+    let right = month_around(entitlement.anchor, now).start;
+    let running = usage.period.filter(|period| period.end > now);
+    let start = running.map_or(right, |period| period.start.min(right));
+    // Where somebody changed the period, its start tells nothing.
+    let oldest = now.plus_millis(LONGEST_MILLIS.saturating_mul(-2));
+    Some(start.max(oldest).plus_millis(CLOCK_MILLIS.saturating_neg()))
 }
 
 const fn tally(period: &PeriodUsage) -> Tally {
@@ -257,20 +300,18 @@ const fn tally(period: &PeriodUsage) -> Tally {
     }
 }
 
-/// The period that should be counted in instead of `period`; none where that is the right one, or over.
+/// The period that should be counted in instead of `period`, where that is one that no anchor can have made. Whatever else
+/// began under an anchor that was there before, and rules until it ends.
 fn right_period(
     entitlement: &Entitlement,
     period: Option<&PeriodUsage>,
     now: Timestamp,
 ) -> Option<PeriodUsage> {
     let period = period.filter(|period| period.end > now)?;
-    let month = month_containing(entitlement.anchor, period.start);
-    // A period that began before its anchor began under another one, and rules until it ends. It is a month all the same.
-    let follows = match entitlement.anchor <= period.start {
-        true => month.start == period.start && month.end == period.end,
-        false => period.start < period.end && period.end <= period.start.plus_months(1),
-    };
-    if follows {
+    let length = period.end.since(period.start);
+    let is_possible =
+        0 < length && length <= LONGEST_MILLIS && period.start.since(now) <= CLOCK_MILLIS;
+    if is_possible {
         return None;
     }
     let right = month_around(entitlement.anchor, now);
@@ -354,9 +395,12 @@ fn unpaid(user: &UserSnapshot, now: Timestamp) -> Option<Finding> {
     let sub = user.user.sub.clone();
     let facts =
         json!({ "userId": user.user.id, "plan": plan, "standing": user.entitlement.standing });
-    Some(match (user.entitlement.standing, user.past_due_since) {
-        (Standing::PastDue, None) => Finding::new(Code::GraceUnending, &sub, facts)
-            .repaired_by(Repair::BeginGrace { sub, since: now }),
-        _ => Finding::new(Code::UserWithoutSubscription, &sub, facts),
-    })
+    match (user.entitlement.standing, user.past_due_since) {
+        (Standing::PastDue, None) => Some(
+            Finding::new(Code::GraceUnending, &sub, facts).repaired_by(Repair::BeginGrace { sub }),
+        ),
+        // What is sold by contract needs no subscription.
+        _ if plan.monthly_amount().is_none() => None,
+        _ => Some(Finding::new(Code::UserWithoutSubscription, &sub, facts)),
+    }
 }

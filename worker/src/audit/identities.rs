@@ -5,7 +5,7 @@ use super::step::step;
 use crate::answer::Answer;
 use crate::clock;
 use crate::configuration;
-use crate::database::{Database, Value, within};
+use crate::database::{Database, Value, changes, within};
 use crate::failure::{Failure, Outcome};
 use crate::request::{Request, parameter};
 use crate::variable;
@@ -57,7 +57,10 @@ pub(crate) async fn receive(
         Some(id) => id.to_owned(),
         None => begin(&database, now).await?,
     };
-    store(&database, &listing, &subs).await?;
+    // One that is not there, or is finished, takes nothing.
+    if !store(&database, &listing, &subs).await? {
+        return Err(Problem::NotFound.into());
+    }
     if parameter(query, "last") == Some("true") {
         finish(&database, &listing, now).await?;
     }
@@ -77,14 +80,19 @@ async fn begin(database: &Database, now: Timestamp) -> Outcome<String> {
     Ok(id)
 }
 
-/// Stores part of a listing that is not finished.
-async fn store(database: &Database, listing: &str, subs: &[String]) -> Outcome<()> {
-    let statement = database.statement(
+/// Stores part of a listing; whether that is there and not finished.
+async fn store(database: &Database, listing: &str, subs: &[String]) -> Outcome<bool> {
+    let touch = database.statement(
+        "UPDATE auth0_listings SET started_at = started_at WHERE id = ?1 AND finished_at IS NULL",
+        &[Value::Text(listing)],
+    )?;
+    let insert = database.statement(
         "INSERT INTO auth0_identities (listing, sub) SELECT auth0_listings.id, value FROM json_each(?2), auth0_listings \
          WHERE auth0_listings.id = ?1 AND finished_at IS NULL AND length(value) BETWEEN 1 AND 255 ON CONFLICT DO NOTHING",
         &[Value::Text(listing), Value::Text(&json!(subs).to_string())],
     )?;
-    database.batch(vec![statement]).await.map(drop)
+    let results = database.batch(vec![touch, insert]).await?;
+    Ok(changes(results.first())? > 0)
 }
 
 /// From now on this listing says who is missing; earlier ones are forgotten.
@@ -95,7 +103,9 @@ async fn finish(database: &Database, listing: &str, now: Timestamp) -> Outcome<(
     )?;
     let forget = |table: &str, column: &str| {
         database.statement(
-            &format!("DELETE FROM {table} WHERE {column} < ?1"),
+            &format!(
+                "DELETE FROM {table} WHERE {column} < ?1 AND EXISTS (SELECT 1 FROM auth0_listings WHERE id = ?1)"
+            ),
             &[Value::Text(listing)],
         )
     };

@@ -15,7 +15,7 @@ use crate::rows::{StoredUser, UserRow};
 use crate::stripe::review::Reviewer;
 use crate::stripe::{self, Asking};
 use legis_core::audit::Code;
-use legis_core::audit::repair::{OpeningBalance, Repair, UsageTable};
+use legis_core::audit::repair::{OpeningBalance, Repair, UsageCorrection, UsageTable};
 use legis_core::auth::claims::Caller;
 use legis_core::counters::Counters;
 use legis_core::plan::{PlanId, row_id, row_sql};
@@ -29,6 +29,9 @@ use worker::{D1PreparedStatement, Env};
 
 /// How many repairs a request makes at most; the rest is the next one's.
 const AT_ONCE: u32 = 40;
+/// How many rows go to the quarantine at once, and how often in one repair.
+const MOVED_AT_ONCE: u32 = 2_000;
+const MOVES: u32 = 20;
 
 /// What became of a repair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -133,18 +136,13 @@ impl Work<'_> {
                 let restore = self.database.statement(&row_sql(*id), &[])?;
                 self.write(vec![restore], finding).await
             }
-            Repair::SetUsage {
-                sub,
-                from,
-                to,
-                opening,
-            } => self.set_usage(sub, (from, to), *opening, finding).await,
+            Repair::SetUsage(correction) => self.set_usage(correction, finding).await,
             Repair::TellMeter { sub, version } => self.tell_meter(sub, *version, finding).await,
-            Repair::BeginGrace { sub, since } => {
+            Repair::BeginGrace { sub } => {
                 let update = self.database.statement(
-                    "UPDATE users SET past_due_since = ?2, entitlement_version = entitlement_version + 1, updated_at = ?3 \
+                    "UPDATE users SET past_due_since = ?2, entitlement_version = entitlement_version + 1, updated_at = ?2 \
                      WHERE auth0_user_id = ?1 AND past_due_since IS NULL AND subscription_status = 'past_due'",
-                    &[text(sub), Value::Moment(*since), Value::Moment(self.now)],
+                    &[text(sub), Value::Moment(self.now)],
                 )?;
                 let made = self.write_guarded(vec![update], finding).await?;
                 self.tell(sub).await?;
@@ -182,8 +180,7 @@ impl Work<'_> {
                 self.write_guarded(vec![insert], finding).await
             }
             Repair::QuarantineUsage { table, user_id } => {
-                self.write(self.quarantine(*table, *user_id)?, finding)
-                    .await
+                self.quarantine_usage(*table, *user_id, finding).await
             }
             Repair::QuarantineSnapshot { id } => self.quarantine_snapshot(id, finding).await,
             Repair::ClearUserAlerts { sub } => {
@@ -228,59 +225,95 @@ impl Work<'_> {
         }
     }
 
-    /// The meter first: it alone knows whether what was found is still so.
-    async fn set_usage(
-        &self,
-        sub: &str,
-        (from, to): (&Usage, &Usage),
-        opening: OpeningBalance,
-        finding: &Unrepaired,
-    ) -> Outcome<Made> {
+    /// The meter first: it alone knows whether what was found is still so, and it alone writes the reported columns.
+    async fn set_usage(&self, correction: &UsageCorrection, finding: &Unrepaired) -> Outcome<Made> {
+        let UsageCorrection { sub, from, to, .. } = correction;
+        let opening = (correction.opening_from, correction.opening_to);
         let Some(stored) = self.user(sub).await? else {
             return Ok(Made::Stale);
         };
-        let entitlement = match client::inspect(self.env, sub).await? {
-            Some(meter) => {
-                if client::correct(self.env, sub, from, to).await? == Corrected::Stale {
-                    return Ok(Made::Stale);
-                }
-                meter.entitlement
+        let mut statements = Vec::new();
+        if client::inspect(self.env, sub).await?.is_some() {
+            if client::correct(self.env, sub, from, to).await? == Corrected::Stale {
+                return Ok(Made::Stale);
             }
-            None if stored.account().usage == *from || stored.account().usage == *to => {
-                stored.entitlement.clone()
-            }
-            None => return Ok(Made::Stale),
-        };
-        let counters = Counters::new(&entitlement, to, self.now);
-        let id = Value::Count(stored.user.id);
-        let columns = self.database.statement(
-            "UPDATE users SET api_calls_count = ?2, mcp_calls_count = ?3, api_calls_reset_at = ?4, \
-             lifetime_calls_count = ?5, lifetime_mcp_count = ?6 WHERE id = ?1",
-            &[
-                id,
+        } else if stored.account().usage == *from {
+            statements.push(self.columns(&stored, to)?);
+        } else {
+            return Ok(Made::Stale);
+        }
+        if opening.0 != opening.1 {
+            let is_last = statements.is_empty();
+            statements.push(self.opening_balance(stored.user.id, opening, is_last)?);
+        }
+        match statements.is_empty() {
+            true => self.write(statements, finding).await,
+            false => self.write_guarded(statements, finding).await,
+        }
+    }
+
+    /// The reported columns of a user without a meter, which begins with them, as long as they are as they were.
+    fn columns(&self, stored: &StoredUser, to: &Usage) -> Outcome<D1PreparedStatement> {
+        let values = |counters: Counters| {
+            [
                 Value::Count(counters.used),
                 Value::Count(counters.mcp),
                 Value::OptionalMoment(counters.resets_at),
                 Value::Count(counters.lifetime_used),
                 Value::Count(counters.lifetime_mcp),
-            ],
-        )?;
-        let balance = self.database.statement(
-            "INSERT INTO opening_balances (user_id, lifetime_used, lifetime_mcp, period_end, period_used, period_mcp, opened_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (user_id) DO UPDATE SET lifetime_used = excluded.lifetime_used, \
-             lifetime_mcp = excluded.lifetime_mcp, period_end = excluded.period_end, period_used = excluded.period_used, \
-             period_mcp = excluded.period_mcp",
-            &[
-                Value::Count(stored.user.id),
+            ]
+        };
+        let after = values(Counters::new(&stored.entitlement, to, self.now));
+        let before = values(stored.counters);
+        let id = [Value::Count(stored.user.id)];
+        let values: Vec<Value<'_>> = id.into_iter().chain(after).chain(before).collect();
+        self.database.statement(
+            "UPDATE users SET api_calls_count = ?2, mcp_calls_count = ?3, api_calls_reset_at = ?4, \
+             lifetime_calls_count = ?5, lifetime_mcp_count = ?6 WHERE id = ?1 AND api_calls_count = ?7 \
+             AND mcp_calls_count = ?8 AND api_calls_reset_at IS ?9 AND lifetime_calls_count = ?10 AND lifetime_mcp_count = ?11",
+            &values,
+        )
+    }
+
+    /// The opening balance of a user, as long as it is as it was; unless `is_first`, only where the statement before it
+    /// changed something.
+    fn opening_balance(
+        &self,
+        user: u64,
+        (from, to): (OpeningBalance, OpeningBalance),
+        is_first: bool,
+    ) -> Outcome<D1PreparedStatement> {
+        let values = |opening: OpeningBalance| {
+            [
                 Value::Count(opening.lifetime.used),
                 Value::Count(opening.lifetime.mcp),
                 Value::OptionalMoment(opening.period_end),
                 Value::Count(opening.period.used),
                 Value::Count(opening.period.mcp),
-                Value::Moment(self.now),
-            ],
-        )?;
-        self.write(vec![columns, balance], finding).await
+            ]
+        };
+        let id = [Value::Count(user)];
+        let values: Vec<Value<'_>> = id
+            .into_iter()
+            .chain(values(to))
+            .chain(values(from))
+            .collect();
+        let condition = match is_first {
+            true => "",
+            false => "changes() > 0 AND ",
+        };
+        // Calls that are open are not part of it, so none is from before it was opened.
+        self.database.statement(
+            &format!(
+                "INSERT INTO opening_balances (user_id, lifetime_used, lifetime_mcp, period_end, period_used, period_mcp, opened_at) \
+                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, 0 WHERE {condition}((?7 + ?8 + ?10 + ?11 = 0 AND ?9 IS NULL) \
+                 OR EXISTS (SELECT 1 FROM opening_balances WHERE user_id = ?1)) \
+                 ON CONFLICT (user_id) DO UPDATE SET lifetime_used = excluded.lifetime_used, lifetime_mcp = excluded.lifetime_mcp, \
+                 period_end = excluded.period_end, period_used = excluded.period_used, period_mcp = excluded.period_mcp \
+                 WHERE lifetime_used = ?7 AND lifetime_mcp = ?8 AND period_end IS ?9 AND period_used = ?10 AND period_mcp = ?11"
+            ),
+            &values,
+        )
     }
 
     /// A meter that is ahead of the database would not listen, so the database's version is raised above it.
@@ -310,7 +343,25 @@ impl Work<'_> {
         found.map(|row| row.decode(grace)).transpose()
     }
 
-    /// The rows of somebody who is not there go to the quarantine, as they are.
+    /// The rows of somebody who is not there go to the quarantine, as they are: so many at once as one statement can move.
+    async fn quarantine_usage(
+        &self,
+        table: UsageTable,
+        user_id: u64,
+        finding: &Unrepaired,
+    ) -> Outcome<Made> {
+        for _ in 0..MOVES {
+            let results = self
+                .recorded(self.quarantine(table, user_id)?, finding, Recorded::Always)
+                .await?;
+            if changes(results.get(1))? < u64::from(MOVED_AT_ONCE) {
+                return Ok(Made::Repaired);
+            }
+        }
+        // What is left the next audit finds.
+        Ok(Made::Stale)
+    }
+
     fn quarantine(&self, table: UsageTable, user_id: u64) -> Outcome<Vec<D1PreparedStatement>> {
         let columns: &[&str] = match table {
             UsageTable::ApiUsage => &[
@@ -350,15 +401,13 @@ impl Work<'_> {
                 "opening",
             ],
         };
-        let condition =
-            "user_id = ?1 AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = user_id)";
-        self.moved(
-            table.as_str(),
-            columns,
-            Code::UsageWithoutUser,
-            condition,
-            &Value::Count(user_id),
-        )
+        let name = table.as_str();
+        let condition = format!(
+            "id IN (SELECT id FROM {name} WHERE user_id = ?1 AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = user_id) \
+             ORDER BY timestamp, id LIMIT {MOVED_AT_ONCE})"
+        );
+        let value = Value::Count(user_id);
+        self.moved(name, columns, Code::UsageWithoutUser, &condition, &value)
     }
 
     /// Rows of a table that go to the quarantine. The two statements see the same rows: they are one transaction.
@@ -418,18 +467,21 @@ impl Work<'_> {
         statements: Vec<D1PreparedStatement>,
         finding: &Unrepaired,
     ) -> Outcome<Made> {
-        self.recorded(statements, finding).await?;
+        self.recorded(statements, finding, Recorded::Always).await?;
         Ok(Made::Repaired)
     }
 
-    /// The same where the first statement changes nothing when its ground is gone.
+    /// The same where the last statement changes nothing when its ground is gone; then nothing is recorded.
     async fn write_guarded(
         &self,
         statements: Vec<D1PreparedStatement>,
         finding: &Unrepaired,
     ) -> Outcome<Made> {
-        let results = self.recorded(statements, finding).await?;
-        Ok(match changes(results.first())? {
+        let guard = statements.len().saturating_sub(1);
+        let results = self
+            .recorded(statements, finding, Recorded::WhereChanged)
+            .await?;
+        Ok(match changes(results.get(guard))? {
             0 => Made::Stale,
             _ => Made::Repaired,
         })
@@ -439,10 +491,19 @@ impl Work<'_> {
         &self,
         mut statements: Vec<D1PreparedStatement>,
         finding: &Unrepaired,
+        recorded: Recorded,
     ) -> Outcome<Vec<worker::D1Result>> {
         let id = clock::id();
+        // Each looks at what the statement before it did.
+        let condition = match recorded {
+            Recorded::Always => "true",
+            Recorded::WhereChanged => "changes() > 0",
+        };
         statements.push(self.database.statement(
-            "INSERT INTO admin_actions (id, at, sub, action, subject, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            &format!(
+                "INSERT INTO admin_actions (id, at, sub, action, subject, detail) \
+                 SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE {condition}"
+            ),
             &[
                 Value::Text(&id),
                 Value::Moment(self.now),
@@ -453,7 +514,9 @@ impl Work<'_> {
             ],
         )?);
         statements.push(self.database.statement(
-            "UPDATE audit_findings SET repaired_at = ?4 WHERE run_id = ?1 AND code = ?2 AND subject = ?3",
+            &format!(
+                "UPDATE audit_findings SET repaired_at = ?4 WHERE run_id = ?1 AND code = ?2 AND subject = ?3 AND {condition}"
+            ),
             &[
                 Value::Text(self.run),
                 Value::Text(finding.code.as_str()),
@@ -463,4 +526,13 @@ impl Work<'_> {
         )?);
         self.database.batch(statements).await
     }
+}
+
+/// When a repair is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Recorded {
+    /// Whatever it changed.
+    Always,
+    /// Where its last statement changed something.
+    WhereChanged,
 }

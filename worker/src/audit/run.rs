@@ -197,7 +197,18 @@ pub(crate) async fn advance(
             Value::Text(&text(&run.position)),
         ],
     )?;
-    database.batch(vec![insert, update]).await?;
+    // Of what another finding makes void nobody shall make the repair.
+    let superseded: Vec<(Code, Code)> = Code::ALL
+        .into_iter()
+        .flat_map(|code| code.supersedes().iter().map(move |void| (code, *void)))
+        .collect();
+    let forget = database.statement(
+        "DELETE FROM audit_findings WHERE run_id = ?1 AND EXISTS (SELECT 1 FROM json_each(?2) AS rule JOIN audit_findings AS stands \
+         ON stands.code = rule.value ->> 0 WHERE stands.run_id = ?1 AND audit_findings.code = rule.value ->> 1 \
+         AND stands.subject = audit_findings.subject)",
+        &[Value::Text(&run.id), Value::Text(&text(&superseded))],
+    )?;
+    database.batch(vec![insert, forget, update]).await?;
     Ok(next)
 }
 
@@ -279,6 +290,11 @@ impl StoredFinding {
     }
 }
 
+/// A place in the order of findings: a code and a subject, as `next` gives it.
+fn place(text: &str) -> (&str, &str) {
+    text.split_once('/').unwrap_or((text, ""))
+}
+
 /// Findings of a run after a place in their order, and the place to go on from, where there are more.
 pub(crate) async fn findings(
     database: &Database,
@@ -287,14 +303,15 @@ pub(crate) async fn findings(
     after: &str,
     limit: u32,
 ) -> Outcome<(Vec<ShownFinding>, Option<String>)> {
+    let after = place(after);
     let statement = database.statement(
         "SELECT code, subject, facts, repair, repaired_at FROM audit_findings \
-         WHERE run_id = ?1 AND (?2 IS NULL OR code = ?2) AND code || '/' || subject > ?3 \
-         ORDER BY code || '/' || subject LIMIT ?4",
+         WHERE run_id = ?1 AND (?2 IS NULL OR code = ?2) AND (code, subject) > (?3, ?4) ORDER BY code, subject LIMIT ?5",
         &[
             Value::Text(run),
             Value::OptionalText(code.map(Code::as_str)),
-            Value::Text(after),
+            Value::Text(after.0),
+            Value::Text(after.1),
             Value::Id(limit),
         ],
     )?;
@@ -317,15 +334,17 @@ pub(crate) async fn unrepaired(
     after: &str,
     limit: u32,
 ) -> Outcome<Vec<Unrepaired>> {
+    let after = place(after);
     let statement = database.statement(
         "SELECT code, subject, repair FROM audit_findings WHERE run_id = ?1 AND repair IS NOT NULL AND repaired_at IS NULL \
-         AND (?2 IS NULL OR code = ?2) AND (?3 IS NULL OR subject = ?3) AND code || '/' || subject > ?4 \
-         ORDER BY code || '/' || subject LIMIT ?5",
+         AND (?2 IS NULL OR code = ?2) AND (?3 IS NULL OR subject = ?3) AND (code, subject) > (?4, ?5) \
+         ORDER BY code, subject LIMIT ?6",
         &[
             Value::Text(run),
             Value::OptionalText(asked.map(|(code, _)| code.as_str())),
             Value::OptionalText(asked.map(|(_, subject)| subject)),
-            Value::Text(after),
+            Value::Text(after.0),
+            Value::Text(after.1),
             Value::Id(limit),
         ],
     )?;

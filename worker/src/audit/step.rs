@@ -8,7 +8,9 @@ use crate::configuration;
 use crate::database::{Database, Value, rows};
 use crate::failure::Outcome;
 use crate::stripe::settings::ApiSettings;
-use legis_core::audit::billing::{self, CustomerSnapshot, EventSnapshot, EventState};
+use legis_core::audit::billing::{
+    self, CustomerSnapshot, EventSnapshot, EventState, KnownSubscription,
+};
 use legis_core::audit::position::Position;
 use legis_core::audit::repair::UsageTable;
 use legis_core::audit::storage::{self, Unreadable};
@@ -280,20 +282,24 @@ impl EventRow {
 #[derive(Deserialize)]
 struct Listed {
     sub: String,
+    missing: u8,
 }
 
 /// Whom the newest finished listing has, and who is not registered.
 async fn unregistered(database: &Database, at: &Position, after: &str) -> Outcome<Step> {
     let sql = format!(
-        "SELECT sub FROM auth0_identities WHERE sub > ?1 AND listing = ({NEWEST}) \
-         AND NOT EXISTS (SELECT 1 FROM users WHERE auth0_user_id = sub) ORDER BY sub LIMIT {PAGE}"
+        "SELECT sub, NOT EXISTS (SELECT 1 FROM users WHERE auth0_user_id = sub) AS missing FROM auth0_identities \
+         WHERE sub > ?1 AND listing = ({NEWEST}) ORDER BY sub LIMIT {LONG_PAGE}"
     );
     let statement = database.statement(&sql, &[Value::Text(after)])?;
     let results = database.batch(vec![statement]).await?;
     let page: Vec<Listed> = rows("rows of auth0_identities", results.first())?;
-    let findings = page.iter().map(|row| identity::unregistered(&row.sub));
-    let findings = findings.collect();
-    let next = after_page(&page, PAGE, at, |last| Position::Identities {
+    let findings = page
+        .iter()
+        .filter(|row| row.missing == 1)
+        .map(|row| identity::unregistered(&row.sub))
+        .collect();
+    let next = after_page(&page, LONG_PAGE, at, |last| Position::Identities {
         after: last.sub.clone(),
     });
     Ok(step(findings, page.len(), next))
@@ -309,26 +315,35 @@ async fn unlisted(database: &Database, at: &Position, after: u64) -> Outcome<Ste
     struct Unlisted {
         id: u32,
         auth0_user_id: String,
+        missing: u8,
     }
     let sql = format!(
-        "SELECT users.id, auth0_user_id FROM users JOIN ({NEWEST}) AS newest JOIN auth0_listings ON auth0_listings.id = newest.id \
-         WHERE users.id > ?1 AND users.created_at < started_at AND NOT EXISTS (SELECT 1 FROM auth0_identities \
-         WHERE sub = auth0_user_id AND listing = newest.id) ORDER BY users.id LIMIT {PAGE}"
+        "SELECT users.id, auth0_user_id, users.created_at < started_at AND NOT EXISTS (SELECT 1 FROM auth0_identities \
+         WHERE sub = auth0_user_id AND listing = newest.id) AS missing \
+         FROM users JOIN ({NEWEST}) AS newest JOIN auth0_listings ON auth0_listings.id = newest.id \
+         WHERE users.id > ?1 ORDER BY users.id LIMIT {LONG_PAGE}"
     );
     let statement = database.statement(&sql, &[Value::Count(after)])?;
     let results = database.batch(vec![statement]).await?;
     let page: Vec<Unlisted> = rows("rows of users", results.first())?;
     let findings = page
         .iter()
+        .filter(|row| row.missing == 1)
         .map(|row| identity::unlisted(u64::from(row.id), &row.auth0_user_id))
         .collect();
-    let next = after_page(&page, PAGE, at, |last| Position::Unlisted {
+    let next = after_page(&page, LONG_PAGE, at, |last| Position::Unlisted {
         after: u64::from(last.id),
     });
     Ok(step(findings, page.len(), next))
 }
 
-/// Subscriptions that Stripe lists, where there is a key: whether each belongs to somebody.
+/// Whether events of a subscription that Stripe lists are stored.
+#[derive(Deserialize)]
+struct KnownRow {
+    known: u8,
+}
+
+/// Subscriptions that Stripe lists, where there is a key: whether each belongs to somebody, and is known.
 async fn subscriptions(
     env: &Env,
     database: &Database,
@@ -339,19 +354,30 @@ async fn subscriptions(
         return Ok(step(Vec::new(), 0, at.next()));
     };
     let page = api.subscriptions(after).await?;
-    let customers: Vec<&str> = page.data.iter().map(|row| row.customer.as_str()).collect();
-    let customers = serde_json::json!(customers).to_string();
-    let sql = "SELECT value AS id, sub, users.id AS user_id, '[]' AS subscriptions FROM json_each(?1) \
-               LEFT JOIN stripe_customers ON stripe_customers.id = value LEFT JOIN users ON auth0_user_id = sub ORDER BY json_each.key";
-    let statement = database.statement(sql, &[Value::Text(&customers)])?;
+    let asked: Vec<(&str, &str)> = page
+        .data
+        .iter()
+        .map(|row| (row.customer.as_str(), row.id.as_str()))
+        .collect();
+    let asked = serde_json::json!(asked).to_string();
+    let sql = "SELECT value ->> 0 AS id, sub, users.id AS user_id, '[]' AS subscriptions, \
+               EXISTS (SELECT 1 FROM subscription_snapshots WHERE customer_id = value ->> 0 AND subscription_id = value ->> 1) AS known \
+               FROM json_each(?1) LEFT JOIN stripe_customers ON stripe_customers.id = value ->> 0 \
+               LEFT JOIN users ON auth0_user_id = sub ORDER BY json_each.key";
+    let statement = database.statement(sql, &[Value::Text(&asked)])?;
     let results = database.batch(vec![statement]).await?;
     let owners: Vec<CustomerRow> = rows("rows of stripe_customers", results.first())?;
+    let known: Vec<KnownRow> = rows("rows of subscription_snapshots", results.first())?;
     let findings = page
         .data
         .iter()
-        .zip(&owners)
-        .filter_map(|(listed, owner)| {
-            billing::subscription(&owner.snapshot(), &listed.id, &listed.status)
+        .zip(owners.iter().zip(known))
+        .filter_map(|(listed, (owner, known))| {
+            let known = match known.known {
+                0 => KnownSubscription::Unknown,
+                _ => KnownSubscription::Known,
+            };
+            billing::listed(&owner.snapshot(), &listed.id, &listed.status, known)
         })
         .collect();
     let next = match page.data.last() {

@@ -12,12 +12,12 @@ use crate::registration::SELECT;
 use crate::rows::{StoredUser, UserRow};
 use crate::stripe::review::{Review, Reviewer};
 use futures_util::future::join_all;
+use legis_core::audit::billing::KnownSubscription;
 use legis_core::audit::position::Position;
 use legis_core::audit::repair::{OpeningBalance, Repair, Tally};
 use legis_core::audit::storage::{self, Unreadable};
-use legis_core::audit::usage::{self, KnownSubscription, MeterSnapshot, UserSnapshot};
+use legis_core::audit::usage::{self, MeterSnapshot, UserSnapshot};
 use legis_core::audit::{Code, Finding, billing};
-use legis_core::history::days_before;
 use legis_core::time::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
@@ -83,11 +83,6 @@ pub(super) async fn page(
             continue;
         }
         let found = subscriptions(&reviewer, &payer, now).await;
-        // What the database entitles to is wrong; whether the meter agrees with that is no question.
-        if is_about(&found, Code::StandingDiffers, sub) {
-            findings
-                .retain(|known| !(known.code == Code::EntitlementDiffers && known.subject == *sub));
-        }
         findings.extend(found);
     }
     Ok(step(findings, checked, next))
@@ -178,14 +173,27 @@ impl Audit<'_> {
             }
         }
         let fresh = self.counters(users).await?;
-        let told = self.told(users).await?;
-        let snapshots = inspected.into_iter().filter_map(|(stored, meter)| {
-            // Who is gone meanwhile is nobody's finding.
-            let told = told.get(&stored.user.id)?;
-            let stored = fresh.get(&stored.user.id)?;
-            Some(self.snapshot(stored, told, meter))
-        });
-        Ok((snapshots.collect(), unseen))
+        let mut snapshots = Vec::new();
+        let asked: Vec<(u64, Option<Timestamp>)> = inspected
+            .iter()
+            .map(|(stored, meter)| (stored.user.id, self.rows_since(stored, meter.as_ref())))
+            .collect();
+        let told = self.told_of_each(&asked).await;
+        for ((stored, meter), told) in inspected.into_iter().zip(told) {
+            match (told, fresh.get(&stored.user.id)) {
+                (Ok(Some(told)), Some(stored)) => {
+                    snapshots.push(self.snapshot(stored, &told, meter));
+                }
+                // Who is gone meanwhile is nobody's finding.
+                (Ok(_), _) => {}
+                // Nor does one who made too many calls to add them up.
+                (Err(failure), _) => {
+                    log::event("audit_rows_not_read", &failure);
+                    unseen.push(Finding::not_examined(&stored.user.sub, "the rows of calls"));
+                }
+            }
+        }
+        Ok((snapshots, unseen))
     }
 
     /// The users as they are once their meters have reported.
@@ -258,12 +266,36 @@ impl Audit<'_> {
         }
     }
 
-    /// What the database tells about the use of each user.
-    async fn told(&self, users: &[StoredUser]) -> Outcome<BTreeMap<u64, Told>> {
-        let ids: Vec<u64> = users.iter().map(|user| user.user.id).collect();
-        let since = days_before(self.now, PERIOD_DAYS);
-        let values = [Value::Text(&json!(ids).to_string()), Value::Moment(since)];
-        let statement = self.database.statement(TOLD, &values)?;
+    /// From when on the rows of a user's monthly periods are needed.
+    fn rows_since(&self, stored: &StoredUser, meter: Option<&Inspected>) -> Option<Timestamp> {
+        match meter {
+            Some(meter) => usage::rows_since(&meter.entitlement, &meter.usage, self.now),
+            None => usage::rows_since(&stored.entitlement, &stored.account().usage, self.now),
+        }
+    }
+
+    /// What the database tells about the use of each user: of all at once, or, where that takes too long, of one after the
+    /// other.
+    async fn told_of_each(&self, asked: &[(u64, Option<Timestamp>)]) -> Vec<Outcome<Option<Told>>> {
+        if let Ok(mut told) = self.told(asked).await {
+            let told = asked.iter().map(|(id, _)| Ok(told.remove(id)));
+            return told.collect();
+        }
+        let mut each = Vec::new();
+        for of in asked {
+            let told = self.told(std::slice::from_ref(of)).await;
+            each.push(told.map(|mut told| told.remove(&of.0)));
+        }
+        each
+    }
+
+    async fn told(&self, asked: &[(u64, Option<Timestamp>)]) -> Outcome<BTreeMap<u64, Told>> {
+        let asked: Vec<(u64, Option<i64>)> = asked
+            .iter()
+            .map(|(id, since)| (*id, since.map(Timestamp::millis)))
+            .collect();
+        let asked = json!(asked).to_string();
+        let statement = self.database.statement(TOLD, &[Value::Text(&asked)])?;
         let results = self.database.batch(vec![statement]).await?;
         let told: Vec<Told> = rows("rows of calls", results.first())?;
         Ok(told
@@ -292,9 +324,6 @@ impl Audit<'_> {
 /// For how long a meter may still have a call in hand of which no column tells.
 const IDLE_MILLIS: i64 = 60 * 60 * 1000;
 
-/// How far back the calls of a period that runs can be: a month, and as much again for a clock that was set.
-const PERIOD_DAYS: u32 = 62;
-
 const TOLD: &str = "SELECT users.id, past_due_since, \
      (SELECT count(*) FROM stripe_customers JOIN subscription_snapshots ON customer_id = stripe_customers.id \
      WHERE sub = auth0_user_id) AS subscriptions, \
@@ -310,11 +339,11 @@ const TOLD: &str = "SELECT users.id, past_due_since, \
      + (SELECT total(cost) FROM mcp_logs WHERE user_id = users.id AND period_start IS NULL AND opening = 0 AND cost > 0) \
      AS lifetime_mcp, \
      (SELECT json_group_array(json_array(period_start, used, mcp)) FROM (SELECT period_start, sum(cost) AS used, \
-     sum(iif(channel = 'mcp', cost, 0)) AS mcp FROM api_usage WHERE user_id = users.id AND timestamp >= ?2 \
+     sum(iif(channel = 'mcp', cost, 0)) AS mcp FROM api_usage WHERE user_id = users.id AND timestamp >= asked.value ->> 1 \
      AND period_start IS NOT NULL AND opening = 0 GROUP BY period_start UNION ALL SELECT period_start, sum(cost), sum(cost) \
-     FROM mcp_logs WHERE user_id = users.id AND timestamp >= ?2 AND period_start IS NOT NULL AND opening = 0 \
+     FROM mcp_logs WHERE user_id = users.id AND timestamp >= asked.value ->> 1 AND period_start IS NOT NULL AND opening = 0 \
      GROUP BY period_start)) AS periods \
-     FROM json_each(?1) AS asked JOIN users ON users.id = asked.value LEFT JOIN opening_balances ON opening_balances.user_id = users.id";
+     FROM json_each(?1) AS asked JOIN users ON users.id = asked.value ->> 0 LEFT JOIN opening_balances ON opening_balances.user_id = users.id";
 
 /// What the database tells about what a user used.
 #[derive(Deserialize)]

@@ -218,11 +218,12 @@ impl Ledger {
     /// Counts `to`, if `from` is what is counted.
     pub(super) fn correct(&self, from: &Usage, to: &Usage) -> Outcome<Corrected> {
         let counted = self.with_known(|known| known.map(|known| known.account.usage.clone()));
-        if counted.as_ref() == Some(to) {
-            return Ok(Corrected::Done);
-        }
+        // Also where it is `to`: who counted up to it by calls has no fewer rows for that.
         if counted.as_ref() != Some(from) {
             return Ok(Corrected::Stale);
+        }
+        if from == to {
+            return Ok(Corrected::Done);
         }
         let step = self.next_step();
         self.write(USE, &[&text(to), &step.to_string()])?;

@@ -49,7 +49,7 @@ pub(crate) enum Message {
     Flush,
     /// Bring the history to the database, then say what is counted and held.
     Inspect,
-    /// Count `to` from now on, if `from` is what is counted.
+    /// Count `to` from now on, if `from` is what is counted, and report it.
     Correct { from: Usage, to: Usage },
 }
 
@@ -109,7 +109,7 @@ pub(crate) struct Inspected {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "corrected", rename_all = "snake_case")]
 pub(crate) enum Corrected {
-    /// It is counted so now, or was already.
+    /// It is counted so now, and the reported columns say so.
     Done,
     /// Something else is counted meanwhile.
     Stale,
