@@ -10,6 +10,7 @@ import fc from "fast-check";
 import * as legis from "legis-edge";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
+import { newAddress } from "./callers.ts";
 import { CHROMIUM_FLAGS, chromiumPath } from "./chromium.ts";
 import { answer, type Question } from "./question.ts";
 import { freePorts, ROOT } from "./stack.ts";
@@ -333,7 +334,7 @@ test("the worker", async () => {
 			const response = await fetch(`${base}/api/evaluate/${path}`, {
 				method: "POST",
 				body: text,
-				headers: { "Content-Type": "application/json" },
+				headers: { "Content-Type": "application/json", "CF-Connecting-IP": newAddress() },
 			});
 			const body = await response.text();
 			answers[index] = response.status === 200 ? normal(body) : JSON.stringify(JSON.parse(body).errors);

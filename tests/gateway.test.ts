@@ -10,6 +10,7 @@ import { describe, expect, inject, test } from "vitest";
 import { KEY_ID, publicKey } from "../samples/issuer/token.ts";
 import { call, issuerKey, newSubject, post, SCOPE, served, token } from "./callers.ts";
 import { query } from "./database.ts";
+import { bursts } from "./stack.ts";
 
 interface Problem {
 	status: number;
@@ -502,6 +503,50 @@ describe("tokens", () => {
 		const response = await call("/api/account", await token("abc@clients"));
 		expect(await problem(response)).toMatchObject({ status: 403, code: "machine_caller" });
 		expect(query("SELECT id FROM users WHERE auth0_user_id = 'abc@clients'")).toEqual([]);
+	});
+});
+
+describe("bursts", () => {
+	/** What an address is answered, now. */
+	const from = (address: string, path: string, bearer?: string) =>
+		call(path, bearer, { headers: { "CF-Connecting-IP": address } });
+
+	/** Sends until it is too much. */
+	async function exhaust(path: string, bearer: string | undefined, address: () => string): Promise<Response> {
+		for (let sent = 0; sent < 1_000; sent += 20) {
+			const answers = await Promise.all(Array.from({ length: 20 }, () => from(address(), path, bearer)));
+			const refused = answers.find(({ status }) => status === 429);
+			if (refused !== undefined) {
+				expect(sent + 20).toBeGreaterThan(200);
+				return refused;
+			}
+		}
+		throw new Error("a thousand were answered");
+	}
+
+	test("of what needs no token an address is answered so much; nobody else is refused for it", async () => {
+		const bearer = await token(newSubject());
+		const refused = await exhaust("/api/config/plans", undefined, () => "198.51.100.7");
+		expect(refused.headers.get("retry-after")).toBe("10");
+		const [{ limit, period }] = bursts().map(({ simple }) => simple) as [{ limit: number; period: number }];
+		expect(await problem(refused)).toMatchObject({
+			code: "too_many_requests",
+			detail: expect.stringContaining(`At most ${limit} requests in ${period} seconds`),
+		});
+		// Nor what is not there, nor a guess.
+		expect((await from("198.51.100.7", "/api/nothing")).status).toBe(429);
+		expect((await from("198.51.100.7", "/api/me", "guessed")).status).toBe(429);
+		// Whoever shares the address and has a token is served, and so is a monitor.
+		expect((await from("198.51.100.7", "/api/me", bearer)).status).toBe(200);
+		expect((await from("198.51.100.7", "/api/health")).status).toBe(200);
+		expect((await from("198.51.100.8", "/api/config/plans")).status).toBe(200);
+	});
+
+	test("who guesses tokens is not told for ever that they are wrong; a network of IPv6 is one address", async () => {
+		let host = 0;
+		await exhaust("/api/bills", "guessed", () => `2001:db8:ffff:1::${(++host).toString(16)}`);
+		expect((await from("2001:db8:ffff:1:a::", "/api/bills")).status).toBe(429);
+		expect((await from("2001:db8:ffff:2::1", "/api/bills")).status).toBe(401);
 	});
 });
 

@@ -20,11 +20,17 @@ declare module "vitest" {
 
 export const ROOT = join(import.meta.dirname, "..");
 
-/** When the worker's cron comes, as its configuration says: hourly, and at night. */
-export function crons(): string[] {
+/** A list of the worker's configuration, in which each stands in a line of its own. */
+function configured(member: string): unknown[] {
 	const config = readFileSync(join(ROOT, "worker/wrangler.jsonc"), "utf8");
-	return JSON.parse(/"crons": (\[.*?\])/.exec(config)?.[1] ?? "[]");
+	return JSON.parse(new RegExp(`"${member}": (\\[.*\\])`).exec(config)?.[1] ?? "[]");
 }
+
+/** When the worker's cron comes: hourly, and at night. */
+export const crons = () => configured("crons") as string[];
+
+/** What an address may send without a token. */
+export const bursts = () => configured("ratelimits") as { simple: { limit: number; period: number } }[];
 
 export default async function setup(project: TestProject) {
 	const state = mkdtempSync(join(tmpdir(), "legis-test-"));

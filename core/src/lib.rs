@@ -12,6 +12,7 @@ pub mod account;
 pub mod adoption;
 pub mod audit;
 pub mod auth;
+pub mod burst;
 pub mod call;
 pub mod change;
 pub mod contract;

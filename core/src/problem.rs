@@ -77,6 +77,8 @@ pub enum Problem {
     UnknownPlan(UnknownPlan),
     /// Nothing is left.
     QuotaExceeded(Box<Refusal>),
+    /// An address sends too much of which nobody knows who sends it.
+    TooManyRequests,
     /// The database does not fit this release.
     SchemaMismatch,
     /// A configuration value is missing or wrong; which one stands in the log.
@@ -189,6 +191,7 @@ impl Problem {
                 "The key was sent too often",
             ),
             Self::QuotaExceeded(_) => (429, "quota_exceeded", "The allowance is used up"),
+            Self::TooManyRequests => (429, "too_many_requests", "Too many requests"),
             Self::Internal => (500, "internal", "A fault of ours"),
             Self::EventNotApplied => (500, "event_not_applied", "The event is not applied yet"),
             Self::PaymentsNotOffered => (501, "payments_not_offered", "Nothing is sold here"),
@@ -295,6 +298,11 @@ impl Problem {
             Self::MethodNotAllowed(allow) => format!("Allowed here: {allow}."),
             Self::UnknownPlan(unknown) => unknown.to_string(),
             Self::QuotaExceeded(refusal) => refusal.message.clone(),
+            Self::TooManyRequests => format!(
+                "At most {} requests in {} seconds are answered to an address without a valid token. Nothing was done or charged; wait and try again.",
+                crate::burst::REQUESTS,
+                crate::burst::SECONDS
+            ),
             Self::SchemaMismatch => {
                 "The database is not at the version this release needs. An operator must apply the migrations."
                     .to_owned()
@@ -373,6 +381,7 @@ impl Problem {
                 vec![("Retry-After", "30".to_owned())]
             }
             Self::CallInProgress => vec![("Retry-After", "1".to_owned())],
+            Self::TooManyRequests => vec![("Retry-After", crate::burst::SECONDS.to_string())],
             Self::Unavailable(_) | Self::TimedOut(_) | Self::BadGateway => {
                 vec![("Retry-After", "5".to_owned())]
             }

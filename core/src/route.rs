@@ -72,6 +72,42 @@ pub enum Route {
 }
 
 impl Route {
+    /// Who is served.
+    #[must_use]
+    pub const fn access(&self) -> Access {
+        match self {
+            Self::Health => Access::Free,
+            Self::Ready
+            | Self::Plans
+            | Self::Plan(_)
+            | Self::AuthConfig(_)
+            | Self::EvaluateDecision
+            | Self::EvaluateChange
+            | Self::EvaluatePayload(_)
+            | Self::ResourceMetadata(_) => Access::Public,
+            Self::Register
+            | Self::Me
+            | Self::Profile
+            | Self::Account
+            | Self::Usage
+            | Self::ToolCalls
+            | Self::LogToolCall
+            | Self::ReserveCall
+            | Self::SettleCall(_)
+            | Self::StripeWebhook
+            | Self::Checkout
+            | Self::Portal
+            | Self::Webhooks
+            | Self::Audit
+            | Self::RunAudit
+            | Self::Repair
+            | Self::Identities
+            | Self::Doctor
+            | Self::Mcp
+            | Self::Data { .. } => Access::Proven,
+        }
+    }
+
     /// The name in the log.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -107,6 +143,17 @@ impl Route {
             Self::Data { .. } => "data",
         }
     }
+}
+
+/// Who is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Whoever asks, and it costs nothing to answer.
+    Free,
+    /// Whoever asks.
+    Public,
+    /// Who proves who they are, by a token or a signature.
+    Proven,
 }
 
 /// What a token is for.

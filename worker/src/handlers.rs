@@ -2,6 +2,7 @@
 
 use crate::answer::{Answer, Body, decoded};
 use crate::audit;
+use crate::burst;
 use crate::calls;
 use crate::clock;
 use crate::configuration::{self, Configuration};
@@ -53,7 +54,10 @@ pub(crate) async fn answer(
         method: request.method.clone(),
         ..Line::default()
     };
-    let outcome = dispatch(&request, &env, &context, &mut line).await;
+    let outcome = match dispatch(&request, &env, &context, &mut line).await {
+        Err(failure) => Err(burst::answered(&request, &env, failure).await),
+        answered => answered,
+    };
     let mut answer = outcome.unwrap_or_else(|failure| {
         line.problem = Some(failure.problem.code());
         let answer = Answer::problem(&failure);
@@ -126,7 +130,9 @@ async fn dispatch(
         line.route = "preflight";
         return Ok(preflight(request));
     }
-    let route = route(&request.method, &request.path).map_err(|none| match none {
+    let route = route(&request.method, &request.path);
+    burst::admit(request, env, route.as_ref().ok()).await?;
+    let route = route.map_err(|none| match none {
         NoRoute::NotFound => Problem::NotFound,
         NoRoute::Method(allow) => Problem::MethodNotAllowed(allow),
     })?;

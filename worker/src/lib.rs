@@ -3,6 +3,7 @@
 
 mod answer;
 mod audit;
+mod burst;
 mod calls;
 mod clock;
 mod configuration;

@@ -232,3 +232,9 @@ export function timer(milliseconds) {
 export function cancel({ handle }) {
 	clearTimeout(handle);
 }
+
+/** Counts under a name; whether it fits what the binding allows. Without the binding everything does. */
+export async function count(env, binding, key) {
+	const limiter = env[binding];
+	return limiter === undefined || (await limiter.limit({ key })).success;
+}

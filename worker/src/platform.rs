@@ -12,6 +12,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{ReadableStream, Request, Response};
+use worker::Env;
 use worker::worker_sys::Context as JsContext;
 
 #[wasm_bindgen(module = "/src/platform.js")]
@@ -61,11 +62,22 @@ extern "C" {
     #[wasm_bindgen(method, js_class = Deadline)]
     fn end(this: &JsDeadline);
 
+    #[wasm_bindgen(js_name = count)]
+    fn counted(env: &JsValue, binding: &str, key: &str) -> Promise;
+
     type Wait;
     fn timer(milliseconds: u32) -> Wait;
     fn cancel(wait: &Wait);
     #[wasm_bindgen(method, getter)]
     fn promise(this: &Wait) -> Promise;
+}
+
+/// Counts under a name; whether it fits what the binding allows.
+pub(crate) async fn count(env: &Env, binding: &str, key: &str) -> Result<bool, String> {
+    match JsFuture::from(counted(env, binding, key)).await {
+        Ok(fits) => Ok(fits.is_truthy()),
+        Err(error) => Err(message(&error)),
+    }
 }
 
 /// One limit for all that a request waits for.

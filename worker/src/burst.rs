@@ -1,0 +1,44 @@
+//! Limits what an address may send of which nobody knows who sends it. The platform counts, each of its places for itself.
+
+use crate::failure::{Failure, Outcome};
+use crate::log;
+use crate::platform;
+use crate::request::{Header, Request};
+use legis_core::burst::{counted_as, counts, counts_failed};
+use legis_core::problem::Problem;
+use legis_core::route::Route;
+use worker::Env;
+
+/// The binding of the platform's counter.
+const BINDING: &str = "BURST";
+
+/// Counts a request, before anything is done for it, where its route counts.
+pub(crate) async fn admit(request: &Request, env: &Env, route: Option<&Route>) -> Outcome<()> {
+    match counts(route) && is_over(request, env).await {
+        true => Err(Problem::TooManyRequests.into()),
+        false => Ok(()),
+    }
+}
+
+/// What a request that failed is answered: who guesses tokens and signatures is not told for ever that they are wrong.
+pub(crate) async fn answered(request: &Request, env: &Env, failure: Failure) -> Failure {
+    match counts_failed(&failure.problem) && is_over(request, env).await {
+        true => Problem::TooManyRequests.into(),
+        false => failure,
+    }
+}
+
+/// Whether the address has sent too much. Nobody is refused because the counter fails, or where there is none.
+async fn is_over(request: &Request, env: &Env) -> bool {
+    let Some(address) = request.header(Header::ConnectingIp) else {
+        return false;
+    };
+    match platform::count(env, BINDING, &counted_as(address)).await {
+        Ok(fits) => !fits,
+        Err(reason) => {
+            let failure = Failure::new(Problem::Internal, reason);
+            log::event("burst_not_counted", &failure);
+            false
+        }
+    }
+}
