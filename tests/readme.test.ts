@@ -1,12 +1,15 @@
 // The README, done as it says.
 
 import { execFileSync, spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { expect, inject, test } from "vitest";
 import { newSubject, token } from "./callers.ts";
 import { freePorts, ROOT } from "./stack.ts";
+
+/** Files that a build or an operator makes. */
+const GENERATED = /\/(dist|build)\/|deploy(ment)?\.json$/;
 
 const readme = readFileSync(join(ROOT, "README.md"), "utf8");
 
@@ -88,4 +91,34 @@ test("the tests that SECURITY.md names are there", () => {
 			true,
 		]);
 	}
+});
+
+test("every link and every file that a document names leads somewhere", () => {
+	const documents = readdirSync(ROOT, { recursive: false, encoding: "utf8" })
+		.concat(
+			readdirSync(join(ROOT, "docs"), "utf8").map((name) => `docs/${name}`),
+			"pkg/README.md",
+		)
+		.filter((name) => name.endsWith(".md"));
+	expect(documents.length).toBeGreaterThan(12);
+	const dead: string[] = [];
+	let followed = 0;
+	for (const document of documents) {
+		const text = readFileSync(join(ROOT, document), "utf8");
+		const links = [...text.matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)].map(([, link]) =>
+			join(dirname(document), link ?? ""),
+		);
+		const named = [
+			...text.matchAll(/`((?:core|worker|wasm|pkg|xtask|tests|docs|adopt|web|samples|bench)\/[\w./-]+\.\w+)`/g),
+		];
+		const files = named.map(([, file]) => file ?? "").filter((file) => !GENERATED.test(file));
+		for (const file of [...links.filter((link) => !link.includes(":/")), ...files]) {
+			followed += 1;
+			if (!existsSync(join(ROOT, file))) {
+				dead.push(`${document}: ${file}`);
+			}
+		}
+	}
+	expect(dead).toEqual([]);
+	expect(followed).toBeGreaterThan(80);
 });

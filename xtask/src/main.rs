@@ -5,6 +5,7 @@ mod audit;
 mod backup;
 mod bench;
 mod build;
+mod dependencies;
 mod deploy;
 mod dev;
 mod doctor;

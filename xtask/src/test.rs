@@ -15,7 +15,7 @@ struct Suite {
     run: fn() -> Result<Count>,
 }
 
-const SUITES: [Suite; 26] = [
+const SUITES: [Suite; 27] = [
     Suite {
         name: "lint",
         shows: "formatting, clippy and the TypeScript checks",
@@ -25,6 +25,11 @@ const SUITES: [Suite; 26] = [
         name: "generated",
         shows: "what is derived from core is fresh",
         run: generated,
+    },
+    Suite {
+        name: "dependencies",
+        shows: "licences of everything it is built from, and advisories where they can be reached",
+        run: dependencies,
     },
     Suite {
         name: "core",
@@ -200,6 +205,15 @@ fn checks() -> Result<Count> {
     Ok(Count {
         passed: lint::run()?,
         failed: 0,
+    })
+}
+
+/// The rules for licences, then what is there.
+fn dependencies() -> Result<Count> {
+    let rules = rust("xtask")?;
+    Ok(Count {
+        passed: rules.passed + crate::dependencies::run()?,
+        failed: rules.failed,
     })
 }
 
