@@ -1,7 +1,7 @@
 // An old database, taken over by the commands that a person types, and the product on what came of it.
 
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -57,11 +57,14 @@ function writeOldDatabase() {
 	database.close();
 }
 
-function adopt(...words: string[]) {
+function spawned(words: string[]) {
 	const xtask = process.env.LEGIS_XTASK;
 	const [program, first] = xtask === undefined ? ["cargo", ["xtask"]] : [xtask, []];
-	const all = [...first, "adopt", "--from", file, "--state", state, ...words];
-	const { status, stdout, stderr } = spawnSync(program, all, { cwd: ROOT, encoding: "utf8" });
+	return spawnSync(program, [...first, "adopt", "--from", file, ...words], { cwd: ROOT, encoding: "utf8" });
+}
+
+function adopt(...words: string[]) {
+	const { status, stdout, stderr } = spawned(["--state", state, ...words]);
 	expect(stderr + stdout, `adopt ended with ${status}`).not.toContain("✗");
 	expect(status).toBe(0);
 	return stdout;
@@ -150,4 +153,23 @@ test("the meters go on from what was used", { timeout: 180_000 }, async () => {
 	} finally {
 		await stop(product);
 	}
+});
+
+test("a deployed database is reached through the deployment's own configuration", () => {
+	// Without one nothing is asked, and it is said what to write.
+	const described = existsSync(join(ROOT, "worker/deployment.json"));
+	if (!described) {
+		const { status, stderr } = spawned(["--remote", "legis"]);
+		expect([status, stderr]).toEqual([1, expect.stringContaining("worker/deployment.json is missing")]);
+	}
+	// In the place of wrangler, something that writes down what it is asked.
+	const asked = join(folder, "asked");
+	writeFileSync(join(folder, "wrangler"), `#!/bin/sh\necho "$@" > ${asked}\nexit 1\n`, { mode: 0o755 });
+	const words = ["--from", file, "--remote", "legis", "--config", "worker/wrangler.deploy.json"];
+	const ran = spawnSync(join(ROOT, "target/adopt/legis-adopt"), words, {
+		cwd: ROOT,
+		env: { ...process.env, PATH: `${folder}:${process.env.PATH}` },
+	});
+	expect(ran.status).toBe(1);
+	expect(readFileSync(asked, "utf8")).toMatch(/^d1 execute legis --remote --config worker\/wrangler\.deploy\.json /);
 });

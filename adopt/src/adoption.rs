@@ -803,7 +803,7 @@ fn write_registered(
         ));
     }
     script.statement(&format!("UPDATE users SET {set} WHERE {not_yet}"));
-    add(script, order, person, &not_yet);
+    add(script, person, &not_yet);
     write_names(script, order, person);
     if let Some(customer) = &person.customer {
         script.row(
@@ -825,7 +825,7 @@ fn write_more(script: &mut Script<'_>, order: &Order, person: &Person, before: u
         "id = {} AND (SELECT sum(used) FROM adopted_users WHERE {as_before}) = {before}",
         person.id
     );
-    add(script, order, person, &still);
+    add(script, person, &still);
     script.statement(&format!(
         "UPDATE adopted_users SET used = used + {} WHERE source = {} AND old_id = {} \
          AND (SELECT sum(used) FROM adopted_users WHERE {as_before}) = {before}",
@@ -837,7 +837,7 @@ fn write_more(script: &mut Script<'_>, order: &Order, person: &Person, before: u
 }
 
 /// Adds what was used elsewhere to what is counted here, where `condition` holds.
-fn add(script: &mut Script<'_>, order: &Order, person: &Person, condition: &str) {
+fn add(script: &mut Script<'_>, person: &Person, condition: &str) {
     if !person.adds() {
         return;
     }
@@ -866,9 +866,8 @@ fn add(script: &mut Script<'_>, order: &Order, person: &Person, condition: &str)
     };
     script.statement(&format!(
         "INSERT INTO opening_balances (user_id, lifetime_used, lifetime_mcp, period_end, period_used, period_mcp, opened_at) \
-         SELECT id, {lifetime}, 0, {end}, {used}, 0, {} FROM users WHERE {condition} \
-         ON CONFLICT (user_id) DO UPDATE SET lifetime_used = lifetime_used + excluded.lifetime_used{period}",
-        order.now.millis()
+         SELECT id, {lifetime}, 0, {end}, {used}, 0, 0 FROM users WHERE {condition} \
+         ON CONFLICT (user_id) DO UPDATE SET lifetime_used = lifetime_used + excluded.lifetime_used{period}"
     ));
     script.statement(&format!(
         "UPDATE users SET {counted}, lifetime_calls_count = lifetime_calls_count + {lifetime} WHERE {condition}"

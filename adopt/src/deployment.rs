@@ -82,9 +82,9 @@ pub fn check_schema(target: &mut dyn Target, folder: &Path) -> Result<()> {
     released.sort_by(|one, other| one.name.cmp(&other.name));
     match legis_core::migration::fits(&applied, &released, &released) {
         Ok(()) => Ok(()),
-        Err(Unfit::Behind(name)) => bail!(
-            "The target lacks the migration {name}.\n  Apply it first: npx wrangler d1 migrations apply DB --remote --config worker/wrangler.jsonc"
-        ),
+        Err(Unfit::Behind(name)) => {
+            bail!("The target lacks the migration {name}.\n  Apply it first: cargo xtask deploy")
+        }
         Err(unfit) => bail!("{unfit}"),
     }
 }

@@ -25,6 +25,9 @@ struct Arguments {
     state: Option<PathBuf>,
     #[arg(long)]
     remote: Option<String>,
+    // Wrangler's, of the deployment that has the database.
+    #[arg(long)]
+    config: PathBuf,
     #[arg(long, value_parser = plan)]
     plan: Vec<(String, PlanId)>,
     #[arg(long)]
@@ -65,7 +68,7 @@ fn adopt(arguments: Arguments) -> Result<()> {
         (Some(name), _) => Place::Remote(name),
         (None, state) => Place::Local(state.context("--state or --remote is missing")?),
     };
-    let mut target = Wrangler::new(place);
+    let mut target = Wrangler::new(place, arguments.config);
     check_schema(&mut target, Path::new("worker/migrations"))?;
     let does = if arguments.apply {
         Does::Apply

@@ -33,11 +33,12 @@ pub enum Place {
 /// A D1 database, through wrangler.
 pub struct Wrangler {
     place: Place,
+    config: PathBuf,
 }
 
 impl Wrangler {
-    pub fn new(place: Place) -> Self {
-        Self { place }
+    pub fn new(place: Place, config: PathBuf) -> Self {
+        Self { place, config }
     }
 
     fn run(&self, arguments: &[OsString]) -> Result<String> {
@@ -47,7 +48,8 @@ impl Wrangler {
             Place::Local(state) => command.args(["DB", "--local", "--persist-to"]).arg(state),
             Place::Remote(name) => command.args([name.as_str(), "--remote"]),
         };
-        command.args(["--config", "worker/wrangler.jsonc", "--json", "--yes"]);
+        command.arg("--config").arg(&self.config);
+        command.args(["--json", "--yes"]);
         let output = command
             .args(arguments)
             .output()

@@ -6,6 +6,7 @@
 pub mod claims;
 pub mod issuer;
 pub mod jwks;
+pub mod secret;
 pub mod token;
 
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,7 @@
 //! The history of calls: the rows of `api_usage` and `mcp_logs`, and how long they are kept.
 
 use crate::call::{CallEnd, CallStart, CallStatus, Called, Settled, cut};
+use crate::metrics::Outcome;
 use crate::quota::{Channel, Charge};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,9 @@ pub struct HistoryRow {
     pub user_agent: Option<String>,
     /// When the call was admitted, in milliseconds since 1970.
     pub timestamp: i64,
+    /// As what it is counted; a release that did not count says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<Outcome>,
 }
 
 /// What became of the charge of a call that ended.
@@ -105,6 +109,12 @@ pub fn row(
         (Paid::From(charge), Settled::Refunded) => (charge.channel, 0, false, charge.period),
         (Paid::OverLimit(channel), _) => (channel, 0, true, None),
     };
+    let counted = match (paid, end.settled) {
+        (Paid::From(charge), _) if charge.cost == 0 => Outcome::Free,
+        (Paid::From(_), Settled::Charged) => Outcome::Charged,
+        (Paid::From(_), Settled::Refunded) => Outcome::Refunded,
+        (Paid::OverLimit(_), _) => Outcome::OverLimit,
+    };
     HistoryRow {
         id: id.to_owned(),
         user_id,
@@ -125,6 +135,7 @@ pub fn row(
         ip_address: start.ip_address,
         user_agent: start.user_agent,
         timestamp: at.millis(),
+        counted: Some(counted),
     }
 }
 

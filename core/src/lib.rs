@@ -26,6 +26,7 @@ pub mod idempotency;
 pub mod ledger;
 pub mod mcp;
 pub mod meter;
+pub mod metrics;
 pub mod migration;
 pub mod money;
 pub mod payload;

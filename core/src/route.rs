@@ -56,6 +56,8 @@ pub enum Route {
     Identities,
     /// `GET /api/admin/doctor`
     Doctor,
+    /// `GET /api/admin/metrics`
+    Metrics,
     /// `POST /api/evaluate/payload/{schema}`
     EvaluatePayload(&'static crate::schema::Schema),
     /// `POST /mcp`; `GET` and `DELETE` for the older revisions
@@ -103,6 +105,7 @@ impl Route {
             | Self::Repair
             | Self::Identities
             | Self::Doctor
+            | Self::Metrics
             | Self::Mcp
             | Self::Data { .. } => Access::Proven,
         }
@@ -137,6 +140,7 @@ impl Route {
             Self::Repair => "repair",
             Self::Identities => "identities",
             Self::Doctor => "doctor",
+            Self::Metrics => "metrics",
             Self::EvaluatePayload(_) => "evaluate_payload",
             Self::Mcp => "mcp",
             Self::ResourceMetadata(_) => "resource_metadata",
@@ -232,6 +236,7 @@ pub fn route(method: &str, path: &str) -> Result<Route, NoRoute> {
         ["api", "admin", "repair"] => (Route::Repair, POST),
         ["api", "admin", "identities"] => (Route::Identities, POST),
         ["api", "admin", "doctor"] => (Route::Doctor, GET),
+        ["api", "admin", "metrics"] => (Route::Metrics, GET),
         ["api", "evaluate", "payload", name] => match crate::schema::by_name(name) {
             Some(schema) => (Route::EvaluatePayload(schema), POST),
             None => return Err(NoRoute::NotFound),

@@ -65,7 +65,8 @@ impl Answer {
         answer
     }
 
-    fn bytes(status: u16, media_type: &str, body: Vec<u8>) -> Self {
+    /// An answer of another type.
+    pub(crate) fn bytes(status: u16, media_type: &str, body: Vec<u8>) -> Self {
         Self {
             status,
             headers: vec![

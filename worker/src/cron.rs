@@ -13,6 +13,7 @@ use crate::stripe;
 use legis_core::counters::Counters;
 use legis_core::doctor::deployment as doctor;
 use legis_core::history::first_id;
+use legis_core::metrics::{TaskOutcome, TaskRun};
 use legis_core::quota::Usage;
 use legis_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -171,6 +172,21 @@ pub(crate) async fn examined(env: &Env) -> Outcome<Vec<doctor::Task>> {
         last: last(task),
     });
     Ok(examined.into())
+}
+
+/// The last run of each task, to be watched.
+pub(crate) async fn measured(env: &Env) -> Outcome<Vec<TaskRun>> {
+    let runs = latest(env).await?.into_iter();
+    Ok(runs
+        .map(|run| TaskRun {
+            started_at: run.started_at,
+            outcome: match run.outcome.as_str() {
+                "succeeded" => TaskOutcome::Succeeded,
+                _ => TaskOutcome::Failed,
+            },
+            task: run.task,
+        })
+        .collect())
 }
 
 // Periods that are over.

@@ -14,6 +14,7 @@ use crate::log::{self, Line};
 use crate::mcp;
 use crate::meter::client;
 use crate::meter::message::Knowledge;
+use crate::metrics;
 use crate::reports;
 use crate::request::{Header, Request, parameter};
 use crate::stripe::{self, settings::WebhookSettings};
@@ -188,6 +189,12 @@ async fn dispatch(
                     Ok(Answer::explained(&failure))
                 })
         }
+        Route::Metrics => {
+            if !metrics::is_scraper(request, env)? {
+                administrator(request, env, line).await?;
+            }
+            metrics::answer(env).await
+        }
         Route::EvaluatePayload(schema) => evaluate_payload(request, schema).await,
         Route::Plans => configuration::load(env).await.and_then(|_| plans()),
         Route::Plan(name) => configuration::load(env).await.and_then(|_| one_plan(&name)),
@@ -300,6 +307,7 @@ async fn ready(env: &Env) -> Outcome<Answer> {
     configuration.prices()?;
     WebhookSettings::check(env)?;
     mcp::settings::Settings::check(env)?;
+    metrics::token(env)?;
     let mut active = configuration
         .issuers
         .iter()

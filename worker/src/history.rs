@@ -44,19 +44,53 @@ const MCP_LOGS: &str = concat!(
      WHERE auth0_user_id = ?2 AND value ->> 'tool_name' IS NOT NULL ON CONFLICT (id) DO NOTHING"
 );
 
+/// Each call once, like its row: what is there already was counted. `?4` are refusals, which have no rows.
+const COUNTS: &str = "INSERT INTO call_counts (outcome, channel, count, delay) \
+     SELECT outcome, channel, sum(count), sum(delay) FROM (\
+     SELECT coalesce(value ->> 'counted', iif(value ->> 'cost' > 0, 'charged', 'refunded')) AS outcome, value ->> 'channel' AS channel, \
+     1 AS count, max(0, ?3 - (value ->> 'timestamp') - coalesce(value ->> 'response_time_ms', 0)) AS delay FROM json_each(?1) \
+     WHERE NOT EXISTS (SELECT 1 FROM api_usage WHERE id = value ->> 'id') \
+     AND NOT EXISTS (SELECT 1 FROM mcp_logs WHERE id = value ->> 'id') \
+     UNION ALL SELECT value ->> 0, value ->> 1, value ->> 2, 0 FROM json_each(?4)) \
+     WHERE EXISTS (SELECT 1 FROM users WHERE auth0_user_id = ?2) GROUP BY outcome, channel \
+     ON CONFLICT (outcome, channel) DO UPDATE SET count = count + excluded.count, delay = delay + excluded.delay";
+
 const COUNTERS: &str = "UPDATE users SET api_calls_count = ?2, mcp_calls_count = ?3, api_calls_reset_at = ?4, \
      lifetime_calls_count = ?5, lifetime_mcp_count = ?6 WHERE auth0_user_id = ?1";
 
-/// Writes `json_rows`, a JSON array, and the counters in one transaction. Rows that are there already stay as they are, so
-/// it may be repeated when its answer got lost.
-pub(crate) async fn write(
-    database: &Database,
-    json_rows: &str,
-    sub: &str,
-    counters: Counters,
-) -> Outcome<()> {
+/// What a meter reports.
+pub(crate) struct Report<'r> {
+    /// Whose.
+    pub(crate) sub: &'r str,
+    /// Calls that ended, a JSON array of rows.
+    pub(crate) rows: &'r str,
+    /// Calls that were refused, a JSON array: outcome, channel, how many.
+    pub(crate) refusals: &'r str,
+    pub(crate) counters: Counters,
+    pub(crate) now: Timestamp,
+}
+
+/// Writes a report in one transaction. Rows that are there already stay as they are, so it may be repeated when its answer
+/// got lost; of refusals that repeats the count.
+pub(crate) async fn write(database: &Database, report: &Report<'_>) -> Outcome<()> {
+    let &Report {
+        sub,
+        rows: json_rows,
+        refusals,
+        counters,
+        now,
+    } = report;
     let results = database
         .batch(vec![
+            database.statement(
+                COUNTS,
+                &[
+                    Value::Text(json_rows),
+                    Value::Text(sub),
+                    Value::Moment(now),
+                    Value::Text(refusals),
+                ],
+            )?,
             database.statement(API_USAGE, &[Value::Text(json_rows), Value::Text(sub)])?,
             database.statement(MCP_LOGS, &[Value::Text(json_rows), Value::Text(sub)])?,
             database.statement(
@@ -73,7 +107,7 @@ pub(crate) async fn write(
         ])
         .await?;
     // Rows go beside their user; without one they would go nowhere, and must not be forgotten.
-    match changes(results.get(2))? {
+    match changes(results.get(3))? {
         0 => Err(Failure::corrupt(
             "history",
             "its user is not in the database",

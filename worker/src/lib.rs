@@ -18,6 +18,7 @@ mod log;
 mod mcp;
 mod meter;
 mod metered;
+mod metrics;
 mod platform;
 mod registration;
 mod reports;

@@ -6,6 +6,7 @@ mod knowledge;
 mod ledger;
 pub(crate) mod message;
 mod outbox;
+mod refusals;
 mod storage;
 
 use crate::clock;
@@ -24,6 +25,8 @@ use legis_core::quota::{Decision, settled};
 use legis_core::time::Timestamp;
 use message::{Charging, Corrected, Decided, Knowledge, Known, Message, Reply};
 use outbox::{Columns, Pending};
+use refusals::Refusals;
+use serde::Serialize;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
@@ -62,6 +65,7 @@ impl Object {
             questions: Questions::default(),
             flushing: Mutex::default(),
             columns: Cell::default(),
+            refusals: Refusals::default(),
             forgot_keys: Cell::default(),
             alarm: Cell::default(),
         }))
@@ -102,6 +106,7 @@ struct Meter {
     questions: Questions,
     flushing: Mutex<()>,
     columns: Cell<Columns>,
+    refusals: Refusals,
     /// When old keys were last forgotten.
     forgot_keys: Cell<Option<Timestamp>>,
     /// When the alarm goes off, as far as this instance knows; it may have been set by an earlier one.
@@ -229,7 +234,14 @@ impl Meter {
                 }
                 Ok(reply.repeated(decision, call, at))
             }
-            Step::Refuse(decision) => Ok(reply.refused(decision, candidate.id)),
+            Step::Refuse(decision) => {
+                if let Decision::Refuse(refusal) = &decision {
+                    self.refusals
+                        .count(refusal.reason, candidate.toll.channel());
+                    self.wake_after(FLUSH_AFTER_MILLIS).await;
+                }
+                Ok(reply.refused(decision, candidate.id))
+            }
             Step::KeyReused => Err(Problem::KeyReused.into()),
             Step::KeyWornOut => Err(Problem::KeyWornOut.into()),
             Step::InProgress => Err(Problem::CallInProgress.into()),
@@ -353,8 +365,8 @@ impl Meter {
     }
 }
 
-fn text(reply: &Reply) -> String {
-    String::from_utf8(json(reply)).unwrap_or_default()
+fn text<T: Serialize>(value: &T) -> String {
+    String::from_utf8(json(value)).unwrap_or_default()
 }
 
 /// What becomes of a candidate as things are now, and what a reply about it says beside.

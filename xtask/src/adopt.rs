@@ -2,7 +2,7 @@
 //! SQLite in it, which no other command needs.
 
 use crate::process::{command, shown};
-use crate::{dev, report, setup};
+use crate::{deploy, dev, report, setup};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::PathBuf;
@@ -53,7 +53,9 @@ pub fn run(asked: &Adopt) -> Result<()> {
         .arg(from);
     let mut held = None;
     if let Some(name) = &asked.remote {
-        adopt.args(["--remote", name]);
+        adopt
+            .args(["--remote", name, "--config"])
+            .arg(deploy::config()?);
     } else {
         let state = dev::absolute(&asked.state);
         fs::create_dir_all(&state)?;
@@ -62,6 +64,7 @@ pub fn run(asked: &Adopt) -> Result<()> {
         }
         dev::migrate(&state)?;
         adopt.arg("--state").arg(state);
+        adopt.args(["--config", "worker/wrangler.jsonc"]);
     }
     if let Some(source) = &asked.source {
         adopt.args(["--source", source]);

@@ -3,23 +3,26 @@
 mod dump;
 mod target;
 
-use crate::{paths, report, setup};
+use crate::{report, setup};
 use anyhow::{Context, Result, bail, ensure};
 use dump::{Strays, Table, Tables, Texts};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 pub use target::Target;
+use tempfile::TempDir;
 
 /// What is there: tables and views that are ours.
 const SCHEMA: &str = "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') \
     AND name NOT LIKE 'sqlite!_%' ESCAPE '!' AND name NOT LIKE '!_cf!_%' ESCAPE '!' ORDER BY rowid";
 
-/// By how much a restored user's entitlement is newer than any that a meter can know from before: more than anybody's
-/// subscription changes between a backup and its restoration.
-const NEWER: u32 = 1_000;
+/// Meters believe the higher version; without this they would go on with what they knew before. What a meter can know is not in
+/// the database any more, so the clock says what is newer, however often an older backup is restored: nobody's subscription
+/// changes every second.
+const NEWER: &str =
+    "UPDATE users SET entitlement_version = max(entitlement_version + 1, unixepoch());";
 
 /// Writes a backup.
 pub fn backup(to: &Path, target: &Target) -> Result<()> {
@@ -37,12 +40,13 @@ pub fn backup(to: &Path, target: &Target) -> Result<()> {
         target.name()
     );
     let before = counts(target, tables.keys())?;
-    let exported = paths::root().join("target/export.sql");
-    let export = target
-        .export(&exported)
-        .and_then(|()| Ok(fs::read_to_string(&exported)?));
-    let _ = fs::remove_file(&exported);
-    let mended = dump::mend(&export?, &tables, &strays(target, &tables)?)?;
+    // It is removed with its folder, whatever happens.
+    let private = private_folder()?;
+    let exported = private.path().join("export.sql");
+    target.export(&exported)?;
+    let export = fs::read_to_string(&exported)?;
+    drop(private);
+    let mended = dump::mend(&export, &tables, &strays(target, &tables)?)?;
     for (table, rows) in &before {
         let kept = mended.rows.get(table).copied().unwrap_or(0);
         // Rows that came meanwhile are in it; old ones may have been pruned.
@@ -87,16 +91,15 @@ pub fn restore(from: &Path, target: &Target, replace: bool) -> Result<()> {
         sql.push_str(&format!("DROP {} \"{}\";\n", text("type"), text("name")));
     }
     sql.push_str(&backup);
-    // Meters believe the higher version; without this they would go on with what they knew before.
-    sql.push_str(&format!(
-        "\nUPDATE users SET entitlement_version = entitlement_version + {NEWER};\n"
-    ));
+    sql.push_str(&format!("\n{NEWER}\n"));
     report::step(&format!("Restoring {}", target.name()));
-    let file = paths::root().join("target/restore.sql");
+    let private = private_folder()?;
+    let file = private.path().join("restore.sql");
     fs::write(&file, sql)?;
-    let done = target.run(&file);
-    fs::remove_file(&file)?;
-    done.context("Nothing was changed: it is one transaction.")?;
+    target
+        .run(&file)
+        .context("Nothing was changed: it is one transaction.")?;
+    drop(private);
     let expected = dump::count(&backup);
     let restored = counts(target, dump::tables(&backup).iter())?;
     print_counts(&expected, &restored, ["in the backup", "restored"]);
@@ -113,6 +116,14 @@ pub fn restore(from: &Path, target: &Target, replace: bool) -> Result<()> {
         "\nRestored. What meters know, and what is sent again: docs/operating.md, \"After a restoration\"."
     );
     Ok(())
+}
+
+/// A folder for personal data, which nobody else on this machine reads: only its owner may enter it.
+fn private_folder() -> Result<TempDir> {
+    Ok(tempfile::Builder::new()
+        .prefix("legis-")
+        .permissions(fs::Permissions::from_mode(0o700))
+        .tempdir()?)
 }
 
 fn print_counts(left: &BTreeMap<String, u64>, right: &BTreeMap<String, u64>, heads: [&str; 2]) {

@@ -18,10 +18,12 @@ const EXAMPLE: &str = r#"{
   }"#;
 
 /// What may stand in no file.
-const SECRETS: [&str; 3] = [
+const SECRETS: [&str; 5] = [
     "STRIPE_WEBHOOK_SECRET",
     "STRIPE_API_KEY",
     "MCP_SIGNING_SECRET",
+    "METRICS_TOKEN",
+    "AUTH0_MANAGEMENT_CLIENT_SECRET",
 ];
 
 /// What wrangler is given, made anew from what the operator wrote.

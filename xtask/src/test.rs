@@ -15,7 +15,7 @@ struct Suite {
     run: fn() -> Result<Count>,
 }
 
-const SUITES: [Suite; 27] = [
+const SUITES: [Suite; 28] = [
     Suite {
         name: "lint",
         shows: "formatting, clippy and the TypeScript checks",
@@ -95,6 +95,11 @@ const SUITES: [Suite; 27] = [
         name: "watched",
         shows: "an answer that passes by and is looked at, whatever becomes of it",
         run: || vitest("watched"),
+    },
+    Suite {
+        name: "metrics",
+        shows: "what Prometheus scrapes: each call counted once as what became of it",
+        run: || vitest("metrics"),
     },
     Suite {
         name: "audit",

@@ -37,6 +37,17 @@ pub enum Channel {
     Mcp,
 }
 
+impl Channel {
+    /// The name used everywhere.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rest => "rest",
+            Self::Mcp => "mcp",
+        }
+    }
+}
+
 /// Whether a tool call of the user is under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ToolCall {

@@ -5,7 +5,7 @@ use super::ledger::Ledger;
 use crate::clock;
 use crate::database::Database;
 use crate::failure::{Failure, Outcome};
-use crate::history;
+use crate::history::{self, Report};
 use legis_core::call::CallEnd;
 use legis_core::counters::Counters;
 use legis_core::ledger::{KEYS_KEPT_MILLIS, UNSETTLED_AFTER_MILLIS, close};
@@ -74,18 +74,27 @@ impl Meter {
                 return Ok(Pending::Nothing);
             };
             let batch = ledger.outbox()?;
-            if batch.is_none() && self.columns.get() != Columns::Outdated {
+            let refusals = self.refusals.take();
+            if batch.is_none() && refusals.is_empty() && self.columns.get() != Columns::Outdated {
                 return Ok(match ledger.has_open_calls() {
                     true => Pending::Calls,
                     false => Pending::Nothing,
                 });
             }
             let account = known.account;
-            let counters = Counters::new(&account.entitlement, &account.usage, clock::now());
-            let database = Database::open(&self.env)?;
-            let rows = batch.as_ref().map_or("[]", |batch| batch.rows.as_str());
+            let now = clock::now();
+            let report = Report {
+                sub: &account.user.sub,
+                rows: batch.as_ref().map_or("[]", |batch| batch.rows.as_str()),
+                refusals: &super::text(&refusals.listed()),
+                counters: Counters::new(&account.entitlement, &account.usage, now),
+                now,
+            };
             self.columns.set(Columns::Outdated);
-            history::write(&database, rows, &account.user.sub, counters).await?;
+            if let Err(failure) = self.write(&report).await {
+                self.refusals.add(&refusals);
+                return Err(failure);
+            }
             self.columns.set(Columns::Reported);
             // Only now, when the database has answered: rows that were sent twice are there once.
             if let Some(batch) = &batch {
@@ -93,6 +102,10 @@ impl Meter {
             }
         }
         Ok(Pending::Rows)
+    }
+
+    async fn write(&self, report: &Report<'_>) -> Outcome<()> {
+        history::write(&Database::open(&self.env)?, report).await
     }
 
     /// Closes an open call.
