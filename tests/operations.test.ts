@@ -181,10 +181,9 @@ describe("backup and restore", () => {
 		const [first, ...rest] = versions(is.rows) as [number, number, number];
 		expect(Math.abs(first - Date.now() / 1000)).toBeLessThan(600);
 		expect(rest).toEqual([first, first]);
-		const lowered = is.rows.map((rows) =>
-			rows.map((row) => ("entitlement_version" in row ? { ...row, entitlement_version: 0 } : row)),
-		);
-		expect(lowered).toEqual(was.rows);
+		const lowered = (all: Record<string, unknown>[][]) =>
+			all.map((rows) => rows.map((row) => ("entitlement_version" in row ? { ...row, entitlement_version: 0 } : row)));
+		expect(lowered(is.rows)).toEqual(was.rows);
 		expect(d1(other).rows("PRAGMA foreign_key_check")).toEqual([[]]);
 		expect((await d1(other).migrate()).out).toContain("No migrations to apply");
 
@@ -198,7 +197,7 @@ describe("backup and restore", () => {
 		expect((await xtask(["restore", "--from", damaged, "--state", other, "--replace"])).code).toBe(1);
 		expect(d1(other).rows("SELECT DISTINCT name FROM users")[0]).toEqual([{ name: "later" }]);
 		expect((await xtask(["restore", "--from", backup, "--state", other, "--replace"])).code).toBe(0);
-		expect(everything(d1(other))).toEqual(is);
+		expect(lowered(everything(d1(other)).rows)).toEqual(was.rows);
 
 		// Once wrangler keeps these texts itself, mending them is superfluous.
 		const own = join(TEMPORARY, "own.sql");
