@@ -154,6 +154,7 @@ impl SessionProps {
 /// The answer of `POST /api/users/register`, in the words of the old wire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RegisteredUser {
     /// The database's id.
     pub id: u64,
@@ -196,6 +197,7 @@ pub fn registered_user(account: &Account, now: Timestamp) -> RegisteredUser {
 /// The quota members that `GET /api/me` adds to the token's claims, in the words of the old wire.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MeQuota {
     /// The plan's slug.
     pub plan: &'static str,
@@ -226,6 +228,7 @@ pub fn me_quota(account: &Account, now: Timestamp) -> MeQuota {
 /// What `GET /api/me?check_billing_cycle=true` adds further.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BillingCycle {
     /// When the period ends; `null` for a one-time allowance.
     pub billing_cycle_end: Option<Timestamp>,
@@ -261,6 +264,7 @@ pub fn billing_cycle(account: &Account, now: Timestamp) -> BillingCycle {
 /// The answer of `GET /api/user/profile`, in the words of the old wire: the user's row joined with the plan's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Profile {
     /// The database's id.
     pub id: u64,

@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Severity {
     /// Somebody pays and is not served, or is served and does not pay.
     Critical,
@@ -43,6 +44,8 @@ impl Severity {
 /// What is wrong. The codes are stable: a code that is not needed any more is never used for something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "AuditCode"))]
 pub enum Code {
     /// A row of `plans` is not the catalog's.
     PlanRowDiffers,

@@ -9,6 +9,7 @@ pub const RULES_VERSION: u32 = 2;
 /// Version and fingerprint of a side.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Contract {
     /// The release.
     pub version: &'static str,

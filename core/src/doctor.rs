@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 /// What is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "CheckCode"))]
 pub enum Code {
     /// Something answers at the address.
     Reachable,
@@ -73,6 +75,8 @@ pub enum Code {
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "CheckOutcome"))]
 pub enum Outcome {
     /// As it should be.
     Fine,
@@ -84,6 +88,7 @@ pub enum Outcome {
 
 /// A check that was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Check {
     /// What was checked.
     pub code: Code,

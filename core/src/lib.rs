@@ -2,6 +2,7 @@
 //!
 //! Everything here is a function of its arguments. `now` and every id come from the caller, so the same
 //! compiled code answers in a browser, in Node and inside the Worker, and can be tested without any of them.
+//! Native builds also have `openapi` (feature `schema`): the HTTP API, described.
 //!
 //! Bottom to top: [`money`], [`time`], [`fnv`], [`violation`], [`plan`], [`subscription`], [`entitlement`], [`quota`],
 //! [`meter`], [`account`], [`counters`], [`payload`], [`idempotency`], [`call`], [`history`], [`report`], [`ledger`],
@@ -29,6 +30,8 @@ pub mod meter;
 pub mod metrics;
 pub mod migration;
 pub mod money;
+#[cfg(feature = "schema")]
+pub mod openapi;
 pub mod payload;
 pub mod plan;
 pub mod problem;

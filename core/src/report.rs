@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// One line of `GET /api/usage`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EndpointUsage {
     /// The path, without its query.
     pub endpoint: String,
@@ -22,6 +23,7 @@ pub struct EndpointUsage {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ToolCalls {
     /// The tool calls of the page, the newest first.
     pub logs: Vec<ToolCallLog>,
@@ -38,6 +40,7 @@ pub struct ToolCalls {
 /// One tool call.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ToolCallLog {
     /// The call's id.
     pub id: String,
@@ -61,6 +64,7 @@ pub struct ToolCallLog {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Pagination {
     /// How many there are.
     pub total: u64,
@@ -76,6 +80,7 @@ pub struct Pagination {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ToolCallStats {
     /// All of them.
     pub total_calls: u64,
@@ -98,6 +103,7 @@ pub struct ToolCallStats {
 /// How often a tool was called.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ToolUsage {
     /// The tool's name.
     pub tool_name: String,
@@ -112,6 +118,7 @@ pub struct ToolUsage {
 /// The time a report is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReportPeriod {
     /// Its first moment.
     pub start: Timestamp,

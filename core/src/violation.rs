@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 /// One step from a document to a value inside it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Segment {
     /// The position in an array.
@@ -279,6 +280,7 @@ impl Violation {
 /// A violation as the npm package reports it, in the shape Standard Schema asks for.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Issue<'v> {
     /// JSON Pointer (RFC 6901) to the value.
     pub pointer: String,
@@ -293,6 +295,10 @@ pub struct Issue<'v> {
     /// The figures of the message.
     #[serde(skip_serializing_if = "Params::is_empty")]
     #[cfg_attr(feature = "ts", tsify(type = "Record<string, unknown>", optional))]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "serde_json::Map<String, serde_json::Value>")
+    )]
     pub params: Params<'v>,
 }
 
@@ -311,6 +317,7 @@ impl<'v> From<&'v Violation> for Issue<'v> {
 /// A violation as a problem document lists it.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProblemError {
     /// JSON Pointer (RFC 6901) to the value.
     pub pointer: String,

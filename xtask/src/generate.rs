@@ -4,6 +4,7 @@
 mod documents;
 mod facts;
 mod migrations;
+mod openapi;
 mod reader;
 mod types;
 
@@ -61,6 +62,8 @@ fn files() -> Result<Vec<Generated>> {
             content: facts::facts(&schemas)?,
         },
         migrations::plan_rows()?,
+        openapi::document(&schemas),
+        openapi::headers()?,
     ]
     .into_iter()
     .chain(documents::documents()?)

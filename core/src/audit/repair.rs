@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Calls, and the part of them made by MCP tools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Tally {
     /// Calls charged and not refunded.
     pub used: u64,
@@ -46,6 +47,7 @@ impl Tally {
 /// independent of each other, so its part of MCP tools may be the larger one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OpeningBalance {
     /// Of the one-time allowance.
     pub lifetime: Tally,
@@ -79,6 +81,7 @@ pub struct UsageCorrection {
     rename_all = "snake_case",
     rename_all_fields = "camelCase"
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Repair {
     /// Writes a row of `plans` from the catalog.
     RestorePlan {
@@ -160,6 +163,7 @@ pub enum Repair {
 /// A table of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum UsageTable {
     /// Calls of the REST API.
     ApiUsage,

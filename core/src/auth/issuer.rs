@@ -26,6 +26,7 @@ pub fn jwks_url(domain: &str) -> String {
 /// The part of a row of `auth_config` that anyone may see.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PublicAuthConfig {
     /// Which kind of client.
     pub config_name: AuthClient,

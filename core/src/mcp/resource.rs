@@ -13,6 +13,7 @@ pub const SCOPE: Scope = Scope::ReadBills;
 
 /// The metadata of a protected resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ResourceMetadata {
     /// The resource.
     pub resource: String,

@@ -1,0 +1,88 @@
+//! The description of the API: every address is described, and what is described is there.
+#![cfg(feature = "schema")]
+
+use legis_core::openapi::{Payloads, described, document};
+use legis_core::route::{NoRoute, route};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// The path with its parameters filled in.
+fn sample(path: &str) -> String {
+    path.replace("{client}", "frontend")
+        .replace("{schema}", "account")
+        .replace("{id}", "1")
+        .replace("{name}", "free")
+        .replace("{path}", "1")
+}
+
+/// The names in `Route::name`, which the compiler holds to have every route.
+fn names() -> BTreeSet<&'static str> {
+    let source = include_str!("../src/route.rs");
+    let from = source.split("fn name(&self)").nth(1).unwrap_or_default();
+    let body = from.split("\n    }\n").next().unwrap_or_default();
+    body.split('"').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn every_route_is_described_and_nothing_else() {
+    let mut found = BTreeSet::new();
+    for operation in described(&Payloads::new()) {
+        let path = sample(operation.path);
+        let route = route(operation.method, &path).expect(&path);
+        found.insert(route.name());
+    }
+    assert_eq!(found, names());
+    assert!(found.len() > 25);
+}
+
+#[test]
+fn every_method_of_a_path_is_described() {
+    let described = described(&Payloads::new());
+    for operation in &described {
+        let Err(NoRoute::Method(allow)) = route("BREW", &sample(operation.path)) else {
+            panic!("{} takes any method", operation.path);
+        };
+        // HEAD goes without saying: it is GET without the body.
+        let allowed: BTreeSet<&str> = allow
+            .split(", ")
+            .filter(|method| *method != "HEAD")
+            .collect();
+        let said = described
+            .iter()
+            .filter(|other| other.path == operation.path)
+            .map(|other| other.method)
+            .collect();
+        assert_eq!(allowed, said, "{}", operation.path);
+    }
+}
+
+#[test]
+fn every_operation_has_a_name_of_its_own_and_every_reference_leads_somewhere() {
+    let document = document(&Payloads::new());
+    let mut ids = BTreeSet::new();
+    for methods in document["paths"].as_object().expect("paths").values() {
+        for operation in methods.as_object().expect("methods").values() {
+            assert!(ids.insert(operation["operationId"].as_str().expect("an id")));
+        }
+    }
+    assert_eq!(ids.len(), described(&Payloads::new()).len());
+    references(&document, &mut |reference| {
+        let pointer = reference.trim_start_matches('#');
+        assert!(document.pointer(pointer).is_some(), "{reference}");
+    });
+}
+
+fn references(value: &Value, found: &mut impl FnMut(&str)) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        Value::Object(members) => {
+            if let Some(Value::String(reference)) = members.get("$ref") {
+                found(reference);
+            }
+            members
+                .values()
+                .for_each(|member| references(member, found));
+        }
+        _ => {}
+    }
+}
