@@ -774,6 +774,8 @@ describe("identities", () => {
 		await post(`/api/admin/identities?listing=${listing}&last=true`, JSON.stringify(subs.slice(5)));
 		const stored = await world.rows("SELECT count(*) AS n FROM auth0_identities WHERE listing = ?", listing);
 		expect(stored).toEqual([{ n: subs.length }]);
+		const unclear = await world.call(administrator, "/api/admin/identities?last=yes", { method: "POST", body: "[]" });
+		expect([unclear.status, (await unclear.json()).code]).toEqual([400, "invalid_parameter"]);
 		const refused = await world.call(administrator, "/api/admin/identities", { method: "POST", body: '{"a":1}' });
 		expect(refused.status).toBe(400);
 		// One that is not there, or is finished, takes nothing, and the last one stays.
@@ -797,7 +799,8 @@ describe("who and when", () => {
 			expect((await world.call(bearer, path, { method })).status).toBe(403);
 			expect((await world.harness.fetch(path, { method } as never)).status).toBe(401);
 		}
-		expect((await world.call(administrator, "/api/admin/repair?run=x", { method: "POST" })).status).toBe(400);
+		expect((await world.call(administrator, "/api/admin/repair", { method: "POST" })).status).toBe(400);
+		expect((await world.call(administrator, "/api/admin/repair?run=x", { method: "POST" })).status).toBe(404);
 		expect((await world.call(administrator, "/api/admin/audit?code=odd")).status).toBe(400);
 	});
 

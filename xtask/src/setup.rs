@@ -1,4 +1,4 @@
-//! What a fresh machine lacks: Node packages, the wasm32 target, a browser. Each step looks first and does nothing
+//! What a fresh machine lacks: Node packages, the wasm32 target, a browser, Python packages. Each step looks first and does nothing
 //! when nothing is missing.
 
 use crate::process::{command, output, quiet};
@@ -226,6 +226,36 @@ pub fn chromium() -> Result<PathBuf> {
         "No Chromium was found.\n  Install Chromium or Chrome, or set CHROMIUM_BIN to its path, then run this again.",
     )?;
     find().context("Chromium was installed but cannot be found; set CHROMIUM_BIN to its path")
+}
+
+/// What the description of the API is tested with.
+const PYTHON_PACKAGES: [&str; 2] = ["schemathesis==4.32.5", "openapi-spec-validator==0.9.0"];
+
+/// These packages, in an environment of their own: `target/python`, where tests/openapi.test.ts looks for them.
+pub fn python() -> Result<()> {
+    let folder = paths::root().join("target/python");
+    let stamp = folder.join("installed");
+    let wanted = PYTHON_PACKAGES.join("\n");
+    if fs::read_to_string(&stamp).ok().as_deref() == Some(&wanted) {
+        return Ok(());
+    }
+    report::step("Installing Schemathesis from the Python package index");
+    let _ = fs::remove_dir_all(&folder);
+    quiet(command("python3").args(["-m", "venv"]).arg(&folder)).context(
+        "Python is missing, or its module venv.\n  Install Python 3.10 or later (on Debian: apt-get install python3-venv), then run this again.",
+    )?;
+    quiet(
+        command(folder.join("bin/pip"))
+            .args(["install", "--quiet", "--disable-pip-version-check"])
+            .args(PYTHON_PACKAGES),
+    )
+    .with_context(|| {
+        format!(
+            "The Python packages {} cannot be installed.\n  The test needs them from the Python package index, or from the index that pip is configured with.",
+            PYTHON_PACKAGES.join(" and ")
+        )
+    })?;
+    fs::write(stamp, wanted).context("cannot write to target/python")
 }
 
 /// Installs Debian packages; needs to be root.

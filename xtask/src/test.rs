@@ -15,7 +15,7 @@ struct Suite {
     run: fn() -> Result<Count>,
 }
 
-const SUITES: [Suite; 28] = [
+const SUITES: [Suite; 29] = [
     Suite {
         name: "lint",
         shows: "formatting, clippy and the TypeScript checks",
@@ -60,6 +60,11 @@ const SUITES: [Suite; 28] = [
         name: "gateway",
         shows: "the running product over HTTP",
         run: || vitest("gateway"),
+    },
+    Suite {
+        name: "openapi",
+        shows: "the description of the API, and the worker held to it by Schemathesis",
+        run: openapi,
     },
     Suite {
         name: "calls",
@@ -250,6 +255,10 @@ fn adoption() -> Result<Count> {
 fn rust(package: &str) -> Result<Count> {
     let mut cargo = command("cargo");
     cargo.args(["test", "--quiet", "--package", package, "--no-fail-fast"]);
+    // What is only compiled to be generated from is held to its laws as well.
+    if package == "legis-core" {
+        cargo.args(["--features", "schema"]);
+    }
     let mut count = Count::default();
     let succeeded = filter_lines(&mut cargo, |line| {
         let Some(figures) = line.strip_prefix("test result: ") else {
@@ -272,6 +281,12 @@ fn figure(text: &str, of: &str) -> usize {
         .and_then(|before| before.rsplit(' ').next())
         .and_then(|number| number.parse().ok())
         .unwrap_or(0)
+}
+
+/// It needs what is written in Python.
+fn openapi() -> Result<Count> {
+    setup::python()?;
+    vitest("openapi")
 }
 
 /// One file of `tests/`, against the running product.

@@ -61,6 +61,7 @@ pub struct OpeningBalance {
 /// What is counted and carried, and what shall be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UsageCorrection {
     /// Whose.
     pub sub: String,

@@ -37,7 +37,7 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// An operation for anyone. A fault of ours is always possible.
+    /// An operation for anyone. A fault of ours is always possible, and so is too much of it.
     pub(super) fn new(
         id: impl Into<String>,
         method: &'static str,
@@ -53,9 +53,16 @@ impl Operation {
             parameters: Vec::new(),
             body: None,
             answers: Vec::new(),
-            problems: vec![Problem::Internal],
+            problems: vec![Problem::Internal, Problem::TooManyRequests],
             passes: false,
         }
+    }
+
+    /// It may be asked without end.
+    pub(super) fn free(mut self) -> Self {
+        self.problems
+            .retain(|problem| !matches!(problem, Problem::TooManyRequests));
+        self
     }
 
     /// It needs the configuration, and with it the database.
@@ -172,6 +179,15 @@ impl Operation {
         let content = json!({ "application/json": { "schema": schema } });
         self.answers
             .push((status.to_string(), description, Some(content), headers));
+        self
+    }
+
+    /// It answers text of a type.
+    pub(super) fn answers_text(mut self, description: &'static str, media_type: &str) -> Self {
+        let content = json!({ media_type: { "schema": { "type": "string" } } });
+        let status = "200".to_owned();
+        self.answers
+            .push((status, description, Some(content), Map::new()));
         self
     }
 

@@ -69,6 +69,7 @@ fn state(answers: &mut Answers) -> Vec<Operation> {
             "/api/health",
             "Whether the process answers",
         )
+        .free()
         .answers(200, "It does.", answers.health()),
         Operation::new(
             "health_short",
@@ -76,6 +77,7 @@ fn state(answers: &mut Answers) -> Vec<Operation> {
             "/health",
             "The same, where old clients look for it",
         )
+        .free()
         .answers(200, "It does.", answers.health()),
         Operation::new(
             "ready",
@@ -440,6 +442,7 @@ fn administration(answers: &mut Answers) -> Vec<Operation> {
             true,
             &json!({ "type": "array", "items": text(), "maxItems": 5000 }),
         )
+        .refused([Problem::NotFound])
         .answers(200, "It is stored.", answers.identities()),
         Operation::new(
             "doctor",
@@ -449,6 +452,14 @@ fn administration(answers: &mut Answers) -> Vec<Operation> {
         )
         .administrator()
         .answers(200, "Check by check.", answers.doctor()),
+        Operation::new(
+            "metrics",
+            "GET",
+            "/api/admin/metrics",
+            "What an operator watches, for Prometheus; METRICS_TOKEN is taken as well",
+        )
+        .administrator()
+        .answers_text("The figures.", crate::metrics::MEDIA_TYPE),
     ]
 }
 

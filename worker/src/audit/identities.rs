@@ -51,6 +51,11 @@ pub(crate) async fn receive(
         .ok_or(Problem::InvalidParameter(
             "The body must be a JSON array of at most 5,000 subjects.",
         ))?;
+    let last = match parameter(query, "last") {
+        Some("true") => true,
+        None | Some("false") => false,
+        Some(_) => return Err(Problem::InvalidParameter("last must be true or false.").into()),
+    };
     let database = Database::open(env)?;
     let now = clock::now();
     let listing = match parameter(query, "listing") {
@@ -61,7 +66,7 @@ pub(crate) async fn receive(
     if !store(&database, &listing, &subs).await? {
         return Err(Problem::NotFound.into());
     }
-    if parameter(query, "last") == Some("true") {
+    if last {
         finish(&database, &listing, now).await?;
     }
     Ok(Answer::json(

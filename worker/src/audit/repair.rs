@@ -1,6 +1,6 @@
 //! Repairs, made exactly as they are shown, each recorded with who had it made. One whose ground is gone is not made.
 
-use super::run::{self, Run, Unrepaired};
+use super::run::{self, Unrepaired};
 use crate::answer::Answer;
 use crate::clock;
 use crate::configuration;
@@ -58,13 +58,11 @@ struct Report {
 pub(crate) async fn repair(query: &str, env: &Env, administrator: &Caller) -> Outcome<Answer> {
     let database = Database::open(env)?;
     let expected = "run must be the id of a finished audit.";
-    let run = match parameter(query, "run") {
-        Some(id) => run::load(&database, id).await?,
-        None => None,
-    };
-    let run = run
-        .filter(Run::is_done)
-        .ok_or(Problem::InvalidParameter(expected))?;
+    let id = parameter(query, "run").ok_or(Problem::InvalidParameter(expected))?;
+    let run = run::load(&database, id).await?.ok_or(Problem::NotFound)?;
+    if !run.is_done() {
+        return Err(Problem::InvalidParameter(expected).into());
+    }
     let subject = parameter(query, "subject").map(decode);
     let asked = match (parameter(query, "code"), subject.as_deref()) {
         (None, None) => None,
