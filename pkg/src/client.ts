@@ -1,7 +1,7 @@
 /**
  * A client of the gateway: decides before it calls, learns from every answer, and tells what went wrong in types.
  *
- * @module
+ * @module legis-edge/client
  */
 import { contract, decide, LegisError } from "legis-edge";
 import { apart } from "./apart.ts";

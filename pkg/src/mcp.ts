@@ -1,7 +1,7 @@
 /**
  * Meters the tools of an MCP server: every call is admitted, run, settled and logged, and the tools stay as they are.
  *
- * @module
+ * @module legis-edge/mcp
  */
 import { LegisError, schemas, validate } from "legis-edge";
 import { apart } from "./apart.ts";

@@ -1,4 +1,8 @@
-// The entry for those who load `legis-edge/core.wasm` themselves.
+/**
+ * The entry for those who load `legis-edge/core.wasm` themselves: `init`, and everything that `legis-edge` has.
+ *
+ * @module legis-edge/slim
+ */
 
 import { instantiate } from "./boundary.ts";
 

@@ -6,6 +6,7 @@ mod facts;
 mod migrations;
 mod openapi;
 mod reader;
+mod reference;
 mod types;
 
 use crate::paths;
@@ -28,22 +29,49 @@ struct Generated {
 /// Writes every generated file that is not fresh.
 pub fn write() -> Result<()> {
     for file in files()? {
-        if fs::read_to_string(&file.path).ok().as_deref() != Some(&file.content) {
-            fs::write(&file.path, &file.content)
-                .with_context(|| format!("cannot write {}", file.path.display()))?;
-            println!("  wrote {}", paths::short(&file.path));
-        }
+        file.write()?;
+    }
+    let pages = reference::pages()?;
+    for page in &pages {
+        page.write()?;
+    }
+    for stray in reference::strays(&pages)? {
+        fs::remove_file(&stray)?;
+        println!("  removed {}", paths::short(&stray));
     }
     Ok(())
 }
 
 /// The generated files that are not fresh.
 pub fn stale() -> Result<Vec<String>> {
-    Ok(files()?
-        .into_iter()
-        .filter(|file| fs::read_to_string(&file.path).ok().as_deref() != Some(&file.content))
-        .map(|file| paths::short(&file.path))
+    let pages = reference::pages()?;
+    let strays = reference::strays(&pages)?.into_iter();
+    let generated = files()?.into_iter().chain(pages);
+    let stale = generated.filter(|file| !file.is_fresh());
+    Ok(stale
+        .map(|file| file.path)
+        .chain(strays)
+        .map(|path| paths::short(&path))
         .collect())
+}
+
+impl Generated {
+    fn is_fresh(&self) -> bool {
+        fs::read_to_string(&self.path).ok().as_deref() == Some(&self.content)
+    }
+
+    fn write(&self) -> Result<()> {
+        if self.is_fresh() {
+            return Ok(());
+        }
+        if let Some(folder) = self.path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::write(&self.path, &self.content)
+            .with_context(|| format!("cannot write {}", self.path.display()))?;
+        println!("  wrote {}", paths::short(&self.path));
+        Ok(())
+    }
 }
 
 fn files() -> Result<Vec<Generated>> {
