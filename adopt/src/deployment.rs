@@ -55,9 +55,9 @@ impl KnownUser {
         entitlement(&self.subscription, Grace::default())
     }
 
-    /// Whether nothing was ever said here of what they pay.
+    /// Whether they never paid here. The version tells nothing of it: a restoration raises everybody's.
     pub fn never_subscribed(&self) -> bool {
-        self.subscription.version == 0 && self.subscription.status == Status::Free
+        self.subscription.status == Status::Free
     }
 }
 

@@ -75,8 +75,9 @@ fn whoever_registered_here_before_keeps_what_is_known_and_has_what_they_paid_for
     target
         .connection
         .execute_batch(
-            "INSERT INTO users (id, auth0_user_id, email, current_plan_id, api_calls_count, lifetime_calls_count, created_at, updated_at) \
-             VALUES (1, 'a|1', 'new@example.com', 10, 5, 5, 0, 0)",
+            // The database was restored once, which raised everybody's version.
+            "INSERT INTO users (id, auth0_user_id, email, current_plan_id, api_calls_count, lifetime_calls_count, entitlement_version, \
+             created_at, updated_at) VALUES (1, 'a|1', 'new@example.com', 10, 5, 5, 1700000000000, 0, 0)",
         )
         .unwrap();
     for _ in 0..2 {
@@ -85,7 +86,7 @@ fn whoever_registered_here_before_keeps_what_is_known_and_has_what_they_paid_for
         assert_eq!(user["email"], "new@example.com");
         assert_eq!(user["current_plan_id"], 30);
         assert_eq!(user["subscription_status"], "active");
-        assert_eq!(user["entitlement_version"], 1);
+        assert_eq!(user["entitlement_version"], 1_700_000_000_001_i64);
         assert_eq!(user["stripe_customer_id"], "cus_1");
         assert_eq!(
             (&user["api_calls_count"], &user["lifetime_calls_count"]),

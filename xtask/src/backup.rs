@@ -20,9 +20,9 @@ const SCHEMA: &str = "SELECT name, type FROM sqlite_schema WHERE type IN ('table
 
 /// Meters believe the higher version; without this they would go on with what they knew before. What a meter can know is not in
 /// the database any more, so the clock says what is newer, however often an older backup is restored: nobody's subscription
-/// changes every second.
+/// changes every millisecond.
 const NEWER: &str =
-    "UPDATE users SET entitlement_version = max(entitlement_version + 1, unixepoch());";
+    "UPDATE users SET entitlement_version = max(entitlement_version + 1, unixepoch() * 1000);";
 
 /// Writes a backup.
 pub fn backup(to: &Path, target: &Target) -> Result<()> {
