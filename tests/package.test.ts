@@ -491,6 +491,67 @@ describe("schemas", () => {
 	});
 });
 
+/** A million calls of each kind, in a process of its own, whose garbage can be collected when it is asked for. */
+const ENDURANCE = `
+const { Instance } = WebAssembly;
+let memory;
+WebAssembly.Instance = function (...given) {
+	const instance = new Instance(...given);
+	memory = instance.exports.memory;
+	return instance;
+};
+const { decide, parse, schemas, validate } = await import("legis-edge");
+const account = ${JSON.stringify(account)};
+const empty = { ...account, usage: { lifetime: { start: account.user.createdAt, used: 100, mcp: 0 } }, entitlement: { ...account.entitlement, plan: "free" } };
+const valid = { email: "ada@example.com", name: "Ada", plan: "starter" };
+const invalid = { email: "ada", plan: "platinum", extra: true };
+const bytes = [valid, invalid].map((value) => new TextEncoder().encode(JSON.stringify(value)));
+const { registration } = schemas;
+const works = {
+	"validate, valid": () => validate(registration, valid).ok,
+	"validate, refused": () => !validate(registration, invalid).ok,
+	"parse, valid": () => parse(registration, bytes[0]).value.plan === "starter",
+	"parse, refused": () => !parse(registration, bytes[1]).ok,
+	// Each says something else, so nothing that was told can be told again.
+	"parse, refused, another each time": (call) => !parse(registration, '{"x' + call + '":1}').ok,
+	"decide, admitted": (call) => decide(account, 1770000000000 + call).type === "admit",
+	"decide, refused": (call) => decide(empty, 1770000000000 + call).type === "refuse",
+};
+const held = () => {
+	gc();
+	const { heapUsed, external } = process.memoryUsage();
+	return heapUsed + external;
+};
+for (const [name, work] of Object.entries(works)) {
+	const run = (calls) => {
+		const start = performance.now();
+		for (let call = 0; call < calls; call++) {
+			if (!work(call)) throw new Error(name);
+		}
+		return performance.now() - start;
+	};
+	run(50_000);
+	const [room, before] = [memory.buffer.byteLength, held()];
+	const tenths = Array.from({ length: 10 }, () => run(100_000)).map(Math.round);
+	console.log(JSON.stringify({ name, tenths, grown: held() - before, room: memory.buffer.byteLength - room }));
+}`;
+
+test("a million calls of each kind: none is slower for it, and nothing grows", { timeout: 120_000 }, () => {
+	const words = ["--expose-gc", "--input-type=module", "-e", ENDURANCE];
+	const lines = execFileSync("node", words, { cwd: join(ROOT, "tests"), encoding: "utf8" })
+		.trim()
+		.split("\n");
+	expect(lines).toHaveLength(7);
+	for (const line of lines) {
+		const { name, tenths, grown, room } = JSON.parse(line);
+		expect([name, room]).toEqual([name, 0]);
+		expect([name, grown < 2_000_000 ? "little" : grown]).toEqual([name, "little"]);
+		// A machine may be busy with something else for a while, not for most of the time.
+		const [early, late] = [Math.min(...tenths.slice(0, 5)), Math.min(...tenths.slice(5))];
+		expect([name, late <= early * 1.5 + 5 ? "as fast" : tenths]).toEqual([name, "as fast"]);
+	}
+});
+
 /** The declarations that an editor shows, as one text. */
 const DECLARATIONS = [
 	"api",
