@@ -787,6 +787,46 @@ describe("identities", () => {
 	});
 });
 
+describe("somebody who asks for help", () => {
+	const look = (sub: string, bearer = administrator) =>
+		world.call(bearer, `/api/admin/users/${encodeURIComponent(sub)}`);
+
+	test("is shown as the database and the meter have them, with what was found, said by Stripe, and done", async () => {
+		const { sub, bearer, subscription } = await payer({}, 3);
+		await run("UPDATE users SET api_calls_count = 1 WHERE auth0_user_id = ?", sub);
+		await mended("meter_differs", sub);
+		await world.call(bearer, "/api/bills");
+		const response = await look(sub);
+		expect(response.status).toBe(200);
+		const shown = await response.json();
+		const own = await account(bearer);
+		expect(shown.meter.account).toEqual(own);
+		expect(shown.database.usage.period.used).toBe(4);
+		expect(shown).toMatchObject({
+			administrator: false,
+			billing: {
+				status: "active",
+				customer: subscription.customer,
+				alerts: [],
+				events: [{ type: "customer.subscription.created", status: "processed" }],
+			},
+			findings: [],
+			actions: [
+				{ action: "view_user", by: ADMINISTRATOR },
+				{ action: "repair", by: ADMINISTRATOR },
+			],
+		});
+	});
+
+	test("by administrators only, and nothing is made of somebody who is not there", async () => {
+		const { sub, bearer } = await caller(0);
+		expect((await look(sub, bearer)).status).toBe(403);
+		const before = await run("SELECT id FROM admin_actions");
+		expect((await look("audit|nobody-at-all")).status).toBe(404);
+		expect(await run("SELECT id FROM admin_actions")).toEqual(before);
+	});
+});
+
 describe("who and when", () => {
 	test("administrators only", async () => {
 		const { bearer } = await caller(0);

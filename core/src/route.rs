@@ -58,6 +58,8 @@ pub enum Route {
     Doctor,
     /// `GET /api/admin/metrics`
     Metrics,
+    /// `GET /api/admin/users/{sub}`
+    UserOf(String),
     /// `POST /api/evaluate/payload/{schema}`
     EvaluatePayload(&'static crate::schema::Schema),
     /// `POST /mcp`; `GET` and `DELETE` for the older revisions
@@ -106,6 +108,7 @@ impl Route {
             | Self::Identities
             | Self::Doctor
             | Self::Metrics
+            | Self::UserOf(_)
             | Self::Mcp
             | Self::Data { .. } => Access::Proven,
         }
@@ -141,6 +144,7 @@ impl Route {
             Self::Identities => "identities",
             Self::Doctor => "doctor",
             Self::Metrics => "metrics",
+            Self::UserOf(_) => "user_of",
             Self::EvaluatePayload(_) => "evaluate_payload",
             Self::Mcp => "mcp",
             Self::ResourceMetadata(_) => "resource_metadata",
@@ -237,6 +241,7 @@ pub fn route(method: &str, path: &str) -> Result<Route, NoRoute> {
         ["api", "admin", "identities"] => (Route::Identities, POST),
         ["api", "admin", "doctor"] => (Route::Doctor, GET),
         ["api", "admin", "metrics"] => (Route::Metrics, GET),
+        ["api", "admin", "users", sub] => (Route::UserOf(decode(sub)), GET),
         ["api", "evaluate", "payload", name] => match crate::schema::by_name(name) {
             Some(schema) => (Route::EvaluatePayload(schema), POST),
             None => return Err(NoRoute::NotFound),

@@ -13,6 +13,7 @@ fn sample(path: &str) -> String {
         .replace("{id}", "1")
         .replace("{name}", "free")
         .replace("{path}", "1")
+        .replace("{sub}", "auth0%7C1")
 }
 
 /// The names in `Route::name`, which the compiler holds to have every route.

@@ -18,6 +18,7 @@ use crate::metrics;
 use crate::reports;
 use crate::request::{Header, Request, parameter};
 use crate::stripe::{self, settings::WebhookSettings};
+use crate::support;
 use crate::upstream;
 use legis_core::account;
 use legis_core::auth::Scope;
@@ -194,6 +195,10 @@ async fn dispatch(
                 administrator(request, env, line).await?;
             }
             metrics::answer(env).await
+        }
+        Route::UserOf(sub) => {
+            let caller = administrator(request, env, line).await?;
+            support::user(&sub, env, &caller).await
         }
         Route::EvaluatePayload(schema) => evaluate_payload(request, schema).await,
         Route::Plans => configuration::load(env).await.and_then(|_| plans()),

@@ -26,6 +26,7 @@ mod request;
 mod rows;
 mod signature;
 mod stripe;
+mod support;
 mod upstream;
 mod variable;
 

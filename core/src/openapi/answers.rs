@@ -303,6 +303,49 @@ impl Answers {
         object(json!({ "listing": text(), "received": count() }), json!({}))
     }
 
+    pub(super) fn user_of(&mut self) -> Value {
+        let event = object(
+            json!({
+                "event": text(),
+                "type": text(),
+                "status": word(&["pending", "processed", "failed"]),
+                "receivedAt": self.moment(),
+            }),
+            json!({}),
+        );
+        let billing = object(
+            json!({
+                "status": text(),
+                "customer": nullable(text()),
+                "alerts": list(text()),
+                "events": list(event),
+            }),
+            json!({}),
+        );
+        let finding = object(
+            json!({ "code": self.of::<audit::Code>(), "repaired": flag() }),
+            json!({}),
+        );
+        let action = object(
+            json!({ "action": text(), "by": text(), "at": self.moment() }),
+            json!({}),
+        );
+        let meter = object(
+            json!({ "account": self.account(), "askedAt": self.moment() }),
+            json!({}),
+        );
+        object(
+            json!({
+                "database": self.account(),
+                "administrator": flag(),
+                "billing": billing,
+                "findings": list(finding),
+                "actions": list(action),
+            }),
+            json!({ "meter": meter }),
+        )
+    }
+
     pub(super) fn doctor(&mut self) -> Value {
         object(
             json!({

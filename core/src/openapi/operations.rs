@@ -460,6 +460,21 @@ fn administration(answers: &mut Answers) -> Vec<Operation> {
         )
         .administrator()
         .answers_text("The figures.", crate::metrics::MEDIA_TYPE),
+        Operation::new(
+            "user_of",
+            "GET",
+            "/api/admin/users/{sub}",
+            "Everything that is known of a user; that somebody looked is recorded",
+        )
+        .administrator()
+        .part("sub", "Whose.", text())
+        .refused(meter())
+        .refused([Problem::NotFound])
+        .answers(
+            200,
+            "As the database has it, and as the meter has it.",
+            answers.user_of(),
+        ),
     ]
 }
 
