@@ -422,6 +422,25 @@ describe("usage", () => {
 		]);
 	});
 
+	test("one whose rows cannot be added up does not keep the others from being examined", async () => {
+		const { sub, bearer } = await payer({}, 1);
+		const other = await caller(2);
+		const { id } = await usage(sub);
+		const start = Date.parse((await account(bearer)).usage.period?.start ?? "");
+		const insert =
+			"INSERT INTO api_usage (id, user_id, endpoint, method, cost, timestamp, period_start, opening) VALUES (?, ?, '/bills', 'GET', 9223372036854775807, ?, ?, 0)";
+		await run(insert, "huge-1", id, start, start);
+		await run(insert, "huge-2", id, start, start);
+		await run("UPDATE users SET api_calls_count = 0, lifetime_calls_count = 0 WHERE auth0_user_id = ?", other.sub);
+		const { findings } = await audit();
+		expect(brief(findings)).toEqual([
+			{ code: "meter_differs", subject: other.sub },
+			{ code: "user_not_examined", subject: sub },
+		]);
+		await run("DELETE FROM api_usage WHERE id LIKE 'huge-%'");
+		await mended("meter_differs", other.sub);
+	});
+
 	test("calls of somebody who is not there, in tables that somebody rebuilt without their keys", async () => {
 		for (const table of ["api_usage", "mcp_logs"]) {
 			const [made] = await world.rows<{ sql: string }>("SELECT sql FROM sqlite_schema WHERE name = ?", table);

@@ -10,6 +10,7 @@ use legis_core::evaluate::json;
 use legis_core::history::days_before;
 use legis_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use worker::D1PreparedStatement;
 
 /// For how many days findings are kept.
 const KEPT_DAYS: u32 = 90;
@@ -178,7 +179,7 @@ pub(crate) async fn advance(
     let next = Run {
         finished_at: (step.next == Position::Done).then_some(now),
         checked: run.checked.saturating_add(step.checked),
-        position: step.next,
+        position: step.next.clone(),
         ..run.clone()
     };
     let insert = database.statement(
@@ -197,19 +198,38 @@ pub(crate) async fn advance(
             Value::Text(&text(&run.position)),
         ],
     )?;
-    // Of what another finding makes void nobody shall make the repair.
-    let superseded: Vec<(Code, Code)> = Code::ALL
-        .into_iter()
-        .flat_map(|code| code.supersedes().iter().map(move |void| (code, *void)))
-        .collect();
-    let forget = database.statement(
-        "DELETE FROM audit_findings WHERE run_id = ?1 AND EXISTS (SELECT 1 FROM json_each(?2) AS rule JOIN audit_findings AS stands \
-         ON stands.code = rule.value ->> 0 WHERE stands.run_id = ?1 AND audit_findings.code = rule.value ->> 1 \
-         AND stands.subject = audit_findings.subject)",
-        &[Value::Text(&run.id), Value::Text(&text(&superseded))],
-    )?;
-    database.batch(vec![insert, forget, update]).await?;
+    let mut statements = vec![insert];
+    statements.extend(superseded(database, &run.id, &step.findings)?);
+    statements.push(update);
+    database.batch(statements).await?;
     Ok(next)
+}
+
+/// Forgets what another finding about the same subject makes void, so that nobody makes its repair. Either may have come first.
+fn superseded(
+    database: &Database,
+    run: &str,
+    findings: &[Finding],
+) -> Outcome<Vec<D1PreparedStatement>> {
+    let found = |code: Code| findings.iter().any(|finding| finding.code == code);
+    let rules = Code::ALL.into_iter().flat_map(|code| {
+        let void = code.supersedes().iter();
+        void.map(move |void| (code, *void))
+    });
+    rules
+        .filter(|(stands, void)| found(*stands) || found(*void))
+        .map(|(stands, void)| {
+            database.statement(
+                "DELETE FROM audit_findings WHERE run_id = ?1 AND code = ?3 AND subject IN \
+                 (SELECT subject FROM audit_findings WHERE run_id = ?1 AND code = ?2)",
+                &[
+                    Value::Text(run),
+                    Value::Text(stands.as_str()),
+                    Value::Text(void.as_str()),
+                ],
+            )
+        })
+        .collect()
 }
 
 fn stored(finding: &Finding) -> FindingRow<'_> {

@@ -178,7 +178,7 @@ impl Audit<'_> {
             .iter()
             .map(|(stored, meter)| (stored.user.id, self.rows_since(stored, meter.as_ref())))
             .collect();
-        let told = self.told_of_each(&asked).await;
+        let told = self.told_of_each(&asked).await?;
         for ((stored, meter), told) in inspected.into_iter().zip(told) {
             match (told, fresh.get(&stored.user.id)) {
                 (Ok(Some(told)), Some(stored)) => {
@@ -276,17 +276,24 @@ impl Audit<'_> {
 
     /// What the database tells about the use of each user: of all at once, or, where that takes too long, of one after the
     /// other.
-    async fn told_of_each(&self, asked: &[(u64, Option<Timestamp>)]) -> Vec<Outcome<Option<Told>>> {
+    async fn told_of_each(
+        &self,
+        asked: &[(u64, Option<Timestamp>)],
+    ) -> Outcome<Vec<Outcome<Option<Told>>>> {
         if let Ok(mut told) = self.told(asked).await {
             let told = asked.iter().map(|(id, _)| Ok(told.remove(id)));
-            return told.collect();
+            return Ok(told.collect());
         }
         let mut each = Vec::new();
         for of in asked {
             let told = self.told(std::slice::from_ref(of)).await;
+            // A database that answers nothing at all is no fault of the user's.
+            if told.is_err() {
+                self.told(&[]).await?;
+            }
             each.push(told.map(|mut told| told.remove(&of.0)));
         }
-        each
+        Ok(each)
     }
 
     async fn told(&self, asked: &[(u64, Option<Timestamp>)]) -> Outcome<BTreeMap<u64, Told>> {
