@@ -551,6 +551,13 @@ fn what_an_outsider_sees() {
         Code::Webhook,
         Fine,
     );
+    // Whoever examines it may have asked too much just before.
+    ends(
+        outside::webhook(&said(200), &said(429)),
+        Code::Webhook,
+        Fine,
+    );
+    ends(outside::ready(&said(429)), Code::Ready, Failure);
     ends(
         outside::webhook(&said(200), &said(200)),
         Code::Webhook,

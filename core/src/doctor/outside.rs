@@ -45,6 +45,14 @@ pub fn reachable(url: &str, health: &Result<Answered, String>) -> Check {
 pub fn ready(ready: &Answered) -> Check {
     match ready.status {
         200 => Check::fine(Code::Ready, "it says that it is ready"),
+        429 => Check::failure(
+            Code::Ready,
+            "too much was asked from your address a moment ago",
+            format!(
+                "Wait {} seconds, and examine it again",
+                crate::burst::SECONDS
+            ),
+        ),
         _ => Check::failure(
             Code::Ready,
             format!("it is not ready: {}", ready.detail),
@@ -195,7 +203,8 @@ pub fn webhook(signed: &Answered, forged: &Answered) -> Check {
             "an event that others signed was taken",
             "Anybody can give anybody a plan. Stop the worker, and deploy this release: cargo xtask deploy",
         ),
-        (200, 400) => Check::fine(
+        // Who sent much from this address a moment ago is refused without being looked at.
+        (200, 400 | 429) => Check::fine(
             Code::Webhook,
             format!("an event of type {EVENT} was taken, one that others signed was not"),
         ),
