@@ -321,10 +321,13 @@ describe("the doctor", () => {
 
 	test("nothing is wrong with a deployment that is right, and examining it changes nothing but one row a day", async () => {
 		const { code, out } = await doctor();
-		expect(out).toMatch(/^\d\d checks, 0 failed, 1 warnings$/m);
+		expect(out).toMatch(/^\d\d checks, 0 failed, 2 warnings$/m);
 		expect(code).toBe(0);
-		// This world serves no page.
-		expect(out.match(/^! .*$/gm)).toEqual(["! no page is served at / (status 404)"]);
+		// This world serves no page, and has no rate limit.
+		expect(out.match(/^! .*$/gm)).toEqual([
+			"! bursts from one address are not limited: there is no binding BURST",
+			"! no page is served at / (status 404)",
+		]);
 		expect(out).toContain("✓ Stripe has every configured price (5), as the catalog says");
 		expect(out).toContain("✓ close_periods ran at ");
 		await doctor();

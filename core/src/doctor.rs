@@ -28,6 +28,8 @@ pub enum Code {
     Plans,
     /// A meter answers.
     Meter,
+    /// Bursts from one address are counted.
+    Bursts,
     /// Where the data service is.
     Upstream,
     /// For how long a payment may be due.

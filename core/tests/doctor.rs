@@ -67,6 +67,7 @@ fn right() -> Snapshot {
         now: now(),
         origin: "https://api.example.com".to_owned(),
         meter: Ok(()),
+        bursts: Ok(()),
         schema: "0005_operations.sql".to_owned(),
         migrated_at: Some(now().plus_millis(-48 * HOUR)),
         differing_plans: Vec::new(),
@@ -139,6 +140,7 @@ fn nothing_is_wrong_with_a_deployment_that_is_right() {
         Code::Schema,
         Code::Plans,
         Code::Meter,
+        Code::Bursts,
         Code::Upstream,
         Code::Grace,
         Code::Retention,
@@ -171,6 +173,12 @@ fn what_is_wrong_with_the_deployment_is_seen_alone() {
         Code::Plans,
         Failure,
         "20, 21",
+    );
+    only(
+        &planted(|found| found.bursts = text("no binding")),
+        Code::Bursts,
+        Warning,
+        "no binding",
     );
     only(
         &planted(|found| found.meter = text("gone")),

@@ -28,6 +28,14 @@ pub(crate) async fn answered(request: &Request, env: &Env, failure: Failure) -> 
     }
 }
 
+/// Whether the counter counts; otherwise why not.
+pub(crate) async fn examined(env: &Env) -> Result<(), String> {
+    if !platform::is_bound(env, BINDING) {
+        return Err(format!("there is no binding {BINDING}"));
+    }
+    platform::count(env, BINDING, "doctor").await.map(drop)
+}
+
 /// Whether the address has sent too much. Nobody is refused because the counter fails, or where there is none.
 async fn is_over(request: &Request, env: &Env) -> bool {
     let Some(address) = request.header(Header::ConnectingIp) else {

@@ -2,6 +2,7 @@
 //! secret leaves this file, only how it looks.
 
 use crate::answer::Answer;
+use crate::burst;
 use crate::clock;
 use crate::configuration::{self, Configuration};
 use crate::cron;
@@ -47,6 +48,7 @@ async fn snapshot(
     let meter = client::account(env, &caller.identity, Knowledge::Recent, None).await;
     Ok(Snapshot {
         meter: meter.map(drop).map_err(reason),
+        bursts: burst::examined(env).await,
         schema: configuration::schema_version().to_owned(),
         migrated_at: counted
             .migrated_at

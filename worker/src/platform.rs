@@ -72,6 +72,11 @@ extern "C" {
     fn promise(this: &Wait) -> Promise;
 }
 
+/// Whether there is a binding of that name.
+pub(crate) fn is_bound(env: &Env, binding: &str) -> bool {
+    js_sys::Reflect::has(env, &JsValue::from_str(binding)).unwrap_or(false)
+}
+
 /// Counts under a name; whether it fits what the binding allows.
 pub(crate) async fn count(env: &Env, binding: &str, key: &str) -> Result<bool, String> {
     match JsFuture::from(counted(env, binding, key)).await {

@@ -19,6 +19,8 @@ pub struct Snapshot {
     pub origin: String,
     /// Whether the meter of whoever asked has answered; otherwise why not.
     pub meter: Result<(), String>,
+    /// Whether bursts are counted; otherwise why not.
+    pub bursts: Result<(), String>,
     /// The newest migration.
     pub schema: String,
     /// When it was applied.
@@ -105,6 +107,7 @@ pub fn examine(found: &Snapshot) -> Vec<Check> {
         ),
         plans(&found.differing_plans),
         meter(&found.meter),
+        bursts(&found.bursts),
     ];
     checks.extend(settings(&found.settings));
     checks.push(clients(&found.clients));
@@ -139,6 +142,20 @@ fn meter(answered: &Result<(), String>) -> Check {
             Code::Meter,
             format!("no meter answers: {reason}"),
             "Without meters no call is admitted. The binding METER and its class are in worker/wrangler.jsonc; deploy it unchanged: cargo xtask deploy",
+        ),
+    }
+}
+
+fn bursts(counted: &Result<(), String>) -> Check {
+    match counted {
+        Ok(()) => Check::fine(
+            Code::Bursts,
+            "bursts from one address are limited (binding BURST, a rate limit)",
+        ),
+        Err(reason) => Check::warning(
+            Code::Bursts,
+            format!("bursts from one address are not limited: {reason}"),
+            "The binding BURST is in worker/wrangler.jsonc; deploy it unchanged: cargo xtask deploy",
         ),
     }
 }
