@@ -2,7 +2,7 @@
 #![cfg(feature = "schema")]
 
 use legis_core::openapi::{Payloads, described, document};
-use legis_core::route::{NoRoute, route};
+use legis_core::route::{Access, NoRoute, route};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -34,6 +34,27 @@ fn every_route_is_described_and_nothing_else() {
     }
     assert_eq!(found, names());
     assert!(found.len() > 25);
+}
+
+#[test]
+fn who_is_served_is_described_as_it_is_decided() {
+    let document = document(&Payloads::new());
+    for operation in described(&Payloads::new()) {
+        let route = route(operation.method, &sample(operation.path)).expect(operation.path);
+        let method = operation.method.to_lowercase();
+        let written = &document["paths"][operation.path][method];
+        let needs_token = written["security"] != Value::Array(Vec::new());
+        // Stripe proves who it is by its signature.
+        let is_proven = route.access() == Access::Proven && route.name() != "stripe_webhook";
+        assert_eq!(needs_token, is_proven, "{}", operation.path);
+        let is_limited = !written["responses"]["429"].is_null();
+        assert_eq!(
+            is_limited,
+            route.access() != Access::Free,
+            "{}",
+            operation.path
+        );
+    }
 }
 
 #[test]
