@@ -325,8 +325,8 @@ describe("the doctor", () => {
 		expect(code).toBe(0);
 		// This world serves no page, and has no rate limit.
 		expect(out.match(/^! .*$/gm)).toEqual([
-			"! bursts from one address are not limited: there is no binding BURST",
 			"! no page is served at / (status 404)",
+			"! bursts from one address are not limited: there is no binding BURST",
 		]);
 		expect(out).toContain("✓ Stripe has every configured price (5), as the catalog says");
 		expect(out).toContain("✓ close_periods ran at ");
