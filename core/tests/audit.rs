@@ -32,6 +32,17 @@ fn tally() -> impl Strategy<Value = Tally> {
 
 const DAY: i64 = 86_400_000;
 
+fn user(created_at: Timestamp) -> User {
+    User {
+        id: 7,
+        sub: "auth0|7".into(),
+        email: None,
+        name: None,
+        created_at,
+        updated_at: created_at,
+    }
+}
+
 /// The entitlement of a user, an hour or up to four months after the anchor.
 fn entitlement() -> impl Strategy<Value = Entitlement> {
     let paid = prop_oneof![
@@ -108,14 +119,7 @@ fn snapshot() -> impl Strategy<Value = UserSnapshot> {
                     // Rows of a period that somebody changed name it.
                     rows_of.extend(period.map(|period| (period.start, rows.3)));
                     UserSnapshot {
-                        user: User {
-                            id: 7,
-                            sub: "auth0|7".into(),
-                            email: None,
-                            name: None,
-                            created_at,
-                            updated_at: created_at,
-                        },
+                        user: user(created_at),
                         plan: entitlement.plan,
                         past_due_since: None,
                         counters: reported,
@@ -216,14 +220,7 @@ fn subscriber(anchor: &str, now: &str, period: Option<(&str, &str)>) -> UserSnap
         mcp: 1,
     });
     UserSnapshot {
-        user: User {
-            id: 7,
-            sub: "auth0|7".into(),
-            email: None,
-            name: None,
-            created_at,
-            updated_at: created_at,
-        },
+        user: user(created_at),
         plan: entitlement.plan,
         past_due_since: None,
         counters: Counters::new(&entitlement, &usage, at(now)),

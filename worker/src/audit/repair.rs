@@ -241,8 +241,8 @@ impl Work<'_> {
             return Ok(Made::Stale);
         }
         if opening.0 != opening.1 {
-            let is_last = statements.is_empty();
-            statements.push(self.opening_balance(stored.user.id, opening, is_last)?);
+            let is_first = statements.is_empty();
+            statements.push(self.opening_balance(stored.user.id, opening, is_first)?);
         }
         match statements.is_empty() {
             true => self.write(statements, finding).await,
