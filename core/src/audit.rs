@@ -16,6 +16,9 @@ use repair::Repair;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+/// How long the cron may take to do what is its to do: it runs every hour.
+const CRON_MILLIS: i64 = 2 * 60 * 60 * 1000;
+
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

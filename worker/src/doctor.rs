@@ -12,6 +12,7 @@ use crate::identity;
 use crate::mcp;
 use crate::meter::client;
 use crate::meter::message::Knowledge;
+use crate::stripe::events::{FIGURES, OF_EVENTS};
 use crate::stripe::settings;
 use legis_core::auth::claims::Caller;
 use legis_core::doctor::deployment::{Backlog, Issuer, Settings, Snapshot, allowed, examine};
@@ -95,13 +96,10 @@ struct Counted {
 
 async fn counted(env: &Env) -> Outcome<Counted> {
     let database = Database::open(env)?;
-    let statement = database.statement(
-        "SELECT (SELECT max(unixepoch(applied_at)) FROM d1_migrations) AS migrated_at, \
-         (SELECT count(*) FROM stripe_webhook_logs WHERE processing_status = 'failed') AS failed, \
-         (SELECT count(*) FROM stripe_webhook_logs WHERE processing_status = 'pending') AS pending, \
-         (SELECT count(*) FROM users WHERE billing_alerts IS NOT NULL) AS alerting",
-        &[],
-    )?;
+    let sql = format!(
+        "SELECT {FIGURES}, (SELECT max(unixepoch(applied_at)) FROM d1_migrations) AS migrated_at {OF_EVENTS}"
+    );
+    let statement = database.statement(&sql, &[])?;
     let results = database.batch(vec![statement]).await?;
     row("figures of the database", results.first())?
         .ok_or_else(|| Failure::corrupt("figures of the database", "no row"))

@@ -6,6 +6,7 @@ use crate::cron;
 use crate::database::{Database, row, rows};
 use crate::failure::{Failure, Outcome};
 use crate::request::{Header, Request};
+use crate::stripe::events::{FIGURES, OF_EVENTS};
 use crate::variable;
 use legis_core::audit::Code;
 use legis_core::auth::secret::is_same;
@@ -74,11 +75,8 @@ const LATEST: &str =
 pub(crate) async fn answer(env: &Env) -> Outcome<Answer> {
     let database = Database::open(env)?;
     let figures = format!(
-        "SELECT count(*) FILTER (WHERE processing_status = 'failed') AS failed, \
-         count(*) FILTER (WHERE processing_status = 'pending') AS pending, \
-         (SELECT count(*) FROM users WHERE billing_alerts IS NOT NULL) AS alerting, \
-         (SELECT id FROM ({LATEST})) AS run, (SELECT finished_at FROM ({LATEST})) AS finished_at \
-         FROM stripe_webhook_logs WHERE processing_status <> 'processed'"
+        "SELECT {FIGURES}, (SELECT id FROM ({LATEST})) AS run, \
+         (SELECT finished_at FROM ({LATEST})) AS finished_at {OF_EVENTS}"
     );
     let findings = format!(
         "SELECT code, count(*) AS count FROM audit_findings WHERE run_id = (SELECT id FROM ({LATEST})) \

@@ -12,12 +12,9 @@ use legis_core::adoption::identity::call_id;
 use legis_core::adoption::plans;
 use legis_core::adoption::shape::OldTable;
 use legis_core::adoption::{OldRow, Reason, Refused, clients, events, history, payments, users};
-use legis_core::history::days_before;
+use legis_core::history::Retention;
 use legis_core::time::Timestamp;
 use serde_json::json;
-
-/// How long the worker keeps the history unless it is told otherwise.
-const RETENTION_DAYS: u32 = 400;
 
 impl Pass<'_, '_> {
     pub(super) fn plan(&mut self, table: &Table, row: &OldRow) -> Result<(), Refused> {
@@ -255,7 +252,7 @@ impl Pass<'_, '_> {
     }
 
     pub(super) fn note_age(&mut self, at: Timestamp) {
-        let is_old = at < days_before(self.order.now, RETENTION_DAYS);
+        let is_old = at < Retention::default().since(self.order.now);
         self.notes.old_calls += u64::from(is_old);
     }
 }

@@ -1,7 +1,7 @@
 //! What Stripe said against what is stored of it.
 
 use super::repair::Repair;
-use super::{Code, Finding, text};
+use super::{CRON_MILLIS, Code, Finding, text};
 use crate::entitlement::ScheduledChange;
 use crate::stripe::apply::Payer;
 use crate::stripe::billing::Billing;
@@ -10,8 +10,6 @@ use crate::subscription::{Grace, Standing, Status};
 use crate::time::Timestamp;
 use serde_json::{Value, json};
 
-/// How long the cron may take: it runs every hour.
-const CRON_MILLIS: i64 = 2 * 60 * 60 * 1000;
 /// How long somebody may take to register who has paid.
 const WAITING_MILLIS: i64 = 7 * 24 * 60 * 60 * 1000;
 

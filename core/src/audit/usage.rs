@@ -2,7 +2,7 @@
 
 use super::billing::KnownSubscription;
 use super::repair::{OpeningBalance, Repair, Tally, UsageCorrection};
-use super::{Code, Finding, text};
+use super::{CRON_MILLIS, Code, Finding, text};
 use crate::account::User;
 use crate::counters::Counters;
 use crate::entitlement::Entitlement;
@@ -13,11 +13,8 @@ use crate::subscription::Standing;
 use crate::time::{Timestamp, month_around};
 use serde_json::{Value, json};
 
-const HOUR_MILLIS: i64 = 60 * 60 * 1000;
-const DAY_MILLIS: i64 = 24 * HOUR_MILLIS;
+const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
-/// How long the cron may take to bring the columns into a new period: it runs every hour.
-const CRON_MILLIS: i64 = 2 * HOUR_MILLIS;
 /// The longest month.
 const LONGEST_MILLIS: i64 = 31 * DAY_MILLIS;
 /// How far a clock may have been ahead when a period began, or behind when a call was made.

@@ -1,4 +1,5 @@
-//! Calls that were refused and are not reported yet. They are only held in memory: a refusal writes nothing.
+//! Calls that were refused and are not reported yet. They are only held in memory: a refusal writes no row, it only sees
+//! to it that an alarm is set.
 
 use legis_core::metrics::Outcome;
 use legis_core::quota::{Channel, Reason};

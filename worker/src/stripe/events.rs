@@ -151,15 +151,18 @@ pub(crate) struct Backlog {
     pending: u32,
 }
 
+/// What waits for somebody, as columns of a query; [`OF_EVENTS`] follows.
+pub(crate) const FIGURES: &str = "count(*) FILTER (WHERE processing_status = 'failed') AS failed, \
+     count(*) FILTER (WHERE processing_status = 'pending') AS pending, \
+     (SELECT count(*) FROM users WHERE billing_alerts IS NOT NULL) AS alerting";
+/// Where they are found: by an index that has none of the events that were applied.
+pub(crate) const OF_EVENTS: &str =
+    "FROM stripe_webhook_logs WHERE processing_status <> 'processed'";
+
 /// How many events are stored and not applied.
 pub(crate) async fn backlog(env: &Env) -> Outcome<Backlog> {
     let database = Database::open(env)?;
-    let statement = database.statement(
-        "SELECT count(*) FILTER (WHERE processing_status = 'failed') AS failed, \
-         count(*) FILTER (WHERE processing_status = 'pending') AS pending \
-         FROM stripe_webhook_logs WHERE processing_status <> 'processed'",
-        &[],
-    )?;
+    let statement = database.statement(&format!("SELECT {FIGURES} {OF_EVENTS}"), &[])?;
     let results = database.batch(vec![statement]).await?;
     row("row of stripe_webhook_logs", results.first())?
         .ok_or_else(|| Failure::corrupt("stripe_webhook_logs", "no count"))
