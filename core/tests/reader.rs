@@ -461,6 +461,60 @@ fn nesting_is_bounded() {
 }
 
 #[test]
+fn what_is_empty_is_as_deep_as_what_is_not() {
+    for (inner, empty) in [
+        ("[", "[]"),
+        ("[", "[ ]"),
+        ("{\"a\":", "{}"),
+        ("{\"a\":", "{ }"),
+    ] {
+        let close = if inner == "[" { "]" } else { "}" };
+        // The document is the first level, and the innermost is empty.
+        for (levels, verdict) in [(30, Ok(())), (31, Err("too_deep"))] {
+            let value = format!("{}{empty}{}", inner.repeat(levels), close.repeat(levels));
+            for (schema, member) in [("account", "stranger"), ("toolCall", "response_data")] {
+                let rest = match schema {
+                    "toolCall" => r#","tool_name":"t","status":"success""#,
+                    _ => "",
+                };
+                let text = format!("{{\"{member}\":{value}{rest}}}");
+                let read = by_name(schema).unwrap().read(text.as_bytes(), Origin::Text);
+                let code = read.map(|_| ()).map_err(|wrong| wrong[0].code.name());
+                let found = match (schema, code) {
+                    // The account lacks its members, which is told when it can be read at all.
+                    ("account", Err("required")) => Ok(()),
+                    (_, code) => code,
+                };
+                assert_eq!(found, verdict, "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_comma_promises_another_one() {
+    for text in [
+        r#"{"plan":"free",}"#,
+        r#"{"plan":"free" , }"#,
+        r#"{"stranger":[1,]}"#,
+        r#"{"stranger":[[],]}"#,
+        r#"{"stranger":{"a":1,}}"#,
+        r#"{"stranger":[,1]}"#,
+    ] {
+        let violations = by_name("registration")
+            .unwrap()
+            .read(text.as_bytes(), Origin::Text)
+            .unwrap_err();
+        assert_eq!(violations[0].code.name(), "malformed_json", "{text}");
+    }
+    let records = by_name("usageRecords")
+        .unwrap()
+        .read(b"[{},]", Origin::Text)
+        .unwrap_err();
+    assert_eq!(records[0].code.name(), "malformed_json");
+}
+
+#[test]
 fn arbitrary_json_is_bounded() {
     let items = vec!["1"; 10_001].join(",");
     let text =
@@ -493,6 +547,39 @@ fn what_json_cannot_say_is_refused_where_it_stands() {
         schema.read(text, Origin::Text).unwrap_err()[0].code.name(),
         "malformed_json"
     );
+}
+
+#[test]
+fn of_doubts_only_what_is_wrong_is_told() {
+    let doubts = |schema: &str, text: &[u8]| {
+        let read = by_name(schema).unwrap().read(text, Origin::Doubts);
+        read.map_err(|wrong| {
+            let places = wrong
+                .iter()
+                .map(|v| format!("{} {}", v.pointer(), v.code.name()));
+            places.collect::<Vec<_>>().join(", ")
+        })
+    };
+    // What is left out is right, and what is missing is said to be.
+    let told = doubts(
+        "stripeEvent",
+        b"{\"created\":\"then\",\"data\":{\"object\":{\"customer\":7}},\"id\":\x01m}",
+    );
+    let expected = "/created type, /data/object/customer type, /id required";
+    assert_eq!(told, Err(expected.to_owned()));
+    let told = doubts("usageRecords", b"[\x01y,{\"method\":\"get\"},\x01y]");
+    assert_eq!(told, Err("/1/method format".to_owned()));
+    // Nothing is wrong: there is no value.
+    assert_eq!(doubts("stripeEvent", b"{}"), Ok(Vec::new()));
+    assert_eq!(doubts("registration", b"\x01y"), Ok(Vec::new()));
+    let of_any_kind = b"{\"data\":{\"object\":{\"metadata\":\x01y,\"items\":\x01y}}}";
+    assert_eq!(doubts("stripeEvent", of_any_kind), Ok(Vec::new()));
+    // Nobody else can say so.
+    for origin in [Origin::Text, Origin::Value] {
+        for text in [&b"{\"name\":\x01y}"[..], b"\x01y", b"{\"name\":\x01m}"] {
+            assert!(by_name("registration").unwrap().read(text, origin).is_err());
+        }
+    }
 }
 
 proptest! {

@@ -9,7 +9,8 @@ const MAX_DEPTH = 34;
 /** A value this large is a mistake; a graph that refers to itself often could otherwise never end. */
 const MAX_VALUES = 1_000_000;
 
-const FOREIGN = "\u0001";
+/** Begins what JSON cannot say. */
+export const FOREIGN = "\u0001";
 
 /** The text of `value`, of its objects only what is known where that is said. */
 export function encode(value: unknown, known?: Known): string {
@@ -93,7 +94,8 @@ function writeMembers(members: Record<string, unknown>, known: Known, depth: num
 let names = new Map<string, string>();
 const NAMES = 1_000;
 
-function named(key: string): string {
+/** The name of a member and its colon. */
+export function named(key: string): string {
 	let name = names.get(key);
 	if (name === undefined) {
 		name = `${quoted(key)}:`;

@@ -1,26 +1,27 @@
-// Copies of bytes for a while. To make an array costs more than to fill one, so small ones share theirs.
+// What is kept of bytes whose value may be asked for later. An array of bytes has a store of its own, which costs more to make
+// than half of the reading; numbers and strings lie among other values. Eight bytes are a number; they are never NaN,
+// of which there is but one in JavaScript: in UTF-8 nothing that a NaN ends in, 0xF0 or more before 0x7F or 0xFF, can stand.
 
-const SHARED = 1 << 16;
-const LARGE = 1 << 12;
+/** A short document as numbers. */
+export interface Kept {
+	readonly numbers: readonly number[];
+	readonly size: number;
+}
 
-let shared = new Uint8Array();
-let used = SHARED;
+/** Longer documents are cheaper to keep as text. */
+export const LONG = 1 << 12;
 
-/** Where a copy begins in its array. */
-export let keptAt = 0;
-
-/** The array that now has a copy of `bytes`, from `keptAt` on. */
-export function keep(bytes: Uint8Array): Uint8Array {
-	keptAt = 0;
-	if (bytes.length > LARGE) {
-		return new Uint8Array(bytes);
+/** Keeps `size` bytes of UTF-8 that `lie` begins with. */
+export function keep(lie: Float64Array, size: number): Kept {
+	const length = Math.ceil(size / 8);
+	const numbers = new Array<number>(length);
+	for (let index = 0; index < length; index++) {
+		numbers[index] = lie[index] as number;
 	}
-	if (used + bytes.length > SHARED) {
-		shared = new Uint8Array(SHARED);
-		used = 0;
-	}
-	keptAt = used;
-	shared.set(bytes, used);
-	used += bytes.length;
-	return shared;
+	return { numbers, size };
+}
+
+/** The bytes again. */
+export function bytesOf({ numbers, size }: Kept): Uint8Array {
+	return new Uint8Array(new Float64Array(numbers).buffer, 0, size);
 }

@@ -1,28 +1,51 @@
 // Values that are plainly right, without a crossing: the shapes are core's, generated from its types. Whatever is not plain
-// is core's to judge: this says "yes" or nothing, and the agreement suite holds its "yes" to core's.
+// is core's to judge: this says "yes" or nothing, and the agreement suite holds its "yes" to core's. What it says nothing to is
+// written down on the way, without what is plainly right: that is most of a value, and not worth to be told.
 
+import { encode, FOREIGN, named } from "./encode.ts";
 import { OBJECTS, PLAIN, SHAPES } from "./facts.ts";
 import { millis } from "./moment.ts";
 
 /** Not plainly right: to be asked of core. */
 export const UNSURE = Symbol("unsure");
 
+/** Stand for an item that is plainly right and for a member that is missing: `Origin::Doubts` in `core/src/schema/reader.rs`. */
+const [RIGHT, MISSING] = [`${FOREIGN}y`, `${FOREIGN}m`];
+
 type Reader = (value: unknown) => unknown;
 type Shape = readonly unknown[];
 
 const readers: Reader[] = [];
 
+/** What the last reader of an object or a list was not sure of. */
+let doubt = "";
+
+/** The text of what `quick` was not sure of; nothing where the value has to be written whole. */
+export const doubts = (): string | undefined => (doubt === "" ? undefined : doubt);
+
 /** A fresh copy of what the schema at a position knows of `value`, if it is plainly right. */
 export function quick(schema: number, value: unknown): unknown {
 	readers[schema] ??= reader(SHAPES[schema] as unknown as Shape);
 	left = PLAIN_VALUES;
-	// A proxy or a getter may throw anything.
+	doubt = "";
+	// A proxy or a getter may throw anything, and what is too large is to be said of the whole.
 	try {
 		return (readers[schema] as Reader)(value);
 	} catch {
+		doubt = "";
 		return UNSURE;
 	}
 }
+
+/** What was not sure is doubted, in these words. */
+function doubted(text: string): typeof UNSURE {
+	doubt = text;
+	return UNSURE;
+}
+
+/** Objects and lists tell what of them is doubted; of anything else it is all. */
+const told = (shape: Shape, value: unknown) => (TOLD.includes(shape[0] as string) ? doubt : encode(value));
+const TOLD = ["r", "o", "a"];
 
 function reader(shape: Shape): Reader {
 	switch (shape[0]) {
@@ -31,7 +54,7 @@ function reader(shape: Shape): Reader {
 		case "o":
 			return object(shape[1] === 1, shape[2] as readonly (readonly [string, number, Shape])[]);
 		case "a":
-			return array(reader(shape[1] as Shape), shape[2] as number, shape[3] as number);
+			return array(shape[1] as Shape, shape[2] as number, shape[3] as number);
 		case "t":
 			return text(shape[1] as number, shape[2] as number, shape[3] as string);
 		case "c":
@@ -78,19 +101,27 @@ function whole(min: number, max: number): Reader {
 			: UNSURE;
 }
 
-function array(item: Reader, min: number, max: number): Reader {
+function array(shape: Shape, min: number, max: number): Reader {
+	const item = reader(shape);
 	return (value) => {
-		if (!Array.isArray(value) || value.length < min || value.length > max) {
-			return UNSURE;
+		// What is too long is counted in the whole.
+		if (!Array.isArray(value) || value.length > max) {
+			return doubted(encode(value));
 		}
 		const { length } = value;
 		const copy = new Array(length);
+		let doubts: string[] | undefined;
 		for (let index = 0; index < length; index++) {
 			const read = item(value[index]);
 			if (read === UNSURE) {
-				return UNSURE;
+				doubts ??= new Array(length).fill(RIGHT);
+				doubts[index] = told(shape, value[index]);
 			}
 			copy[index] = read;
+		}
+		if (doubts !== undefined || length < min) {
+			doubts ??= new Array<string>(length).fill(RIGHT);
+			return doubted(length === 0 ? "[]" : joined("[", doubts, "]"));
 		}
 		return copy;
 	};
@@ -107,46 +138,80 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 function object(strict: boolean, members: readonly (readonly [string, number, Shape])[]): Reader {
 	const known = new Map(
-		members.map(([name, required, shape]) => [name, { required: required === 1, read: reader(shape) }]),
+		members.map(([name, required, shape]) => [name, { required: required === 1, read: reader(shape), shape }]),
 	);
-	const required = members.filter(([, required]) => required === 1).length;
+	const required = members.filter(([, required]) => required === 1).map(([name]) => name);
 	return (value) => {
 		if (!isRecord(value)) {
-			return UNSURE;
+			return doubted(encode(value));
 		}
 		const copy: Record<string, unknown> = {};
-		let missing = required;
+		let missing = required.length;
+		let doubts: string[] | undefined;
 		for (const name in value) {
 			const member = known.get(name);
-			if (member === undefined) {
-				if (strict) {
-					return UNSURE;
-				}
+			if (member === undefined && !strict) {
 				continue;
 			}
 			// What is inherited is nobody's own.
 			if (!Object.hasOwn(value, name)) {
-				return UNSURE;
+				throw INHERITED;
 			}
 			const given = value[name];
-			if (given === undefined || given === null) {
-				// Left out, where it may be.
-				if (member.required) {
-					return UNSURE;
+			if (member === undefined) {
+				// As JSON does: a member that is undefined is not there.
+				if (given !== undefined) {
+					doubts = added(doubts, named(name) + encode(given));
 				}
 				continue;
 			}
-			const read = member.read(given);
-			if (read === UNSURE) {
-				return UNSURE;
+			if (given === undefined || given === null) {
+				// Left out, where it may be.
+				if (given === undefined || !member.required) {
+					continue;
+				}
 			}
-			copy[name] = read;
 			if (member.required) {
 				missing -= 1;
 			}
+			const read = member.read(given);
+			if (read === UNSURE) {
+				doubts = added(doubts, named(name) + told(member.shape, given));
+				continue;
+			}
+			copy[name] = read;
 		}
-		return missing === 0 ? copy : UNSURE;
+		if (doubts === undefined && missing === 0) {
+			return copy;
+		}
+		if (missing > 0) {
+			for (const name of required) {
+				if (value[name] === undefined) {
+					doubts = added(doubts, named(name) + MISSING);
+				}
+			}
+		}
+		return doubted(doubts === undefined ? "{}" : joined("{", doubts, "}"));
 	};
+}
+
+/** One string and not a tree of them, which would have to be gone through to be read. */
+function joined(open: string, parts: string[], close: string): string {
+	const last = parts.length - 1;
+	parts[0] = open + parts[0];
+	parts[last] += close;
+	return parts.join();
+}
+
+const INHERITED = new TypeError("an inherited member: to be written whole");
+const TOO_MANY = new RangeError("too many doubts: to be written whole");
+const MOST_DOUBTS = 1_000;
+
+function added(doubts: string[] = [], text: string): string[] {
+	if (doubts.push(text) > MOST_DOUBTS) {
+		throw TOO_MANY;
+	}
+	return doubts;
 }
 
 /** Deeper than this is core's to count. */

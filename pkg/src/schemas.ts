@@ -1,11 +1,11 @@
-import { check, issues, lastWrite, Origin } from "./boundary.ts";
+import { check, issues, kept, lastWrite, Origin } from "./boundary.ts";
 import { encode } from "./encode.ts";
 import { LegisError } from "./error.ts";
 import { SCHEMA_NAMES } from "./facts.ts";
 import { type JsonSchema, jsonSchema } from "./json-schema.ts";
-import { keep, keptAt } from "./kept.ts";
+import { bytesOf, type Kept } from "./kept.ts";
 import { knownTo } from "./known.ts";
-import { quick, UNSURE } from "./quick.ts";
+import { doubts, quick, UNSURE } from "./quick.ts";
 import { build } from "./tape.ts";
 import type {
 	Account,
@@ -23,7 +23,7 @@ import type {
 	UsageRecords,
 } from "./types.ts";
 
-/** What holding a value to a schema yields. Bad data is a value, never an exception. */
+/** What holding a value to a schema yields. Bad data is a value, never an exception. The issues are frozen. */
 export type Result<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly issues: Issue[] };
 
 /** The result that Standard Schema asks for (https://standardschema.dev, version 1). */
@@ -109,6 +109,13 @@ export function validate<T>(schema: Schema<T>, value: unknown): Result<T> {
 	if (copy !== UNSURE) {
 		return { ok: true, value: copy as T };
 	}
+	const doubtful = doubts();
+	if (doubtful !== undefined) {
+		const verdict = check(position, doubtful, Origin.doubts);
+		if (verdict < 0) {
+			return { ok: false, issues: issues(verdict) };
+		}
+	}
 	return hold(position, encode(value, knownTo(position)), Origin.value);
 }
 
@@ -137,9 +144,7 @@ function hold<T>(schema: number, text: string | Uint8Array, origin: Origin): Res
 class Accepted<T> {
 	readonly ok = true;
 	readonly #schema: number;
-	readonly #kept: string | Uint8Array;
-	readonly #at: number;
-	readonly #size: number;
+	readonly #kept: string | Kept;
 	readonly #origin: Origin;
 	readonly #length: number;
 	readonly #write: number;
@@ -148,9 +153,7 @@ class Accepted<T> {
 	constructor(schema: number, text: string | Uint8Array, origin: Origin, length: number) {
 		this.#schema = schema;
 		// The caller may fill the buffer anew before the value is asked for.
-		this.#kept = typeof text === "string" ? text : keep(text);
-		this.#at = keptAt;
-		this.#size = text.length;
+		this.#kept = typeof text === "string" ? text : kept();
 		this.#origin = origin;
 		this.#length = length;
 		this.#write = lastWrite();
@@ -158,18 +161,19 @@ class Accepted<T> {
 
 	get value(): T {
 		if (this.#value === UNSURE) {
-			const text = typeof this.#kept === "string" ? this.#kept : this.#kept.subarray(this.#at, this.#at + this.#size);
-			this.#value = build(this.#lengthNow(text), text);
+			const kept = this.#kept;
+			this.#value = build(this.#lengthNow(), typeof kept === "string" ? kept : undefined);
 		}
 		return this.#value as T;
 	}
 
 	/** When another text was checked meanwhile, this one is checked again. */
-	#lengthNow(text: string | Uint8Array): number {
+	#lengthNow(): number {
 		if (lastWrite() === this.#write) {
 			return this.#length;
 		}
-		return check(this.#schema, text, this.#origin);
+		const kept = this.#kept;
+		return check(this.#schema, typeof kept === "string" ? kept : bytesOf(kept), this.#origin);
 	}
 
 	toJSON() {

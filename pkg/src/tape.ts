@@ -16,8 +16,8 @@ const Mark = {
 
 let names: string[] | undefined;
 
-/** The value of the text that the last check accepted; `length` is what it returned. */
-export function build(length: number, text: string | Uint8Array): unknown {
+/** The value of the text that the last check accepted; `length` is what it returned, the text is given where it is at hand. */
+export function build(length: number, text?: string): unknown {
 	names ??= memberNames();
 	const { tape, span } = accepted(length, text);
 	return built(tape, span, names);

@@ -79,7 +79,7 @@ pub fn slots() -> *const f64 {
 }
 
 /// Holds the input to the schema at position `schema` of `SCHEMA_NAMES`. Positive: accepted, so many entries are on
-/// the tape. Otherwise refused. `-1`: the output says why. Less: so it was refused before, or will be again, and that is
+/// the tape. 0: accepted without a value. Otherwise refused. `-1`: the output says why. Less: so it was refused before, or will be again, and that is
 /// remembered; from -2 on downwards the places where, when it was; from [`NEW`] on downwards, when the output says why.
 #[wasm_bindgen]
 #[must_use]
@@ -87,11 +87,12 @@ pub fn check(schema: usize, length: usize, from: u32) -> i32 {
     let signed = |length: usize| i32::try_from(length).unwrap_or(i32::MAX);
     BUFFERS.with_borrow_mut(|buffers| {
         let Some(schema) = SCHEMAS.get(schema) else {
-            return 0;
+            return -1;
         };
         let origin = match from {
             0 => Origin::Text,
-            _ => Origin::Value,
+            1 => Origin::Value,
+            _ => Origin::Doubts,
         };
         let text = buffers.input.get(..length).unwrap_or_default();
         let Err(violations) = schema.read_into(text, origin, &mut buffers.tape) else {

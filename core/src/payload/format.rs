@@ -136,7 +136,8 @@ impl Format {
     pub(crate) fn holds_plainly(self, text: &[u8]) -> bool {
         match self {
             Self::Any => true,
-            Self::Line => all(text, LINE),
+            // The only control character that JSON takes as it is.
+            Self::Line => !has_delete(text),
             Self::Token => all(text, GRAPHIC),
             Self::ToolName => all(text, TOOL),
             Self::Method => all(text, UPPER),
@@ -257,14 +258,13 @@ fn web(text: &str) -> Option<&str> {
 }
 
 /// What a byte may be part of, a bit each.
-const LINE: u8 = 1;
-const GRAPHIC: u8 = 2;
-const TOOL: u8 = 4;
-const UPPER: u8 = 8;
-const PATH: u8 = 16;
-const ATOM: u8 = 32;
-const DIGIT: u8 = 64;
-const LABEL: u8 = 128;
+const GRAPHIC: u8 = 1;
+const TOOL: u8 = 2;
+const UPPER: u8 = 4;
+const PATH: u8 = 8;
+const ATOM: u8 = 16;
+const DIGIT: u8 = 32;
+const LABEL: u8 = 64;
 
 /// The classes of every byte.
 static CLASSES: [u8; 256] = {
@@ -281,8 +281,7 @@ static CLASSES: [u8; 256] = {
 
 const fn classes_of(byte: u8) -> u8 {
     let letter = byte.is_ascii_alphanumeric();
-    (if byte != 0x7f { LINE } else { 0 })
-        | (if byte.is_ascii_graphic() { GRAPHIC } else { 0 })
+    (if byte.is_ascii_graphic() { GRAPHIC } else { 0 })
         | (if letter || matches!(byte, b'_' | b'-'..=b'/' | b':') {
             TOOL
         } else {
@@ -319,6 +318,20 @@ fn is(byte: u8, class: u8) -> bool {
     CLASSES
         .get(usize::from(byte))
         .is_some_and(|classes| classes & class != 0)
+}
+
+/// Whether U+007F is among bytes of ASCII, eight at a time.
+#[inline]
+fn has_delete(text: &[u8]) -> bool {
+    const DELETE: u8 = 0x7f;
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    let (words, rest) = text.as_chunks::<8>();
+    let in_word = |word: &[u8; 8]| {
+        // One more than it is the first with its highest bit set.
+        let above = u64::from_le_bytes(*word).wrapping_add(u64::from_le_bytes([1; 8]));
+        above & HIGH != 0
+    };
+    words.iter().any(in_word) || rest.contains(&DELETE)
 }
 
 /// How many bytes at the beginning are of a class.

@@ -11,7 +11,9 @@ pub(super) enum Stop {
 
 pub(super) type Step<T = ()> = Result<T, Stop>;
 
-/// A place in a document.
+/// A place in a document. Copied into the function that reads, where it lies in registers: what is looked at rarely takes
+/// it by value and gives it back.
+#[derive(Clone, Copy)]
 pub(super) struct Cursor<'t> {
     bytes: &'t [u8],
     pub(super) at: usize,
@@ -48,7 +50,7 @@ impl<'t> Cursor<'t> {
         self.at >= self.bytes.len()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
@@ -59,19 +61,28 @@ impl<'t> Cursor<'t> {
     }
 
     /// Places never pass the end of the document by more than one, so they cannot overflow.
-    #[inline]
+    #[inline(always)]
     pub(super) fn step(&mut self) {
         self.at = self.at.wrapping_add(1);
     }
 
-    #[inline]
+    /// Past white space, of which what programs write has none.
+    #[inline(always)]
     pub(super) fn space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
-            self.step();
+        if self.peek().is_some_and(|byte| byte <= b' ') {
+            *self = self.after_space();
         }
     }
 
-    #[inline]
+    #[cold]
+    fn after_space(mut self) -> Self {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.step();
+        }
+        self
+    }
+
+    #[inline(always)]
     fn over(&mut self, byte: u8) -> Step {
         if self.peek() != Some(byte) {
             return Err(Stop::Malformed);
@@ -80,7 +91,7 @@ impl<'t> Cursor<'t> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn word(&mut self, word: &'static [u8]) -> Step {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         if !rest.starts_with(word) {
@@ -91,7 +102,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// Into an object or an array; whether it has anything.
-    #[inline]
+    #[inline(always)]
     pub(super) fn enter(&mut self, close: u8) -> Step<bool> {
         self.depth = self.depth.wrapping_add(1);
         if self.depth > MAX_DEPTH {
@@ -106,36 +117,31 @@ impl<'t> Cursor<'t> {
         Ok(true)
     }
 
-    #[inline]
+    #[inline(always)]
     fn leave(&mut self) {
         self.depth = self.depth.wrapping_sub(1);
         self.step();
     }
 
     /// After a member or an item: whether another one follows. Past the end if none does.
-    #[inline]
+    #[inline(always)]
     pub(super) fn more(&mut self, close: u8) -> Step<bool> {
         self.space();
-        match self.peek() {
-            Some(b',') => {
-                self.step();
-                self.space();
-                // A comma promises another one.
-                if self.peek() == Some(close) {
-                    return Err(Stop::Malformed);
-                }
-                Ok(true)
-            }
-            Some(byte) if byte == close => {
-                self.leave();
-                Ok(false)
-            }
-            _ => Err(Stop::Malformed),
+        let byte = self.peek();
+        if byte == Some(b',') {
+            self.step();
+            self.space();
+            return Ok(true);
         }
+        if byte == Some(close) {
+            self.leave();
+            return Ok(false);
+        }
+        Err(Stop::Malformed)
     }
 
     /// From the name of a member to its value.
-    #[inline]
+    #[inline(always)]
     pub(super) fn colon(&mut self) -> Step {
         self.space();
         self.over(b':')?;
@@ -144,7 +150,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// Past a string of ASCII without escapes, as nearly all are; where there is none, nothing happens.
-    #[inline]
+    #[inline(always)]
     pub(super) fn plain(&mut self) -> Option<&'t [u8]> {
         let rest = match self.bytes.get(self.at..)? {
             [b'"', rest @ ..] => rest,
@@ -156,6 +162,38 @@ impl<'t> Cursor<'t> {
         }
         self.at = self.at.wrapping_add(length).wrapping_add(2);
         rest.get(..length)
+    }
+
+    /// Past a value that is plain and has none inside; where there is none, nothing happens.
+    #[inline(always)]
+    pub(super) fn leaf(&mut self) -> bool {
+        match self.peek() {
+            Some(b'"') => self.plain().is_some(),
+            Some(b'n') => self.word(b"null").is_ok(),
+            Some(b't') => self.word(b"true").is_ok(),
+            Some(b'f') => self.word(b"false").is_ok(),
+            // What is empty is as deep as what is not.
+            Some(b'[') => self.depth < MAX_DEPTH && self.word(b"[]").is_ok(),
+            Some(b'{') => self.depth < MAX_DEPTH && self.word(b"{}").is_ok(),
+            _ => self.digits().is_some(),
+        }
+    }
+
+    /// Past the name of a member to its value, if the name is plain and its colon follows at once, as nearly all do.
+    #[inline(always)]
+    pub(super) fn name(&mut self) -> Option<&'t [u8]> {
+        let rest = match self.bytes.get(self.at..)? {
+            [b'"', rest @ ..] => rest,
+            _ => return None,
+        };
+        let length = plain_ascii(rest);
+        let (name, rest) = rest.split_at_checked(length)?;
+        let [b'"', b':', ..] = rest else {
+            return None;
+        };
+        self.at = self.at.wrapping_add(length).wrapping_add(3);
+        self.space();
+        Some(name)
     }
 
     /// Past any other string.
@@ -209,7 +247,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// Past a number of at most 15 digits and nothing else, as nearly all are; where there is none, nothing happens.
-    #[inline]
+    #[inline(always)]
     pub(super) fn digits(&mut self) -> Option<u64> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let mut number = 0_u64;
@@ -279,7 +317,7 @@ const HIGH: u64 = repeated(0x80);
 ///
 /// Eight bytes at a time: in a byte's highest bit stands whether it is one of those. What is borrowed from comes after the
 /// first of them, so the lowest is never false.
-#[inline]
+#[inline(always)]
 fn plain_ascii(bytes: &[u8]) -> usize {
     let mut at: usize = 0;
     let (words, _) = bytes.as_chunks::<8>();

@@ -46,7 +46,7 @@ pub const NONE: u8 = u8::MAX;
 
 impl Object {
     /// The member of that name, and its position.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&self, name: &[u8]) -> Option<(u32, &'static Field)> {
         let place = place(name, self.factor, self.places.len());
         let position = *self.places.get(place)?;
@@ -57,14 +57,14 @@ impl Object {
 
 /// Where a name is among so many places.
 #[must_use]
-#[inline]
+#[inline(always)]
 pub fn place(name: &[u8], factor: u32, places: usize) -> usize {
     let hash = hash(name).wrapping_mul(factor).wrapping_shr(16);
     usize::try_from(hash).unwrap_or(0) & places.wrapping_sub(1)
 }
 
 /// The first four bytes, the last four and the length: enough to tell names apart.
-#[inline]
+#[inline(always)]
 fn hash(name: &[u8]) -> u32 {
     let length = u32::try_from(name.len()).unwrap_or(0);
     match (name.first_chunk::<4>(), name.last_chunk::<4>()) {
@@ -79,7 +79,7 @@ fn hash(name: &[u8]) -> u32 {
 }
 
 /// Whether two texts are the same. Shorter than what the library calls for any length.
-#[inline]
+#[inline(always)]
 pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
     if one.len() != other.len() {
         return false;

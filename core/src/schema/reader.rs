@@ -16,6 +16,10 @@ pub enum Origin {
     Text,
     /// The npm package wrote it from a JavaScript value. What JSON cannot say is written as U+0001 and a letter.
     Value,
+    /// As `Value`, but members that the npm package knows to be right are left out, and items written as U+0001 and `y`: what
+    /// is wrong with the rest is asked for. A member that is missing is written as U+0001 and `m`. When nothing is wrong,
+    /// there is no value on the tape.
+    Doubts,
 }
 
 /// Announces a JavaScript value that JSON cannot say.
@@ -38,6 +42,9 @@ pub(super) fn read(
         return Err(vec![unreadable(text, &stop, reader.cursor.at)]);
     }
     if reader.violations.is_empty() {
+        if origin == Origin::Doubts {
+            tape.clear();
+        }
         return Ok(());
     }
     reader.trim();
@@ -107,7 +114,8 @@ impl<'t> Reader<'t, '_> {
     }
 
     fn trim(&mut self) {
-        if self.violations.len() < 2 {
+        if self.violations.is_sorted_by(|one, next| one < next) {
+            self.violations.truncate(MAX_VIOLATIONS);
             return;
         }
         // By insertion: they are few, and mostly in order. A sort of the library's would be as large as the reader.
@@ -177,28 +185,92 @@ impl<'t> Reader<'t, '_> {
         let mut seen = 0_u64;
         let mut count = 0_u32;
         let slot = self.open(Mark::Object);
-        let mut more = self.cursor.enter(b'}')?;
+        let mut cursor = self.cursor;
+        let mut more = cursor.enter(b'}')?;
         while more {
-            match self.cursor.plain() {
+            let name = cursor.name();
+            self.cursor = cursor;
+            match name {
                 Some(name) => match object.find(name) {
                     Some((position, field)) => {
-                        self.cursor.colon()?;
                         let bit = 1_u64.wrapping_shl(position);
-                        let added = self.member(field, seen & bit != 0, place)?;
-                        count = count.wrapping_add(added);
+                        let again = seen & bit != 0;
                         seen |= bit;
+                        if let (false, Some(after)) = (again, self.plainly(field, cursor)) {
+                            count = count.wrapping_add(1);
+                            self.cursor = after;
+                        } else {
+                            let added = self.member(field, again, place)?;
+                            count = count.wrapping_add(added);
+                        }
                     }
-                    None => self.stranger(object, name, place)?,
+                    None => match object.unknown {
+                        Unknown::Ignored => self.pass()?,
+                        Unknown::Refused => self.stranger(object, name, place)?,
+                    },
                 },
                 None => self.elaborate_member(object, &mut seen, &mut count, place)?,
             }
-            more = self.cursor.more(b'}')?;
+            cursor = self.cursor;
+            more = cursor.more(b'}')?;
         }
-        if object.required & !seen != 0 {
+        self.cursor = cursor;
+        if object.required & !seen != 0 && self.origin != Origin::Doubts {
             self.missing(object, seen, place);
         }
         self.counted(slot, count);
         Ok(())
+    }
+
+    /// Past a member that is plainly right, as nearly all are; for every other one nothing happens, and it goes the long way.
+    #[inline]
+    fn plainly(&mut self, field: &'static Field, mut cursor: Cursor<'t>) -> Option<Cursor<'t>> {
+        let start = cursor.at;
+        let (mark, start, end) = match field.node {
+            Node::Text { min, max, format } => {
+                let bytes = cursor.plain()?;
+                let length = offset(bytes.len());
+                if length < *min || length > *max || !format.holds_plainly(bytes) {
+                    return None;
+                }
+                (
+                    Mark::Plain,
+                    start.wrapping_add(1),
+                    cursor.at.wrapping_sub(1),
+                )
+            }
+            Node::Choice(allowed) => {
+                let bytes = cursor.plain()?;
+                if !allowed.iter().any(|known| same(known.as_bytes(), bytes)) {
+                    return None;
+                }
+                (
+                    Mark::Plain,
+                    start.wrapping_add(1),
+                    cursor.at.wrapping_sub(1),
+                )
+            }
+            Node::Integer { min, max } => {
+                let number = cursor.digits()?;
+                if number < *min || number > *max {
+                    return None;
+                }
+                (Mark::Number, start, cursor.at)
+            }
+            Node::Boolean => {
+                let (mark, word): (_, &'static [u8]) = match cursor.peek() {
+                    Some(b't') => (Mark::True, b"true"),
+                    _ => (Mark::False, b"false"),
+                };
+                cursor.word(word).ok()?;
+                self.tape.extend_from_slice(&[field.index, mark as u32]);
+                return Some(cursor);
+            }
+            _ => return None,
+        };
+        let entries = [field.index, mark as u32, offset(start), offset(end)];
+        self.tape.extend_from_slice(&entries);
+        Some(cursor)
     }
 
     #[cold]
@@ -223,10 +295,10 @@ impl<'t> Reader<'t, '_> {
         let name = self.cursor.elaborate()?;
         // Half a surrogate pair cannot be written in a pointer; the replacement character stands for it.
         let name = name.content().unwrap_or(Cow::Borrowed("\u{fffd}"));
+        self.cursor.colon()?;
         let Some((position, field)) = object.find(name.as_bytes()) else {
             return self.stranger(object, name.as_bytes(), place);
         };
-        self.cursor.colon()?;
         let bit = 1_u64.wrapping_shl(position);
         *count = count.wrapping_add(self.member(field, *seen & bit != 0, place)?);
         *seen |= bit;
@@ -253,7 +325,6 @@ impl<'t> Reader<'t, '_> {
 
     /// Past the value of a member nobody knows.
     fn stranger(&mut self, object: &'static Object, name: &[u8], place: &Place<'_>) -> Step {
-        self.cursor.colon()?;
         if object.unknown == Unknown::Refused {
             let name = String::from_utf8_lossy(name);
             self.report(&Place::Key(place, &name), Code::UnknownField);
@@ -302,7 +373,7 @@ impl<'t> Reader<'t, '_> {
     }
 
     /// Past a string that is on the tape.
-    #[inline]
+    #[inline(always)]
     fn marked(&mut self) -> Step<Marked<'t>> {
         if let Some(bytes) = self.cursor.plain() {
             let end = self.cursor.at.wrapping_sub(1);
@@ -437,9 +508,36 @@ impl<'t> Reader<'t, '_> {
             Some(FOREIGN) => foreign(self.cursor.second()),
             _ => "a number",
         };
+        let told = self.told();
         self.skip()?;
+        match told {
+            Some(Told::Right) => return Ok(()),
+            Some(Told::Missing) => {
+                self.report(place, Code::Required);
+                return Ok(());
+            }
+            None => {}
+        }
         self.report(place, Code::Type { expected, received });
         Ok(())
+    }
+
+    /// As [`Self::skip`], without a call for what is plain.
+    #[inline]
+    fn pass(&mut self) -> Step {
+        if self.cursor.leaf() {
+            return Ok(());
+        }
+        self.skip()
+    }
+
+    /// What the npm package tells of a value instead of writing it.
+    fn told(&self) -> Option<Told> {
+        match (self.origin, self.cursor.peek(), self.cursor.second()) {
+            (Origin::Doubts, Some(FOREIGN), Some(b'y')) => Some(Told::Right),
+            (Origin::Doubts, Some(FOREIGN), Some(b'm')) => Some(Told::Missing),
+            _ => None,
+        }
     }
 
     /// Past any value, whose content does not matter.
@@ -447,53 +545,91 @@ impl<'t> Reader<'t, '_> {
         self.survey(&mut Survey::default())
     }
 
-    #[inline]
-    fn survey_string(&mut self, survey: &mut Survey) -> Step {
-        if self.cursor.plain().is_none() {
-            survey.half_pair |= self.cursor.elaborate()?.content().is_none();
+    /// Past any value.
+    fn survey(&mut self, survey: &mut Survey) -> Step {
+        let mut cursor = self.cursor;
+        let mut values = 1_u32;
+        match cursor.peek() {
+            Some(b'{') => {
+                let mut more = cursor.enter(b'}')?;
+                while more {
+                    cursor = self.name(cursor, survey)?;
+                    if cursor.leaf() {
+                        values = values.wrapping_add(1);
+                    } else {
+                        cursor = self.deeper(cursor, survey)?;
+                    }
+                    more = cursor.more(b'}')?;
+                }
+            }
+            Some(b'[') => {
+                let mut more = cursor.enter(b']')?;
+                while more {
+                    if cursor.leaf() {
+                        values = values.wrapping_add(1);
+                    } else {
+                        cursor = self.deeper(cursor, survey)?;
+                    }
+                    more = cursor.more(b']')?;
+                }
+            }
+            Some(b'"') if cursor.plain().is_none() => cursor = self.elaborate(cursor, survey)?,
+            Some(b'"') => {}
+            _ => cursor = self.survey_rest(cursor, survey)?,
         }
+        self.cursor = cursor;
+        survey.values = survey.values.wrapping_add(values);
         Ok(())
     }
 
-    fn survey(&mut self, survey: &mut Survey) -> Step {
-        survey.values = survey.values.wrapping_add(1);
-        match self.cursor.peek() {
-            Some(b'"') => self.survey_string(survey),
-            Some(b'{') => {
-                let mut more = self.cursor.enter(b'}')?;
-                while more {
-                    self.survey_string(survey)?;
-                    self.cursor.colon()?;
-                    self.survey(survey)?;
-                    more = self.cursor.more(b'}')?;
-                }
-                Ok(())
-            }
-            Some(b'[') => {
-                let mut more = self.cursor.enter(b']')?;
-                while more {
-                    self.survey(survey)?;
-                    more = self.cursor.more(b']')?;
-                }
-                Ok(())
-            }
-            Some(b't') => self.cursor.word(b"true"),
-            Some(b'f') => self.cursor.word(b"false"),
-            Some(b'n') => self.cursor.word(b"null"),
-            Some(FOREIGN) if self.origin == Origin::Value => {
-                self.cursor.step();
-                survey.foreign = Some(foreign(self.cursor.peek()));
-                self.cursor.step();
-                Ok(())
-            }
-            _ => {
-                if self.cursor.digits().is_none() {
-                    survey.beyond |= !number::is_finite(self.cursor.number()?);
-                }
-                Ok(())
-            }
-        }
+    #[inline]
+    fn deeper(&mut self, cursor: Cursor<'t>, survey: &mut Survey) -> Step<Cursor<'t>> {
+        self.cursor = cursor;
+        self.survey(survey)?;
+        Ok(self.cursor)
     }
+
+    #[inline]
+    fn name(&mut self, mut cursor: Cursor<'t>, survey: &mut Survey) -> Step<Cursor<'t>> {
+        if cursor.name().is_none() {
+            cursor = self.elaborate(cursor, survey)?;
+            cursor.colon()?;
+        }
+        Ok(cursor)
+    }
+
+    #[cold]
+    fn elaborate(&mut self, cursor: Cursor<'t>, survey: &mut Survey) -> Step<Cursor<'t>> {
+        self.cursor = cursor;
+        survey.half_pair |= self.cursor.elaborate()?.content().is_none();
+        Ok(self.cursor)
+    }
+
+    /// Past what is neither a string, nor a structure, nor a plain number.
+    #[inline(never)]
+    fn survey_rest(&mut self, cursor: Cursor<'t>, survey: &mut Survey) -> Step<Cursor<'t>> {
+        self.cursor = cursor;
+        match self.cursor.peek() {
+            Some(b't') => self.cursor.word(b"true")?,
+            Some(b'f') => self.cursor.word(b"false")?,
+            Some(b'n') => self.cursor.word(b"null")?,
+            Some(FOREIGN) if self.origin != Origin::Text => {
+                if self.told().is_none() {
+                    survey.foreign = Some(foreign(self.cursor.second()));
+                }
+                self.cursor.step();
+                self.cursor.step();
+            }
+            _ => survey.beyond |= !number::is_finite(self.cursor.number()?),
+        }
+        Ok(self.cursor)
+    }
+}
+
+/// See [`Origin::Doubts`].
+enum Told {
+    Right,
+    Missing,
 }
 
 /// A string, as far as it has been read.
