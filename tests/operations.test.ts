@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { promisify } from "node:util";
+import { gzipSync } from "node:zlib";
 import { contract, schemas, validate } from "legis-edge";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { call, newSubject, post, token } from "./callers.ts";
@@ -451,6 +452,18 @@ describe("the doctor", () => {
 		expect(nowhere.code).toBe(1);
 		expect(nowhere.out).toMatch(/✗ http:\/\/127\.0\.0\.1:9 does not answer.*\n {2}→ .*cargo xtask dev/);
 		expect(contract().fingerprint).toMatch(/^[0-9a-f]{16}$/);
+	});
+});
+
+describe("what is uploaded", () => {
+	/** Bytes as gzip of the module and its glue; raised only in a commit that says why. It shall come down to 250,000. */
+	const BUDGET = 595_000;
+
+	test("the worker is within its budget", () => {
+		const files = ["worker.wasm", "glue.js"].map((name) => readFileSync(join(ROOT, "worker/build", name)));
+		const size = files.reduce((sum, content) => sum + gzipSync(content, { level: 9 }).length, 0);
+		console.log(`worker: ${size} bytes gzip of ${BUDGET}`);
+		expect(size).toBeLessThanOrEqual(BUDGET);
 	});
 });
 

@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { build } from "esbuild";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import { note } from "../results.ts";
 import { load, type Round, TOOL_CALL_ID, upstream } from "./load.ts";
 
 const { values } = parseArgs({
@@ -287,6 +288,11 @@ for (const [scenario, request] of Object.entries(scenarios)) {
 	for (const peer of contenders.filter((name) => name !== "legis")) {
 		const ratio = (key: keyof Figures) =>
 			median((figures.legis ?? []).map((own, round) => own[key] / (figures[peer]?.[round]?.[key] ?? Number.NaN)));
+		note(
+			`${scenario === "tool calls" ? "Tool call" : `Metered call, ${scenario}`}: throughput`,
+			NAMES[peer] as string,
+			ratio("rate"),
+		);
 		console.log(
 			`  legis / ${NAMES[peer]}: throughput × ${ratio("rate").toFixed(2)}, p50 × ${ratio("p50").toFixed(2)}, CPU × ${ratio("cpu").toFixed(2)}`,
 		);

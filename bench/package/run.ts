@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { build } from "esbuild";
 import { chromium } from "playwright-core";
 import { CHROMIUM_FLAGS, chromiumPath } from "../../tests/chromium.ts";
+import { note } from "../results.ts";
 import type { Typia } from "./contenders.ts";
 import { decisions, endurance, type Row, validation } from "./measure.ts";
 
@@ -21,6 +22,11 @@ function print(where: string, rows: Row[]) {
 	console.log(`\n${where}, medians of ${rounds} rounds: nanoseconds, and how many times as fast as the peer`);
 	for (const { what, figures } of rows.filter(({ what }) => what.includes(values.only ?? ""))) {
 		console.log(`  ${what}`);
+		note(
+			`${where}: ${what}`,
+			what.startsWith("decide") ? "TypeScript" : "zod 4",
+			figures["legis-edge"]?.ratio ?? Number.NaN,
+		);
 		for (const [name, { nanoseconds, ratio }] of Object.entries(figures)) {
 			console.log(`    ${name.padEnd(20)} ${nanoseconds.toFixed(0).padStart(9)} ns  × ${ratio.toFixed(2)}`);
 		}
@@ -66,6 +72,7 @@ function start() {
 		console.log(`    ${name.padEnd(20)} ${median(list).toFixed(1)} ms`);
 	}
 	console.log(`    legis-edge / zod 4: ${ratio.toFixed(2)}`);
+	note("Node: time from import to the first verdict", "zod 4", ratio);
 }
 
 async function inChromium(): Promise<Row[]> {

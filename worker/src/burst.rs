@@ -30,7 +30,7 @@ pub(crate) async fn answered(request: &Request, env: &Env, failure: Failure) -> 
 
 /// Whether the counter counts; otherwise why not.
 pub(crate) async fn examined(env: &Env) -> Result<(), String> {
-    if !platform::is_bound(env, BINDING) {
+    if platform::binding(env, BINDING).is_none() {
         return Err(format!("there is no binding {BINDING}"));
     }
     platform::count(env, BINDING, "doctor").await.map(drop)

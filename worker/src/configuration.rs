@@ -2,7 +2,7 @@
 //! Read once a minute in each isolate; data is shared between requests, never promises.
 
 use crate::clock;
-use crate::database::{Database, rows};
+use crate::database::{Database, Statement, row, rows};
 use crate::failure::{Failure, Outcome};
 use crate::log;
 use crate::rows::{AuthConfigRow, StoredPlan};
@@ -19,6 +19,8 @@ use legis_core::time::Timestamp;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use worker::Env;
+
+row! { Migration { name, sha256 } }
 
 include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
 
@@ -168,18 +170,18 @@ pub(crate) async fn read(env: &Env, now: Timestamp) -> Outcome<Configuration> {
     let database = Database::open(env)?;
     let asked = database
         .batch(vec![
-            database.statement("SELECT name, '' AS sha256 FROM d1_migrations ORDER BY id", &[])?,
-            database.statement("SELECT name, sha256 FROM migration_checksums ORDER BY name", &[])?,
-            database.statement(
+            Statement::new("SELECT name, '' AS sha256 FROM d1_migrations ORDER BY id", &[]),
+            Statement::new("SELECT name, sha256 FROM migration_checksums ORDER BY name", &[]),
+            Statement::new(
                 "SELECT id, name, slug, billing_frequency, amount, currency, features, highlighted_features, description, \
                  display_order, mcp_calls_limit, stripe_price_id FROM plans ORDER BY id",
                 &[],
-            )?,
-            database.statement(
+            ),
+            Statement::new(
                 "SELECT config_name, auth0_domain, auth0_client_id, auth0_audience, auth0_scope, allowed_callback_urls, \
                  allowed_logout_urls, allowed_origins, is_active FROM auth_config ORDER BY id",
                 &[],
-            )?,
+            ),
         ])
         .await;
     let results = match asked {
@@ -225,7 +227,7 @@ pub(crate) async fn read(env: &Env, now: Timestamp) -> Outcome<Configuration> {
 async fn why_unfit(database: &Database) -> Failure {
     let applied = async {
         let sql = "SELECT name, '' AS sha256 FROM d1_migrations ORDER BY id";
-        let results = database.batch(vec![database.statement(sql, &[])?]).await?;
+        let results = database.batch(vec![Statement::new(sql, &[])]).await?;
         rows::<Migration>("d1_migrations", results.first())
     };
     let applied = match applied.await {

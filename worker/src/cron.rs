@@ -4,7 +4,7 @@
 use crate::audit;
 use crate::clock;
 use crate::configuration;
-use crate::database::{Database, Value, rows};
+use crate::database::{Database, Statement, Value, row, rows};
 use crate::failure::Outcome;
 use crate::log;
 use crate::registration::SELECT;
@@ -16,7 +16,7 @@ use legis_core::history::first_id;
 use legis_core::metrics::{TaskOutcome, TaskRun};
 use legis_core::quota::Usage;
 use legis_core::time::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use worker::Env;
 
 /// What a cron does.
@@ -91,7 +91,7 @@ pub(crate) async fn run(env: &Env, trigger: &str, scheduled: f64) {
 async fn recorded(env: &Env, task: Task, scheduled: Timestamp) -> Outcome<()> {
     let database = Database::open(env)?;
     let id = clock::id();
-    let begin = database.statement(
+    let begin = Statement::new(
         "INSERT INTO cron_runs (id, task, scheduled_at, started_at, outcome) VALUES (?1, ?2, ?3, ?4, 'running')",
         &[
             Value::Text(&id),
@@ -99,7 +99,7 @@ async fn recorded(env: &Env, task: Task, scheduled: Timestamp) -> Outcome<()> {
             Value::Moment(scheduled),
             Value::Moment(clock::now()),
         ],
-    )?;
+    );
     database.batch(vec![begin]).await?;
     let done = task.run(env, &database).await;
     if let Err(failure) = &done {
@@ -109,7 +109,7 @@ async fn recorded(env: &Env, task: Task, scheduled: Timestamp) -> Outcome<()> {
         Ok(changed) => ("succeeded", *changed, None),
         Err(failure) => ("failed", 0, Some(failure.reason.as_str())),
     };
-    let end = database.statement(
+    let end = Statement::new(
         "UPDATE cron_runs SET finished_at = ?2, outcome = ?3, changed = ?4, error_message = ?5 WHERE id = ?1",
         &[
             Value::Text(&id),
@@ -118,41 +118,32 @@ async fn recorded(env: &Env, task: Task, scheduled: Timestamp) -> Outcome<()> {
             Value::Count(changed),
             Value::OptionalText(error),
         ],
-    )?;
+    );
     database.batch(vec![end]).await?;
     Ok(())
 }
 
-/// The last run of a task.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct LatestRun {
-    task: String,
-    outcome: String,
-    #[serde(rename(serialize = "startedAt"), deserialize_with = "moment")]
-    started_at: Timestamp,
-    #[serde(rename(serialize = "finishedAt"), deserialize_with = "optional_moment")]
-    finished_at: Option<Timestamp>,
-}
-
-fn moment<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-    optional_moment(deserializer)?.ok_or_else(|| serde::de::Error::custom("not a moment"))
-}
-
-fn optional_moment<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Timestamp>, D::Error> {
-    let millis = Option::<f64>::deserialize(deserializer)?;
-    Ok(millis.and_then(Timestamp::from_js))
+row! {
+    /// The last run of a task.
+    #[derive(Debug, Serialize)]
+    pub(crate) struct LatestRun {
+        task: String,
+        outcome: String,
+        #[serde(rename = "startedAt")]
+        started_at: Timestamp,
+        #[serde(rename = "finishedAt")]
+        finished_at: Option<Timestamp>,
+    }
 }
 
 /// The last run of each task; none before the first.
 pub(crate) async fn latest(env: &Env) -> Outcome<Vec<LatestRun>> {
     let database = Database::open(env)?;
     let results = database
-        .batch(vec![database.statement(
+        .batch(vec![Statement::new(
             "SELECT task, outcome, max(started_at) AS started_at, finished_at FROM cron_runs GROUP BY task ORDER BY task",
             &[],
-        )?])
+        )])
         .await?;
     rows("rows of cron_runs", results.first())
 }
@@ -216,9 +207,7 @@ async fn close_periods(env: &Env, database: &Database, now: Timestamp) -> Outcom
             "{SELECT} WHERE users.api_calls_reset_at <= ?1 AND users.id > ?2 ORDER BY users.id LIMIT {USERS_AT_ONCE}"
         );
         let values = [Value::Moment(now), Value::Count(after)];
-        let results = database
-            .batch(vec![database.statement(&sql, &values)?])
-            .await?;
+        let results = database.batch(vec![Statement::new(&sql, &values)]).await?;
         let page: Vec<UserRow> = rows("rows of users", results.first())?;
         let Some(last) = page.last() else { break };
         after = last.id();
@@ -244,13 +233,13 @@ async fn close_periods(env: &Env, database: &Database, now: Timestamp) -> Outcom
             }
         }
         let json = legis_core::evaluate::json(&closed);
-        let update = database.statement(
+        let update = Statement::new(
             "UPDATE users SET api_calls_count = closed.used, mcp_calls_count = closed.mcp, api_calls_reset_at = closed.resets_at \
              FROM (SELECT value ->> 'id' AS id, value ->> 'was' AS was, value ->> 'used' AS used, value ->> 'mcp' AS mcp, \
              value ->> 'resets_at' AS resets_at FROM json_each(?1)) AS closed \
              WHERE users.id = closed.id AND users.api_calls_reset_at = closed.was",
             &[Value::Text(&String::from_utf8_lossy(&json))],
-        )?;
+        );
         changed = changed.saturating_add(database.changes(vec![update]).await?);
     }
     Ok(changed)
@@ -274,7 +263,7 @@ async fn prune(env: &Env, database: &Database, now: Timestamp) -> Outcome<u64> {
         for _ in 0..ROUNDS {
             let values = [Value::Text(&id), Value::Moment(since)];
             let deleted = database
-                .changes(vec![database.statement(&sql, &values)?])
+                .changes(vec![Statement::new(&sql, &values)])
                 .await?;
             changed = changed.saturating_add(deleted);
             if deleted == 0 {
@@ -285,7 +274,7 @@ async fn prune(env: &Env, database: &Database, now: Timestamp) -> Outcome<u64> {
     let sql = "DELETE FROM stripe_webhook_logs WHERE id IN (SELECT id FROM stripe_webhook_logs \
                WHERE processing_status = 'processed' AND created_at < ?1 ORDER BY created_at LIMIT 500)";
     for _ in 0..ROUNDS {
-        let statement = database.statement(sql, &[Value::Moment(since)])?;
+        let statement = Statement::new(sql, &[Value::Moment(since)]);
         let deleted = database.changes(vec![statement]).await?;
         changed = changed.saturating_add(deleted);
         if deleted == 0 {

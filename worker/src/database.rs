@@ -1,14 +1,26 @@
-//! D1 with a time limit, typed values in and typed rows out. The only way to the database.
+//! D1 with a time limit, typed values in and typed rows out. The only way to the database (`database.js`).
+
+mod row;
+
+pub(crate) use row::{Columns, Row, Unfit, row};
 
 use crate::failure::{Failure, Outcome};
 use crate::platform;
+use js_sys::Promise;
 use legis_core::problem::{Dependency, Problem};
 use legis_core::time::Timestamp;
-use serde::de::DeserializeOwned;
+use serde_json::{Map, Value as Json};
 use std::future::Future;
 use std::time::Duration;
 use wasm_bindgen::JsValue;
-use worker::{D1Database, D1PreparedStatement, D1Result, Env};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen_futures::JsFuture;
+use worker::Env;
+
+#[wasm_bindgen(module = "/src/database.js")]
+extern "C" {
+    fn batch(database: &JsValue, statements: &str) -> Promise;
+}
 
 /// How long the database may take.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
@@ -27,7 +39,7 @@ pub(crate) async fn within<T>(
     })
 }
 
-/// A value of a statement. D1 takes no BigInt, so whole numbers go as doubles, which hold them exactly up to 2^53.
+/// A value of a statement. Whole numbers arrive as doubles, which hold them exactly up to 2^53; core counts no further.
 pub(crate) enum Value<'v> {
     Text(&'v str),
     OptionalText(Option<&'v str>),
@@ -38,100 +50,104 @@ pub(crate) enum Value<'v> {
     OptionalId(Option<u32>),
 }
 
-impl From<&Value<'_>> for JsValue {
-    fn from(value: &Value<'_>) -> Self {
-        match value {
-            Value::Text(text) | Value::OptionalText(Some(text)) => Self::from_str(text),
-            Value::OptionalText(None) | Value::OptionalMoment(None) | Value::OptionalId(None) => {
-                Self::NULL
+impl Value<'_> {
+    fn json(&self) -> Json {
+        match *self {
+            Self::Text(text) | Self::OptionalText(Some(text)) => text.into(),
+            Self::OptionalText(None) | Self::OptionalMoment(None) | Self::OptionalId(None) => {
+                Json::Null
             }
-            #[allow(
-                clippy::cast_precision_loss,
-                reason = "moments end in 9999, far below 2^53"
-            )]
-            Value::Moment(moment) | Value::OptionalMoment(Some(moment)) => {
-                Self::from_f64(moment.millis() as f64)
-            }
-            #[allow(clippy::cast_precision_loss, reason = "core counts to 2^53 at most")]
-            Value::Count(count) => Self::from_f64(*count as f64),
-            Value::Id(id) | Value::OptionalId(Some(id)) => Self::from_f64(f64::from(*id)),
+            Self::Moment(moment) | Self::OptionalMoment(Some(moment)) => moment.millis().into(),
+            Self::Count(count) => count.into(),
+            Self::Id(id) | Self::OptionalId(Some(id)) => id.into(),
         }
     }
+}
+
+/// A statement with its values.
+pub(crate) struct Statement(Json);
+
+impl Statement {
+    pub(crate) fn new(sql: &str, values: &[Value<'_>]) -> Self {
+        let values = values.iter().map(Value::json);
+        Self(std::iter::once(Json::from(sql)).chain(values).collect())
+    }
+}
+
+/// What a statement did.
+pub(crate) struct StatementResult {
+    /// How many rows it changed.
+    changes: u64,
+    /// The rows it has, as JSON.
+    rows: String,
 }
 
 /// The database of this deployment.
-pub(crate) struct Database(D1Database);
+pub(crate) struct Database(JsValue);
 
 impl Database {
     pub(crate) fn open(env: &Env) -> Outcome<Self> {
-        env.d1("DB")
+        platform::binding(env, "DB")
             .map(Self)
-            .map_err(|error| Failure::new(Problem::Misconfigured, format!("binding DB: {error}")))
-    }
-
-    pub(crate) fn statement(
-        &self,
-        sql: &str,
-        values: &[Value<'_>],
-    ) -> Outcome<D1PreparedStatement> {
-        let values: Vec<JsValue> = values.iter().map(JsValue::from).collect();
-        let statement = self.0.prepare(sql);
-        if values.is_empty() {
-            return Ok(statement);
-        }
-        statement.bind(&values).map_err(Failure::from)
+            .ok_or_else(|| Failure::new(Problem::Misconfigured, "binding DB"))
     }
 
     /// Runs the statements as one transaction.
-    pub(crate) async fn batch(
-        &self,
-        statements: Vec<D1PreparedStatement>,
-    ) -> Outcome<Vec<D1Result>> {
-        within(TIME_LIMIT, Dependency::Database, self.0.batch(statements))
+    pub(crate) async fn batch(&self, statements: Vec<Statement>) -> Outcome<Vec<StatementResult>> {
+        let statements: Json = statements.into_iter().map(|Statement(json)| json).collect();
+        let answer = JsFuture::from(batch(&self.0, &statements.to_string()));
+        let answer = within(TIME_LIMIT, Dependency::Database, answer)
             .await?
-            .map_err(failed)
+            .map_err(|error| failed(platform::message(&error)))?;
+        answered(&answer.as_string().unwrap_or_default())
+            .ok_or_else(|| Failure::corrupt("answer of the database", "not as asked for"))
     }
 
     /// Runs the statements as one transaction; how many rows they changed.
-    pub(crate) async fn changes(&self, statements: Vec<D1PreparedStatement>) -> Outcome<u64> {
+    pub(crate) async fn changes(&self, statements: Vec<Statement>) -> Outcome<u64> {
         let results = self.batch(statements).await?;
-        results.iter().try_fold(0_u64, |sum, result| {
-            Ok(sum.saturating_add(changes(Some(result))?))
-        })
+        Ok(results
+            .iter()
+            .fold(0, |sum, result| result.changes.saturating_add(sum)))
     }
 }
 
+/// The results of a batch, as `database.js` writes them.
+fn answered(text: &str) -> Option<Vec<StatementResult>> {
+    text.split('\x1e')
+        .map(|result| {
+            let (changes, rows) = result.split_once('\x1f')?;
+            Some(StatementResult {
+                changes: changes.parse().ok()?,
+                rows: rows.to_owned(),
+            })
+        })
+        .collect()
+}
+
 /// How many rows a statement changed.
-pub(crate) fn changes(result: Option<&D1Result>) -> Outcome<u64> {
-    let meta = result.map(|result| result.meta().map_err(failed));
-    let changed = meta.transpose()?.flatten().and_then(|meta| meta.changes);
-    Ok(changed
-        .and_then(|changed| u64::try_from(changed).ok())
-        .unwrap_or(0))
+pub(crate) fn changes(result: Option<&StatementResult>) -> u64 {
+    result.map_or(0, |result| result.changes)
 }
 
 /// The rows of a result, decoded.
-pub(crate) fn rows<T: DeserializeOwned>(what: &str, result: Option<&D1Result>) -> Outcome<Vec<T>> {
-    let result = result.ok_or_else(|| Failure::corrupt(what, "no result"))?;
-    result
-        .results()
-        .map_err(|error| Failure::corrupt(what, error))
+pub(crate) fn rows<T: Row>(what: &str, result: Option<&StatementResult>) -> Outcome<Vec<T>> {
+    let read =
+        |columns| T::read(&mut Columns(columns)).map_err(|unfit| Failure::corrupt(what, unfit));
+    columns(what, result)?.into_iter().map(read).collect()
 }
 
 /// The one row of a result that has at most one.
-pub(crate) fn row<T: DeserializeOwned>(
-    what: &str,
-    result: Option<&D1Result>,
-) -> Outcome<Option<T>> {
+pub(crate) fn first<T: Row>(what: &str, result: Option<&StatementResult>) -> Outcome<Option<T>> {
     Ok(rows(what, result)?.into_iter().next())
 }
 
-/// The message of an error of D1; the error's own text does not have it.
-fn failed(error: worker::Error) -> Failure {
-    let message = match &error {
-        worker::Error::D1(error) => error.cause(),
-        other => other.to_string(),
-    };
+fn columns(what: &str, result: Option<&StatementResult>) -> Outcome<Vec<Map<String, Json>>> {
+    let result = result.ok_or_else(|| Failure::corrupt(what, "no result"))?;
+    serde_json::from_str(&result.rows).map_err(|error| Failure::corrupt(what, error))
+}
+
+fn failed(message: String) -> Failure {
     if message.contains("no such table") || message.contains("no such column") {
         return Failure::new(Problem::SchemaMismatch, message);
     }

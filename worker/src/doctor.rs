@@ -6,7 +6,7 @@ use crate::burst;
 use crate::clock;
 use crate::configuration::{self, Configuration};
 use crate::cron;
-use crate::database::{Database, row};
+use crate::database::{Database, Statement, first, row};
 use crate::failure::{Failure, Outcome};
 use crate::identity;
 use crate::mcp;
@@ -19,7 +19,6 @@ use legis_core::doctor::deployment::{Backlog, Issuer, Settings, Snapshot, allowe
 use legis_core::doctor::sales::{ModeFound, Sales};
 use legis_core::plan;
 use legis_core::time::Timestamp;
-use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use worker::Env;
 
@@ -85,13 +84,14 @@ fn reason(failure: Failure) -> String {
     }
 }
 
-#[derive(Deserialize)]
-struct Counted {
-    /// In seconds.
-    migrated_at: Option<f64>,
-    failed: u64,
-    pending: u64,
-    alerting: u64,
+row! {
+    struct Counted {
+        /// In seconds.
+        migrated_at: Option<f64>,
+        failed: u64,
+        pending: u64,
+        alerting: u64,
+    }
 }
 
 async fn counted(env: &Env) -> Outcome<Counted> {
@@ -99,9 +99,9 @@ async fn counted(env: &Env) -> Outcome<Counted> {
     let sql = format!(
         "SELECT {FIGURES}, (SELECT max(unixepoch(applied_at)) FROM d1_migrations) AS migrated_at {OF_EVENTS}"
     );
-    let statement = database.statement(&sql, &[])?;
+    let statement = Statement::new(&sql, &[]);
     let results = database.batch(vec![statement]).await?;
-    row("figures of the database", results.first())?
+    first("figures of the database", results.first())?
         .ok_or_else(|| Failure::corrupt("figures of the database", "no row"))
 }
 

@@ -1,6 +1,6 @@
 //! The history in D1: what a meter reports, and what its user can read of it.
 
-use crate::database::{Database, Value, changes, row, rows};
+use crate::database::{Database, Statement, Value, changes, first, row, rows};
 use crate::failure::{Failure, Outcome};
 use legis_core::call::CallStatus;
 use legis_core::counters::Counters;
@@ -8,7 +8,6 @@ use legis_core::ledger::Outcome as CallOutcome;
 use legis_core::report::{Counted, EndpointUsage, ReportPeriod, ReportRequest};
 use legis_core::report::{ToolCallLog, ToolCalls, ToolUsage};
 use legis_core::time::Timestamp;
-use serde::Deserialize;
 
 /// Whether a row is part of its user's opening balance: one of a call that was admitted before the balance was opened, or by a
 /// release that did not write what it was charged to.
@@ -82,7 +81,7 @@ pub(crate) async fn write(database: &Database, report: &Report<'_>) -> Outcome<(
     } = report;
     let results = database
         .batch(vec![
-            database.statement(
+            Statement::new(
                 COUNTS,
                 &[
                     Value::Text(json_rows),
@@ -90,10 +89,10 @@ pub(crate) async fn write(database: &Database, report: &Report<'_>) -> Outcome<(
                     Value::Moment(now),
                     Value::Text(refusals),
                 ],
-            )?,
-            database.statement(API_USAGE, &[Value::Text(json_rows), Value::Text(sub)])?,
-            database.statement(MCP_LOGS, &[Value::Text(json_rows), Value::Text(sub)])?,
-            database.statement(
+            ),
+            Statement::new(API_USAGE, &[Value::Text(json_rows), Value::Text(sub)]),
+            Statement::new(MCP_LOGS, &[Value::Text(json_rows), Value::Text(sub)]),
+            Statement::new(
                 COUNTERS,
                 &[
                     Value::Text(sub),
@@ -103,11 +102,11 @@ pub(crate) async fn write(database: &Database, report: &Report<'_>) -> Outcome<(
                     Value::Count(counters.lifetime_used),
                     Value::Count(counters.lifetime_mcp),
                 ],
-            )?,
+            ),
         ])
         .await?;
     // Rows go beside their user; without one they would go nowhere, and must not be forgotten.
-    match changes(results.get(3))? {
+    match changes(results.get(3)) {
         0 => Err(Failure::corrupt(
             "history",
             "its user is not in the database",
@@ -115,6 +114,8 @@ pub(crate) async fn write(database: &Database, report: &Report<'_>) -> Outcome<(
         _ => Ok(()),
     }
 }
+
+row! { CallOutcome { status, cost } }
 
 /// How a call of `sub` ended, if its row is there.
 pub(crate) async fn outcome(
@@ -130,12 +131,16 @@ pub(crate) async fn outcome(
     };
     let sql = format!("{} UNION ALL {}", of("api_usage"), of("mcp_logs"));
     let results = database
-        .batch(vec![
-            database.statement(&sql, &[Value::Text(sub), Value::Text(call)])?,
-        ])
+        .batch(vec![Statement::new(
+            &sql,
+            &[Value::Text(sub), Value::Text(call)],
+        )])
         .await?;
-    row("row of a call", results.first())
+    first("row of a call", results.first())
 }
+
+row! { EndpointUsage { endpoint, method, total_calls, avg_response_time } }
+row! { ToolUsage { tool_name, usage_count, avg_response_time, error_count } }
 
 /// What `sub` called since a moment, by endpoint and method, the most called first.
 pub(crate) async fn usage(
@@ -144,12 +149,12 @@ pub(crate) async fn usage(
     period: ReportPeriod,
 ) -> Outcome<Vec<EndpointUsage>> {
     let results = database
-        .batch(vec![database.statement(
+        .batch(vec![Statement::new(
             "SELECT endpoint, method, count(*) AS total_calls, avg(response_time_ms) AS avg_response_time \
              FROM api_usage JOIN users ON users.id = user_id \
              WHERE auth0_user_id = ?1 AND timestamp >= ?2 GROUP BY endpoint, method ORDER BY total_calls DESC, endpoint, method",
             &[Value::Text(sub), Value::Moment(period.start)],
-        )?])
+        )])
         .await?;
     rows("rows of api_usage", results.first())
 }
@@ -165,15 +170,15 @@ pub(crate) async fn tool_calls(
     let values = [Value::Text(sub), Value::Moment(period.start)];
     let results = database
         .batch(vec![
-            database.statement(
+            Statement::new(
                 &format!(
                     "SELECT count(*) AS total, coalesce(sum(status = 'success'), 0) AS successful, \
                      coalesce(sum(status IN ('error', 'timeout')), 0) AS failed, avg(response_time_ms) AS average_millis, \
                      coalesce(sum(tokens_used), 0) AS tokens, min(timestamp) AS first, max(timestamp) AS last {FROM}"
                 ),
                 &values,
-            )?,
-            database.statement(
+            ),
+            Statement::new(
                 &format!(
                     "SELECT mcp_logs.id, tool_name, status, response_time_ms, error_message, timestamp, tokens_used, over_limit \
                      {FROM} ORDER BY timestamp DESC, mcp_logs.id DESC LIMIT ?3 OFFSET ?4"
@@ -184,18 +189,18 @@ pub(crate) async fn tool_calls(
                     Value::Id(asked.limit),
                     Value::Id(asked.offset),
                 ],
-            )?,
-            database.statement(
+            ),
+            Statement::new(
                 &format!(
                     "SELECT tool_name, count(*) AS usage_count, avg(response_time_ms) AS avg_response_time, \
                      sum(status IN ('error', 'timeout')) AS error_count {FROM} \
                      GROUP BY tool_name ORDER BY usage_count DESC, tool_name LIMIT 10"
                 ),
                 &values,
-            )?,
+            ),
         ])
         .await?;
-    let counted: Option<CountedRow> = row("figures of mcp_logs", results.first())?;
+    let counted: Option<CountedRow> = first("figures of mcp_logs", results.first())?;
     let counted = counted.map_or_else(|| Ok(Counted::default()), CountedRow::decode)?;
     let logs: Vec<LogRow> = rows("rows of mcp_logs", results.get(1))?;
     let top_tools: Vec<ToolUsage> = rows("figures of mcp_logs", results.get(2))?;
@@ -211,15 +216,16 @@ pub(crate) async fn tool_calls(
     })
 }
 
-#[derive(Deserialize)]
-struct CountedRow {
-    total: u64,
-    successful: u64,
-    failed: u64,
-    average_millis: Option<f64>,
-    tokens: u64,
-    first: Option<f64>,
-    last: Option<f64>,
+row! {
+    struct CountedRow {
+        total: u64,
+        successful: u64,
+        failed: u64,
+        average_millis: Option<f64>,
+        tokens: u64,
+        first: Option<f64>,
+        last: Option<f64>,
+    }
 }
 
 fn moment(millis: f64) -> Outcome<Timestamp> {
@@ -240,16 +246,17 @@ impl CountedRow {
     }
 }
 
-#[derive(Deserialize)]
-struct LogRow {
-    id: String,
-    tool_name: String,
-    status: CallStatus,
-    response_time_ms: Option<u32>,
-    error_message: Option<String>,
-    timestamp: f64,
-    tokens_used: Option<u32>,
-    over_limit: u8,
+row! {
+    struct LogRow {
+        id: String,
+        tool_name: String,
+        status: CallStatus,
+        response_time_ms: Option<u32>,
+        error_message: Option<String>,
+        timestamp: f64,
+        tokens_used: Option<u32>,
+        over_limit: u8,
+    }
 }
 
 impl LogRow {

@@ -2,7 +2,7 @@
 
 use crate::clock;
 use crate::configuration::Configuration;
-use crate::database::{Database, Value, row, within};
+use crate::database::{Database, Statement, Value, first, row, within};
 use crate::failure::{Failure, Outcome};
 use crate::signature;
 use legis_core::auth::Unauthenticated;
@@ -12,7 +12,6 @@ use legis_core::auth::jwks::{KeyChoice, KeySet, choose};
 use legis_core::auth::token;
 use legis_core::problem::{Dependency, Problem};
 use legis_core::time::Timestamp;
-use serde::Deserialize;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -199,16 +198,17 @@ async fn fetch(domain: &str, now: Timestamp) -> Outcome<KeySet> {
 
 /// Whether the database says that a user is an administrator.
 pub(crate) async fn is_administrator(env: &Env, sub: &str) -> Outcome<bool> {
-    #[derive(Deserialize)]
-    struct Row {
-        is_admin: u8,
+    row! {
+        struct Row {
+            is_admin: u8,
+        }
     }
     let database = Database::open(env)?;
-    let statement = database.statement(
+    let statement = Statement::new(
         "SELECT is_admin FROM users WHERE auth0_user_id = ?1",
         &[Value::Text(sub)],
-    )?;
+    );
     let results = database.batch(vec![statement]).await?;
-    let row: Option<Row> = row("row of users", results.first())?;
+    let row: Option<Row> = first("row of users", results.first())?;
     Ok(row.is_some_and(|row| row.is_admin == 1))
 }

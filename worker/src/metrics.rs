@@ -3,7 +3,7 @@
 use crate::answer::Answer;
 use crate::configuration;
 use crate::cron;
-use crate::database::{Database, row, rows};
+use crate::database::{Database, Statement, first, row, rows};
 use crate::failure::{Failure, Outcome};
 use crate::request::{Header, Request};
 use crate::stripe::events::{FIGURES, OF_EVENTS};
@@ -16,7 +16,6 @@ use legis_core::metrics::{self, AuditFound, CallCount, MEDIA_TYPE, Snapshot};
 use legis_core::problem::Problem;
 use legis_core::quota::Channel;
 use legis_core::time::Timestamp;
-use serde::Deserialize;
 use worker::Env;
 
 /// A program that scrapes has no user; it has this secret, which opens nothing else.
@@ -44,27 +43,30 @@ pub(crate) fn token(env: &Env) -> Outcome<Option<String>> {
     }
 }
 
-#[derive(Deserialize)]
-struct CountRow {
-    outcome: metrics::Outcome,
-    channel: Channel,
-    count: f64,
-    delay: f64,
+row! {
+    struct CountRow {
+        outcome: metrics::Outcome,
+        channel: Channel,
+        count: f64,
+        delay: f64,
+    }
 }
 
-#[derive(Deserialize)]
-struct Figures {
-    failed: u32,
-    pending: u32,
-    alerting: u32,
-    run: Option<String>,
-    finished_at: Option<f64>,
+row! {
+    struct Figures {
+        failed: u32,
+        pending: u32,
+        alerting: u32,
+        run: Option<String>,
+        finished_at: Option<f64>,
+    }
 }
 
-#[derive(Deserialize)]
-struct FindingRow {
-    code: Code,
-    count: u32,
+row! {
+    struct FindingRow {
+        code: Code,
+        count: u32,
+    }
 }
 
 /// The last finished audit: ids are in the order of time.
@@ -84,16 +86,16 @@ pub(crate) async fn answer(env: &Env) -> Outcome<Answer> {
     );
     let results = database
         .batch(vec![
-            database.statement(
+            Statement::new(
                 "SELECT outcome, channel, count, delay FROM call_counts",
                 &[],
-            )?,
-            database.statement(&figures, &[])?,
-            database.statement(&findings, &[])?,
+            ),
+            Statement::new(&figures, &[]),
+            Statement::new(&findings, &[]),
         ])
         .await?;
     let calls: Vec<CountRow> = rows("rows of call_counts", results.first())?;
-    let figures: Option<Figures> = row("figures of the database", results.get(1))?;
+    let figures: Option<Figures> = first("figures of the database", results.get(1))?;
     let figures = figures.ok_or_else(|| Failure::corrupt("figures of the database", "no row"))?;
     let findings: Vec<FindingRow> = rows("rows of audit_findings", results.get(2))?;
     let whole = |figure| legis_core::whole::from_f64(figure).unwrap_or_default();

@@ -72,9 +72,10 @@ extern "C" {
     fn promise(this: &Wait) -> Promise;
 }
 
-/// Whether there is a binding of that name.
-pub(crate) fn is_bound(env: &Env, binding: &str) -> bool {
-    js_sys::Reflect::has(env, &JsValue::from_str(binding)).unwrap_or(false)
+/// The binding of that name, if there is one.
+pub(crate) fn binding(env: &Env, name: &str) -> Option<JsValue> {
+    let bound = js_sys::Reflect::get(env, &JsValue::from_str(name)).ok()?;
+    bound.is_object().then_some(bound)
 }
 
 /// Counts under a name; whether it fits what the binding allows.
@@ -270,7 +271,7 @@ pub(crate) fn failed(error: &JsValue, dependency: Dependency) -> Failure {
 }
 
 /// What an exception of JavaScript says.
-fn message(error: &JsValue) -> String {
+pub(crate) fn message(error: &JsValue) -> String {
     error.dyn_ref::<js_sys::Error>().map_or_else(
         || format!("{error:?}"),
         |error| String::from(error.message()),

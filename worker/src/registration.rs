@@ -1,6 +1,6 @@
 //! One user for one `sub`, whichever path comes first and however many at once.
 
-use crate::database::{Database, Value, row};
+use crate::database::{Database, Statement, Value, first, row};
 use crate::failure::{Failure, Outcome};
 use crate::log;
 use crate::rows::{StoredUser, UserRow};
@@ -11,7 +11,6 @@ use legis_core::plan::{PlanId, row_id};
 use legis_core::problem::Problem;
 use legis_core::subscription::Grace;
 use legis_core::time::Timestamp;
-use serde::Deserialize;
 use worker::Env;
 
 /// Users as their rows and their plans say; a condition follows.
@@ -47,7 +46,7 @@ pub(crate) async fn ensure(
     ];
     let results = database
         .batch(vec![
-            database.statement(
+            Statement::new(
                 "INSERT INTO users (auth0_user_id, current_plan_id, created_at, updated_at) VALUES (?1, ?2, ?3, ?3) \
                  ON CONFLICT (auth0_user_id) DO NOTHING",
                 &[
@@ -55,26 +54,26 @@ pub(crate) async fn ensure(
                     Value::Id(row_id(PlanId::Free)),
                     Value::Moment(now),
                 ],
-            )?,
-            database.statement(
+            ),
+            Statement::new(
                 "UPDATE users SET email = coalesce(?2, email, ?4), name = coalesce(?3, name, ?5), updated_at = ?6 \
                  WHERE auth0_user_id = ?1 \
                  AND (email IS NOT coalesce(?2, email, ?4) OR name IS NOT coalesce(?3, name, ?5))",
                 &values,
-            )?,
-            database.statement(
+            ),
+            Statement::new(
                 &format!("{SELECT} WHERE users.auth0_user_id = ?1"),
                 &[Value::Text(&identity.sub)],
-            )?,
-            database.statement(
+            ),
+            Statement::new(
                 "SELECT stripe_webhook_logs.id FROM stripe_customers JOIN stripe_webhook_logs \
                  ON customer_id = stripe_customers.id AND processing_status = 'pending' WHERE sub = ?1 LIMIT 1",
                 &[Value::Text(&identity.sub)],
-            )?,
+            ),
         ])
         .await?;
     // Whoever paid before they registered has what they paid for.
-    let waits: Option<Waiting> = row("rows of stripe_webhook_logs", results.get(3))?;
+    let waits: Option<Waiting> = first("rows of stripe_webhook_logs", results.get(3))?;
     if waits.is_some() {
         match stripe::reconcile(env, &identity.sub, stripe::Asking::Nobody).await {
             Ok(Some(user)) => return Ok(user),
@@ -83,11 +82,12 @@ pub(crate) async fn ensure(
             Err(failure) => log::event("waiting_events_not_applied", &failure),
         }
     }
-    let row: Option<UserRow> = row("row of users", results.get(2))?;
+    let row: Option<UserRow> = first("row of users", results.get(2))?;
     row.ok_or_else(|| Failure::new(Problem::Internal, "registered, yet not there"))?
         .decode(grace)
 }
 
-/// An event that waits for whoever registers.
-#[derive(Deserialize)]
-struct Waiting {}
+row! {
+    /// An event that waits for whoever registers.
+    struct Waiting {}
+}

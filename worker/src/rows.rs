@@ -1,5 +1,6 @@
 //! Rows of the database, decoded and validated. A row that breaks a rule is a typed error, never a panic.
 
+use crate::database::row;
 use crate::failure::{Failure, Outcome};
 use legis_core::account::{Account, ProfileColumns, User};
 use legis_core::counters::Counters;
@@ -10,57 +11,59 @@ use legis_core::plan::{self, PlanId, PlanRow};
 use legis_core::schema::Origin;
 use legis_core::subscription::{Grace, Status};
 use legis_core::time::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-/// A row of `users` joined with its plan.
-#[derive(Debug, Clone, Deserialize, garde::Validate)]
-pub(crate) struct UserRow {
-    #[garde(range(min = 1))]
-    id: u32,
-    #[garde(length(bytes, min = 1, max = 255))]
-    auth0_user_id: String,
-    #[garde(skip)]
-    email: Option<String>,
-    #[garde(skip)]
-    name: Option<String>,
-    #[garde(skip)]
-    stripe_customer_id: Option<String>,
-    #[garde(length(min = 1))]
-    plan_slug: String,
-    #[garde(length(min = 1))]
-    billing_frequency: String,
-    #[garde(skip)]
-    plan_amount: Option<u32>,
-    #[garde(length(min = 1))]
-    subscription_status: String,
-    #[garde(skip)]
-    subscription_period_end: Option<f64>,
-    #[garde(skip)]
-    billing_anchor: Option<f64>,
-    #[garde(skip)]
-    billing_interval: Option<String>,
-    #[garde(skip)]
-    past_due_since: Option<f64>,
-    #[garde(skip)]
-    scheduled_plan_slug: Option<String>,
-    #[garde(skip)]
-    scheduled_at: Option<f64>,
-    #[garde(range(min = 0.0))]
-    entitlement_version: f64,
-    #[garde(range(min = 0.0))]
-    api_calls_count: f64,
-    #[garde(range(min = 0.0))]
-    mcp_calls_count: f64,
-    #[garde(skip)]
-    api_calls_reset_at: Option<f64>,
-    #[garde(range(min = 0.0))]
-    lifetime_calls_count: f64,
-    #[garde(range(min = 0.0))]
-    lifetime_mcp_count: f64,
-    #[garde(skip)]
-    created_at: f64,
-    #[garde(skip)]
-    updated_at: f64,
+row! {
+    /// A row of `users` joined with its plan.
+    #[derive(Debug, Clone, garde::Validate)]
+    pub(crate) struct UserRow {
+        #[garde(range(min = 1))]
+        id: u32,
+        #[garde(length(bytes, min = 1, max = 255))]
+        auth0_user_id: String,
+        #[garde(skip)]
+        email: Option<String>,
+        #[garde(skip)]
+        name: Option<String>,
+        #[garde(skip)]
+        stripe_customer_id: Option<String>,
+        #[garde(length(min = 1))]
+        plan_slug: String,
+        #[garde(length(min = 1))]
+        billing_frequency: String,
+        #[garde(skip)]
+        plan_amount: Option<u32>,
+        #[garde(length(min = 1))]
+        subscription_status: String,
+        #[garde(skip)]
+        subscription_period_end: Option<f64>,
+        #[garde(skip)]
+        billing_anchor: Option<f64>,
+        #[garde(skip)]
+        billing_interval: Option<String>,
+        #[garde(skip)]
+        past_due_since: Option<f64>,
+        #[garde(skip)]
+        scheduled_plan_slug: Option<String>,
+        #[garde(skip)]
+        scheduled_at: Option<f64>,
+        #[garde(range(min = 0.0))]
+        entitlement_version: f64,
+        #[garde(range(min = 0.0))]
+        api_calls_count: f64,
+        #[garde(range(min = 0.0))]
+        mcp_calls_count: f64,
+        #[garde(skip)]
+        api_calls_reset_at: Option<f64>,
+        #[garde(range(min = 0.0))]
+        lifetime_calls_count: f64,
+        #[garde(range(min = 0.0))]
+        lifetime_mcp_count: f64,
+        #[garde(skip)]
+        created_at: f64,
+        #[garde(skip)]
+        updated_at: f64,
+    }
 }
 
 /// What is stored of a user: who, what they may do, what was reported of their use, and what only a profile shows.
@@ -164,18 +167,20 @@ impl UserRow {
     }
 }
 
-/// A row of `auth_config`. Its JSON columns are decoded by the schema that the npm package has.
-#[derive(Debug, Deserialize)]
-pub(crate) struct AuthConfigRow {
-    config_name: String,
-    auth0_domain: String,
-    auth0_client_id: String,
-    auth0_audience: String,
-    auth0_scope: String,
-    allowed_callback_urls: String,
-    allowed_logout_urls: String,
-    allowed_origins: String,
-    is_active: u8,
+row! {
+    /// A row of `auth_config`. Its JSON columns are decoded by the schema that the npm package has.
+    #[derive(Debug)]
+    pub(crate) struct AuthConfigRow {
+        config_name: String,
+        auth0_domain: String,
+        auth0_client_id: String,
+        auth0_audience: String,
+        auth0_scope: String,
+        allowed_callback_urls: String,
+        allowed_logout_urls: String,
+        allowed_origins: String,
+        is_active: u8,
+    }
 }
 
 #[derive(Serialize)]
@@ -220,22 +225,24 @@ impl AuthConfigRow {
     }
 }
 
-/// A row of `plans`, to be compared with the catalog.
-#[derive(Debug, PartialEq, Deserialize)]
-pub(crate) struct StoredPlan {
-    id: u32,
-    name: String,
-    slug: String,
-    billing_frequency: String,
-    amount: Option<u32>,
-    currency: String,
-    features: String,
-    highlighted_features: String,
-    description: String,
-    display_order: u32,
-    mcp_calls_limit: i32,
-    /// Deployment data; the catalog does not know it.
-    stripe_price_id: Option<String>,
+row! {
+    /// A row of `plans`, to be compared with the catalog.
+    #[derive(Debug, PartialEq)]
+    pub(crate) struct StoredPlan {
+        id: u32,
+        name: String,
+        slug: String,
+        billing_frequency: String,
+        amount: Option<u32>,
+        currency: String,
+        features: String,
+        highlighted_features: String,
+        description: String,
+        display_order: u32,
+        mcp_calls_limit: i32,
+        /// Deployment data; the catalog does not know it.
+        stripe_price_id: Option<String>,
+    }
 }
 
 impl StoredPlan {

@@ -4,7 +4,7 @@
 use crate::answer::Answer;
 use crate::clock;
 use crate::configuration;
-use crate::database::{Database, Value, row, rows};
+use crate::database::{Database, Statement, Value, first, row, rows};
 use crate::failure::{Failure, Outcome};
 use crate::meter::client;
 use crate::registration::SELECT;
@@ -14,72 +14,72 @@ use legis_core::audit::Code;
 use legis_core::auth::claims::Caller;
 use legis_core::problem::Problem;
 use legis_core::time::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use worker::Env;
 
 /// How many of the latest actions and events are shown.
 const SHOWN: u32 = 20;
 
-#[derive(Deserialize)]
-struct Known {}
-
-#[derive(Deserialize)]
-struct Beside {
-    customer: Option<String>,
-    status: String,
-    alerts: Option<String>,
-    is_admin: u8,
+row! {
+    struct Known {}
 }
 
-/// An event of Stripe's about the user.
-#[derive(Serialize, Deserialize)]
-struct EventRow {
-    event: String,
-    #[serde(rename = "type")]
-    kind: String,
-    status: String,
-    #[serde(rename(serialize = "receivedAt"), deserialize_with = "moment")]
-    received_at: Timestamp,
+row! {
+    struct Beside {
+        customer: Option<String>,
+        status: String,
+        alerts: Option<String>,
+        is_admin: u8,
+    }
 }
 
-/// Something an administrator did about the user.
-#[derive(Serialize, Deserialize)]
-struct ActionRow {
-    action: String,
-    by: String,
-    #[serde(deserialize_with = "moment")]
-    at: Timestamp,
+row! {
+    /// An event of Stripe's about the user.
+    #[derive(Serialize)]
+    struct EventRow {
+        event: String,
+        #[serde(rename = "type")]
+        kind: String,
+        status: String,
+        #[serde(rename = "receivedAt")]
+        received_at: Timestamp,
+    }
 }
 
-/// What the last finished audit found about the user.
-#[derive(Serialize, Deserialize)]
-struct FindingRow {
-    code: Code,
-    repaired: u8,
+row! {
+    /// Something an administrator did about the user.
+    #[derive(Serialize)]
+    struct ActionRow {
+        action: String,
+        by: String,
+        at: Timestamp,
+    }
 }
 
-fn moment<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-    Timestamp::from_js(f64::deserialize(deserializer)?)
-        .ok_or_else(|| serde::de::Error::custom("not a moment"))
+row! {
+    /// What the last finished audit found about the user.
+    #[derive(Serialize)]
+    struct FindingRow {
+        code: Code,
+        repaired: u8,
+    }
 }
 
 pub(crate) async fn user(sub: &str, env: &Env, administrator: &Caller) -> Outcome<Answer> {
     let database = Database::open(env)?;
     // No meter is made for somebody who is not there.
     let exists = "SELECT id FROM users WHERE auth0_user_id = ?1";
-    let exists = database.statement(exists, &[Value::Text(sub)])?;
+    let exists = Statement::new(exists, &[Value::Text(sub)]);
     let results = database.batch(vec![exists]).await?;
-    row::<Known>("row of users", results.first())?.ok_or(Problem::NotFound)?;
+    first::<Known>("row of users", results.first())?.ok_or(Problem::NotFound)?;
     // It brings its rows to the database, so that both are of now.
     let meter = client::inspect(env, sub).await?;
-    let results = database
-        .batch(questions(&database, sub, administrator)?)
-        .await?;
-    let found: Option<UserRow> = row("row of users", results.get(1))?;
+    let results = database.batch(questions(sub, administrator)).await?;
+    let found: Option<UserRow> = first("row of users", results.get(1))?;
     let found = found.ok_or(Problem::NotFound)?;
     let stored = found.decode(configuration::grace(env)?)?;
-    let beside: Option<Beside> = row("row of users", results.get(2))?;
+    let beside: Option<Beside> = first("row of users", results.get(2))?;
     let beside = beside.ok_or_else(|| Failure::corrupt("row of users", "gone"))?;
     let alerts: Option<Vec<String>> = beside
         .alerts
@@ -117,14 +117,10 @@ pub(crate) async fn user(sub: &str, env: &Env, administrator: &Caller) -> Outcom
     Ok(Answer::json(200, &body))
 }
 
-fn questions(
-    database: &Database,
-    sub: &str,
-    administrator: &Caller,
-) -> Outcome<Vec<worker::D1PreparedStatement>> {
-    let of = |sql: &str| database.statement(sql, &[Value::Text(sub)]);
+fn questions(sub: &str, administrator: &Caller) -> Vec<Statement> {
+    let of = |sql: &str| Statement::new(sql, &[Value::Text(sub)]);
     let id = clock::id();
-    let record = database.statement(
+    let record = Statement::new(
         "INSERT INTO admin_actions (id, at, sub, action, subject) \
          SELECT ?1, ?2, ?3, 'view_user', auth0_user_id FROM users WHERE auth0_user_id = ?4",
         &[
@@ -133,25 +129,25 @@ fn questions(
             Value::Text(&administrator.identity.sub),
             Value::Text(sub),
         ],
-    )?;
-    Ok(vec![
+    );
+    vec![
         record,
-        of(&format!("{SELECT} WHERE users.auth0_user_id = ?1"))?,
+        of(&format!("{SELECT} WHERE users.auth0_user_id = ?1")),
         of(
             "SELECT stripe_customer_id AS customer, subscription_status AS status, billing_alerts AS alerts, is_admin \
             FROM users WHERE auth0_user_id = ?1",
-        )?,
+        ),
         of(&format!(
-            "SELECT stripe_event_id AS event, event_type AS type, processing_status AS status, created_at AS received_at \
+            "SELECT stripe_event_id AS event, event_type AS kind, processing_status AS status, created_at AS received_at \
              FROM stripe_webhook_logs WHERE customer_id IN (SELECT id FROM stripe_customers WHERE sub = ?1) \
              ORDER BY stripe_webhook_logs.id DESC LIMIT {SHOWN}"
-        ))?,
+        )),
         of(&format!(
             "SELECT action, sub AS by, at FROM admin_actions WHERE subject = ?1 ORDER BY at DESC, id DESC LIMIT {SHOWN}"
-        ))?,
+        )),
         of(
             "SELECT code, repaired_at IS NOT NULL AS repaired FROM audit_findings WHERE subject = ?1 AND run_id = \
             (SELECT id FROM audit_runs WHERE finished_at IS NOT NULL ORDER BY id DESC LIMIT 1) ORDER BY code",
-        )?,
-    ])
+        ),
+    ]
 }

@@ -1,13 +1,16 @@
-//! `cargo xtask bench`: each benchmark measures us and the peer in one run and prints the ratio. Nothing is written into
-//! the tree.
+//! `cargo xtask bench`: each benchmark measures us and the peer in one run and prints the ratio. All of them together
+//! write the table in `docs/performance.md`.
+
+mod scale;
 
 use crate::process::{command, quiet, shown};
-use crate::{build, paths, report, setup};
+use crate::{build, generate, paths, report, setup};
 use anyhow::{Result, bail};
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const NAMES: [&str; 2] = ["meter", "package"];
+const NAMES: [&str; 4] = ["scale", "meter", "cold", "package"];
 
 /// Runs the named benchmarks, or all; `options` are for the program that measures.
 pub fn run(names: &[String], options: &[String]) -> Result<()> {
@@ -17,19 +20,59 @@ pub fn run(names: &[String], options: &[String]) -> Result<()> {
             NAMES.join(", ")
         );
     }
-    build::all()?;
     let asked = |name: &str| names.is_empty() || names.iter().any(|known| known == name);
+    if asked("scale") {
+        report::step("What a deployment costs and holds");
+        scale::run()?;
+    }
+    if names == ["scale"] {
+        return Ok(());
+    }
+    build::all()?;
+    let results = results()?;
+    if asked("meter") || asked("cold") {
+        bundle()?;
+    }
     if asked("meter") {
-        meter(options)?;
+        report::step("The metered path beside its peers");
+        program(&mut command("node"), "bench/meter/run.ts", options)?;
+    }
+    if asked("cold") {
+        report::step("A cold start beside a TypeScript worker's");
+        program(&mut command("node"), "bench/cold/run.ts", options)?;
     }
     if asked("package") {
         package(options)?;
     }
+    // A part of them, or an unusual way to run them, is no table for the docs.
+    if names.is_empty() && options.is_empty() {
+        write(&results)?;
+    }
     Ok(())
 }
 
-fn meter(options: &[String]) -> Result<()> {
-    // What the bundler of wrangler makes of the worker is what is deployed.
+/// Where the programs note their ratios; empty.
+fn results() -> Result<PathBuf> {
+    let file = paths::root().join("target/bench/results.md");
+    fs::create_dir_all(paths::root().join("target/bench"))?;
+    fs::write(&file, "")?;
+    Ok(file)
+}
+
+/// The table in `docs/performance.md`. What is measured differs from machine to machine, so no test holds it.
+fn write(results: &Path) -> Result<()> {
+    let rows = fs::read_to_string(results)?;
+    let table = format!("| Measured | Beside | Ratio |\n|---|---|--:|\n{rows}");
+    generate::document(
+        "docs/performance.md",
+        "cargo xtask bench`",
+        &[("measured", table)],
+    )?
+    .write()
+}
+
+/// What the bundler of wrangler makes of the worker is what is deployed.
+fn bundle() -> Result<()> {
     let bundle = paths::root().join("target/bench/worker");
     let _ = fs::remove_dir_all(&bundle);
     report::timed("Bundling the worker", || {
@@ -39,9 +82,7 @@ fn meter(options: &[String]) -> Result<()> {
                 .arg("--outdir")
                 .arg(&bundle),
         )
-    })?;
-    report::step("The metered path beside its peers");
-    program(&mut command("node"), "bench/meter/run.ts", options)
+    })
 }
 
 fn package(options: &[String]) -> Result<()> {
@@ -64,6 +105,10 @@ fn package(options: &[String]) -> Result<()> {
 /// Runs a program that measures, and shows what it prints.
 fn program(node: &mut Command, file: &str, options: &[String]) -> Result<()> {
     node.args(["--disable-warning=ExperimentalWarning", file])
+        .env(
+            "LEGIS_BENCH_RESULTS",
+            paths::root().join("target/bench/results.md"),
+        )
         .args(options);
     if !shown(node)? {
         bail!("the benchmark failed");

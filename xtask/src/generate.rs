@@ -20,8 +20,10 @@ use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
 
+pub use documents::document_of as document;
+
 /// A file and what it must hold.
-struct Generated {
+pub struct Generated {
     path: PathBuf,
     content: String,
 }
@@ -56,11 +58,11 @@ pub fn stale() -> Result<Vec<String>> {
 }
 
 impl Generated {
-    fn is_fresh(&self) -> bool {
+    pub fn is_fresh(&self) -> bool {
         fs::read_to_string(&self.path).ok().as_deref() == Some(&self.content)
     }
 
-    fn write(&self) -> Result<()> {
+    pub fn write(&self) -> Result<()> {
         if self.is_fresh() {
             return Ok(());
         }

@@ -130,7 +130,7 @@ enum Task {
         /// lint, generated, core, adoption, package, schema, trap, gateway, calls, money, faults, audit, histories, crash, operations, readme, agreement, client, frameworks, runtimes, page
         names: Vec<String>,
     },
-    /// Measure us beside the peers, in one run: meter, package
+    /// Measure us beside the peers, in one run: meter, cold, package; and compute what a deployment costs: scale
     Bench {
         /// Which; all when none is named
         names: Vec<String>,

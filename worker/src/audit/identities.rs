@@ -5,7 +5,7 @@ use super::step::step;
 use crate::answer::Answer;
 use crate::clock;
 use crate::configuration;
-use crate::database::{Database, Value, changes, within};
+use crate::database::{Database, Statement, Value, changes, within};
 use crate::failure::{Failure, Outcome};
 use crate::request::{Request, parameter};
 use crate::variable;
@@ -77,37 +77,37 @@ pub(crate) async fn receive(
 
 async fn begin(database: &Database, now: Timestamp) -> Outcome<String> {
     let id = clock::id();
-    let statement = database.statement(
+    let statement = Statement::new(
         "INSERT INTO auth0_listings (id, started_at) VALUES (?1, ?2)",
         &[Value::Text(&id), Value::Moment(now)],
-    )?;
+    );
     database.batch(vec![statement]).await?;
     Ok(id)
 }
 
 /// Stores part of a listing; whether that is there and not finished.
 async fn store(database: &Database, listing: &str, subs: &[String]) -> Outcome<bool> {
-    let touch = database.statement(
+    let touch = Statement::new(
         "UPDATE auth0_listings SET started_at = started_at WHERE id = ?1 AND finished_at IS NULL",
         &[Value::Text(listing)],
-    )?;
-    let insert = database.statement(
+    );
+    let insert = Statement::new(
         "INSERT INTO auth0_identities (listing, sub) SELECT auth0_listings.id, value FROM json_each(?2), auth0_listings \
          WHERE auth0_listings.id = ?1 AND finished_at IS NULL AND length(value) BETWEEN 1 AND 255 ON CONFLICT DO NOTHING",
         &[Value::Text(listing), Value::Text(&json!(subs).to_string())],
-    )?;
+    );
     let results = database.batch(vec![touch, insert]).await?;
-    Ok(changes(results.first())? > 0)
+    Ok(changes(results.first()) > 0)
 }
 
 /// From now on this listing says who is missing; earlier ones are forgotten.
 async fn finish(database: &Database, listing: &str, now: Timestamp) -> Outcome<()> {
-    let finish = database.statement(
+    let finish = Statement::new(
         "UPDATE auth0_listings SET finished_at = ?2 WHERE id = ?1 AND finished_at IS NULL",
         &[Value::Text(listing), Value::Moment(now)],
-    )?;
+    );
     let forget = |table: &str, column: &str| {
-        database.statement(
+        Statement::new(
             &format!(
                 "DELETE FROM {table} WHERE {column} < ?1 AND EXISTS (SELECT 1 FROM auth0_listings WHERE id = ?1)"
             ),
@@ -116,8 +116,8 @@ async fn finish(database: &Database, listing: &str, now: Timestamp) -> Outcome<(
     };
     let statements = vec![
         finish,
-        forget("auth0_identities", "listing")?,
-        forget("auth0_listings", "id")?,
+        forget("auth0_identities", "listing"),
+        forget("auth0_listings", "id"),
     ];
     database.batch(statements).await.map(drop)
 }

@@ -4,7 +4,7 @@ use super::run::{self, Unrepaired};
 use crate::answer::Answer;
 use crate::clock;
 use crate::configuration;
-use crate::database::{Database, Value, changes, row};
+use crate::database::{Database, Statement, StatementResult, Value, changes, first};
 use crate::failure::{Failure, Outcome};
 use crate::log;
 use crate::meter::client;
@@ -25,7 +25,7 @@ use legis_core::route::decode;
 use legis_core::time::Timestamp;
 use serde::Serialize;
 use serde_json::json;
-use worker::{D1PreparedStatement, Env};
+use worker::Env;
 
 /// How many repairs a request makes at most; the rest is the next one's.
 const AT_ONCE: u32 = 40;
@@ -131,17 +131,17 @@ impl Work<'_> {
         let text = Value::Text;
         match repair {
             Repair::RestorePlan { id } => {
-                let restore = self.database.statement(&row_sql(*id), &[])?;
+                let restore = Statement::new(&row_sql(*id), &[]);
                 self.write(vec![restore], finding).await
             }
             Repair::SetUsage(correction) => self.set_usage(correction, finding).await,
             Repair::TellMeter { sub, version } => self.tell_meter(sub, *version, finding).await,
             Repair::BeginGrace { sub } => {
-                let update = self.database.statement(
+                let update = Statement::new(
                     "UPDATE users SET past_due_since = ?2, entitlement_version = entitlement_version + 1, updated_at = ?2 \
                      WHERE auth0_user_id = ?1 AND past_due_since IS NULL AND subscription_status = 'past_due'",
                     &[text(sub), Value::Moment(self.now)],
-                )?;
+                );
                 let made = self.write_guarded(vec![update], finding).await?;
                 self.tell(sub).await?;
                 Ok(made)
@@ -169,12 +169,12 @@ impl Work<'_> {
                 self.write(Vec::new(), finding).await
             }
             Repair::LinkCustomer { customer, sub } => {
-                let insert = self.database.statement(
+                let insert = Statement::new(
                     "INSERT INTO stripe_customers (id, sub, linked_kind, linked_at, linked_by, version) \
                      SELECT ?1, auth0_user_id, 'users', 0, '', 1 FROM users WHERE auth0_user_id = ?2 \
                      AND stripe_customer_id = ?1 ON CONFLICT DO NOTHING",
                     &[text(customer), text(sub)],
-                )?;
+                );
                 self.write_guarded(vec![insert], finding).await
             }
             Repair::QuarantineUsage { table, user_id } => {
@@ -183,7 +183,7 @@ impl Work<'_> {
             Repair::QuarantineSnapshot { id } => self.quarantine_snapshot(id, finding).await,
             Repair::ClearUserAlerts { sub } => {
                 let clear = "UPDATE users SET billing_alerts = NULL WHERE auth0_user_id = ?1";
-                let clear = self.database.statement(clear, &[text(sub)])?;
+                let clear = Statement::new(clear, &[text(sub)]);
                 let made = self.write(vec![clear], finding).await?;
                 if let Some(user) = stripe::reconcile(self.env, sub, Asking::Stripe).await? {
                     client::learn(self.env, user).await?;
@@ -193,23 +193,23 @@ impl Work<'_> {
             Repair::ClearEventAlerts { event } => {
                 let clear =
                     "UPDATE stripe_webhook_logs SET alerts = NULL WHERE stripe_event_id = ?1";
-                let clear = self.database.statement(clear, &[text(event)])?;
+                let clear = Statement::new(clear, &[text(event)]);
                 self.write(vec![clear], finding).await
             }
             Repair::QuoteLog { id } => {
                 let quote = |column: &str| {
-                    self.database.statement(
+                    Statement::new(
                         &format!(
                             "UPDATE mcp_logs SET {column} = json_quote({column}) WHERE id = ?1 AND NOT json_valid({column})"
                         ),
                         &[text(id)],
                     )
                 };
-                let statements = vec![quote("request_data")?, quote("response_data")?];
+                let statements = vec![quote("request_data"), quote("response_data")];
                 self.write(statements, finding).await
             }
             Repair::RegisterUser { sub } => {
-                let insert = self.database.statement(
+                let insert = Statement::new(
                     "INSERT INTO users (auth0_user_id, current_plan_id, created_at, updated_at) VALUES (?1, ?2, ?3, ?3) \
                      ON CONFLICT (auth0_user_id) DO NOTHING",
                     &[
@@ -217,7 +217,7 @@ impl Work<'_> {
                         Value::Id(row_id(PlanId::Free)),
                         Value::Moment(self.now),
                     ],
-                )?;
+                );
                 self.write(vec![insert], finding).await
             }
         }
@@ -236,13 +236,13 @@ impl Work<'_> {
                 return Ok(Made::Stale);
             }
         } else if stored.account().usage == *from {
-            statements.push(self.columns(&stored, to)?);
+            statements.push(self.columns(&stored, to));
         } else {
             return Ok(Made::Stale);
         }
         if opening.0 != opening.1 {
             let is_first = statements.is_empty();
-            statements.push(self.opening_balance(stored.user.id, opening, is_first)?);
+            statements.push(self.opening_balance(stored.user.id, opening, is_first));
         }
         match statements.is_empty() {
             true => self.write(statements, finding).await,
@@ -251,7 +251,7 @@ impl Work<'_> {
     }
 
     /// The reported columns of a user without a meter, which begins with them, as long as they are as they were.
-    fn columns(&self, stored: &StoredUser, to: &Usage) -> Outcome<D1PreparedStatement> {
+    fn columns(&self, stored: &StoredUser, to: &Usage) -> Statement {
         let values = |counters: Counters| {
             [
                 Value::Count(counters.used),
@@ -265,7 +265,7 @@ impl Work<'_> {
         let before = values(stored.counters);
         let id = [Value::Count(stored.user.id)];
         let values: Vec<Value<'_>> = id.into_iter().chain(after).chain(before).collect();
-        self.database.statement(
+        Statement::new(
             "UPDATE users SET api_calls_count = ?2, mcp_calls_count = ?3, api_calls_reset_at = ?4, \
              lifetime_calls_count = ?5, lifetime_mcp_count = ?6 WHERE id = ?1 AND api_calls_count = ?7 \
              AND mcp_calls_count = ?8 AND api_calls_reset_at IS ?9 AND lifetime_calls_count = ?10 AND lifetime_mcp_count = ?11",
@@ -280,7 +280,7 @@ impl Work<'_> {
         user: u64,
         (from, to): (OpeningBalance, OpeningBalance),
         is_first: bool,
-    ) -> Outcome<D1PreparedStatement> {
+    ) -> Statement {
         let values = |opening: OpeningBalance| {
             [
                 Value::Count(opening.lifetime.used),
@@ -301,7 +301,7 @@ impl Work<'_> {
             false => "changes() > 0 AND ",
         };
         // Calls that are open are not part of it, so none is from before it was opened.
-        self.database.statement(
+        Statement::new(
             &format!(
                 "INSERT INTO opening_balances (user_id, lifetime_used, lifetime_mcp, period_end, period_used, period_mcp, opened_at) \
                  SELECT ?1, ?2, ?3, ?4, ?5, ?6, 0 WHERE {condition}((?7 + ?8 + ?10 + ?11 = 0 AND ?9 IS NULL) \
@@ -316,10 +316,10 @@ impl Work<'_> {
 
     /// A meter that is ahead of the database would not listen, so the database's version is raised above it.
     async fn tell_meter(&self, sub: &str, version: u64, finding: &Unrepaired) -> Outcome<Made> {
-        let raise = self.database.statement(
+        let raise = Statement::new(
             "UPDATE users SET entitlement_version = ?2 WHERE auth0_user_id = ?1 AND entitlement_version < ?2",
             &[Value::Text(sub), Value::Count(version)],
-        )?;
+        );
         let made = self.write(vec![raise], finding).await?;
         self.tell(sub).await?;
         Ok(made)
@@ -335,9 +335,9 @@ impl Work<'_> {
     async fn user(&self, sub: &str) -> Outcome<Option<StoredUser>> {
         let grace = configuration::grace(self.env)?;
         let sql = format!("{SELECT} WHERE auth0_user_id = ?1");
-        let statement = self.database.statement(&sql, &[Value::Text(sub)])?;
+        let statement = Statement::new(&sql, &[Value::Text(sub)]);
         let results = self.database.batch(vec![statement]).await?;
-        let found: Option<UserRow> = row("row of users", results.first())?;
+        let found: Option<UserRow> = first("row of users", results.first())?;
         found.map(|row| row.decode(grace)).transpose()
     }
 
@@ -350,9 +350,9 @@ impl Work<'_> {
     ) -> Outcome<Made> {
         for _ in 0..MOVES {
             let results = self
-                .recorded(self.quarantine(table, user_id)?, finding, Recorded::Always)
+                .recorded(self.quarantine(table, user_id), finding, Recorded::Always)
                 .await?;
-            if changes(results.get(1))? < u64::from(MOVED_AT_ONCE) {
+            if changes(results.get(1)) < u64::from(MOVED_AT_ONCE) {
                 return Ok(Made::Repaired);
             }
         }
@@ -360,7 +360,7 @@ impl Work<'_> {
         Ok(Made::Stale)
     }
 
-    fn quarantine(&self, table: UsageTable, user_id: u64) -> Outcome<Vec<D1PreparedStatement>> {
+    fn quarantine(&self, table: UsageTable, user_id: u64) -> Vec<Statement> {
         let columns: &[&str] = match table {
             UsageTable::ApiUsage => &[
                 "id",
@@ -416,7 +416,7 @@ impl Work<'_> {
         reason: Code,
         condition: &str,
         value: &Value<'_>,
-    ) -> Outcome<Vec<D1PreparedStatement>> {
+    ) -> Vec<Statement> {
         let members: Vec<String> = columns
             .iter()
             .map(|column| format!("'{column}', {column}"))
@@ -431,10 +431,10 @@ impl Work<'_> {
         );
         let delete = format!("DELETE FROM {table} WHERE {condition}");
         let values = std::slice::from_ref(value);
-        Ok(vec![
-            self.database.statement(&copy, values)?,
-            self.database.statement(&delete, values)?,
-        ])
+        vec![
+            Statement::new(&copy, values),
+            Statement::new(&delete, values),
+        ]
     }
 
     async fn quarantine_snapshot(&self, id: &str, finding: &Unrepaired) -> Outcome<Made> {
@@ -455,16 +455,12 @@ impl Work<'_> {
             reason,
             "id = ?1",
             &Value::Text(id),
-        )?;
+        );
         self.write(statements, finding).await
     }
 
     /// Writes, with the record of it, in one transaction.
-    async fn write(
-        &self,
-        statements: Vec<D1PreparedStatement>,
-        finding: &Unrepaired,
-    ) -> Outcome<Made> {
+    async fn write(&self, statements: Vec<Statement>, finding: &Unrepaired) -> Outcome<Made> {
         self.recorded(statements, finding, Recorded::Always).await?;
         Ok(Made::Repaired)
     }
@@ -472,14 +468,14 @@ impl Work<'_> {
     /// The same where the last statement changes nothing when its ground is gone; then nothing is recorded.
     async fn write_guarded(
         &self,
-        statements: Vec<D1PreparedStatement>,
+        statements: Vec<Statement>,
         finding: &Unrepaired,
     ) -> Outcome<Made> {
         let guard = statements.len().saturating_sub(1);
         let results = self
             .recorded(statements, finding, Recorded::WhereChanged)
             .await?;
-        Ok(match changes(results.get(guard))? {
+        Ok(match changes(results.get(guard)) {
             0 => Made::Stale,
             _ => Made::Repaired,
         })
@@ -487,17 +483,17 @@ impl Work<'_> {
 
     async fn recorded(
         &self,
-        mut statements: Vec<D1PreparedStatement>,
+        mut statements: Vec<Statement>,
         finding: &Unrepaired,
         recorded: Recorded,
-    ) -> Outcome<Vec<worker::D1Result>> {
+    ) -> Outcome<Vec<StatementResult>> {
         let id = clock::id();
         // Each looks at what the statement before it did.
         let condition = match recorded {
             Recorded::Always => "true",
             Recorded::WhereChanged => "changes() > 0",
         };
-        statements.push(self.database.statement(
+        statements.push(Statement::new(
             &format!(
                 "INSERT INTO admin_actions (id, at, sub, action, subject, detail) \
                  SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE {condition}"
@@ -510,8 +506,8 @@ impl Work<'_> {
                 Value::Text(&finding.subject),
                 Value::Text(&finding.repair),
             ],
-        )?);
-        statements.push(self.database.statement(
+        ));
+        statements.push(Statement::new(
             &format!(
                 "UPDATE audit_findings SET repaired_at = ?4 WHERE run_id = ?1 AND code = ?2 AND subject = ?3 AND {condition}"
             ),
@@ -521,7 +517,7 @@ impl Work<'_> {
                 Value::Text(&finding.subject),
                 Value::Moment(self.now),
             ],
-        )?);
+        ));
         self.database.batch(statements).await
     }
 }

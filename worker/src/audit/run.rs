@@ -2,15 +2,14 @@
 
 use super::Step;
 use crate::clock;
-use crate::database::{Database, Value, row, rows};
+use crate::database::{Database, Statement, Value, first, row, rows};
 use crate::failure::{Failure, Outcome};
 use legis_core::audit::position::Position;
 use legis_core::audit::{Code, Finding, Severity};
 use legis_core::evaluate::json;
 use legis_core::history::days_before;
 use legis_core::time::Timestamp;
-use serde::{Deserialize, Serialize};
-use worker::D1PreparedStatement;
+use serde::Serialize;
 
 /// For how many days findings are kept.
 const KEPT_DAYS: u32 = 90;
@@ -72,14 +71,15 @@ impl Run {
     }
 }
 
-#[derive(Deserialize)]
-struct RunRow {
-    id: String,
-    started_by: String,
-    started_at: f64,
-    finished_at: Option<f64>,
-    position: String,
-    checked: f64,
+row! {
+    struct RunRow {
+        id: String,
+        started_by: String,
+        started_at: f64,
+        finished_at: Option<f64>,
+        position: String,
+        checked: f64,
+    }
 }
 
 impl RunRow {
@@ -100,9 +100,9 @@ const SELECT: &str =
     "SELECT id, started_by, started_at, finished_at, position, checked FROM audit_runs";
 
 async fn find(database: &Database, condition: &str, value: &str) -> Outcome<Option<Run>> {
-    let statement = database.statement(&format!("{SELECT} {condition}"), &[Value::Text(value)])?;
+    let statement = Statement::new(&format!("{SELECT} {condition}"), &[Value::Text(value)]);
     let results = database.batch(vec![statement]).await?;
-    let found: Option<RunRow> = row("row of audit_runs", results.first())?;
+    let found: Option<RunRow> = first("row of audit_runs", results.first())?;
     found.map(RunRow::decode).transpose()
 }
 
@@ -145,7 +145,7 @@ pub(crate) async fn begin(
         position: Position::FIRST,
         checked: 0,
     };
-    let statement = database.statement(
+    let statement = Statement::new(
         "INSERT INTO audit_runs (id, started_by, started_at, position) VALUES (?1, ?2, ?3, ?4)",
         &[
             Value::Text(&run.id),
@@ -153,7 +153,7 @@ pub(crate) async fn begin(
             Value::Moment(now),
             Value::Text(&text(&run.position)),
         ],
-    )?;
+    );
     database.batch(vec![statement]).await?;
     Ok(run)
 }
@@ -182,13 +182,13 @@ pub(crate) async fn advance(
         position: step.next.clone(),
         ..run.clone()
     };
-    let insert = database.statement(
+    let insert = Statement::new(
         "INSERT INTO audit_findings (run_id, code, subject, severity, facts, repair) \
          SELECT ?1, value ->> 'code', value ->> 'subject', value ->> 'severity', value ->> 'facts', value ->> 'repair' \
          FROM json_each(?2) WHERE true ON CONFLICT DO NOTHING",
         &[Value::Text(&run.id), Value::Text(&text(&findings))],
-    )?;
-    let update = database.statement(
+    );
+    let update = Statement::new(
         "UPDATE audit_runs SET position = ?2, checked = ?3, finished_at = ?4 WHERE id = ?1 AND position = ?5",
         &[
             Value::Text(&run.id),
@@ -197,20 +197,16 @@ pub(crate) async fn advance(
             Value::OptionalMoment(next.finished_at),
             Value::Text(&text(&run.position)),
         ],
-    )?;
+    );
     let mut statements = vec![insert];
-    statements.extend(superseded(database, &run.id, &step.findings)?);
+    statements.extend(superseded(&run.id, &step.findings));
     statements.push(update);
     database.batch(statements).await?;
     Ok(next)
 }
 
 /// Forgets what another finding about the same subject makes void, so that nobody makes its repair. Either may have come first.
-fn superseded(
-    database: &Database,
-    run: &str,
-    findings: &[Finding],
-) -> Outcome<Vec<D1PreparedStatement>> {
+fn superseded(run: &str, findings: &[Finding]) -> Vec<Statement> {
     let found = |code: Code| findings.iter().any(|finding| finding.code == code);
     let rules = Code::ALL.into_iter().flat_map(|code| {
         let void = code.supersedes().iter();
@@ -219,7 +215,7 @@ fn superseded(
     rules
         .filter(|(stands, void)| found(*stands) || found(*void))
         .map(|(stands, void)| {
-            database.statement(
+            Statement::new(
                 "DELETE FROM audit_findings WHERE run_id = ?1 AND code = ?3 AND subject IN \
                  (SELECT subject FROM audit_findings WHERE run_id = ?1 AND code = ?2)",
                 &[
@@ -246,22 +242,24 @@ fn text<T: Serialize>(value: &T) -> String {
     String::from_utf8(json(value)).unwrap_or_default()
 }
 
-/// How often a code was found.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Counted {
-    code: Code,
-    severity: Severity,
-    findings: u32,
-    repairable: u32,
-    repaired: u32,
+row! {
+    /// How often a code was found.
+    #[derive(Debug, Serialize)]
+    pub(crate) struct Counted {
+        code: Code,
+        severity: Severity,
+        findings: u32,
+        repairable: u32,
+        repaired: u32,
+    }
 }
 
 pub(crate) async fn counts(database: &Database, run: &str) -> Outcome<Vec<Counted>> {
-    let statement = database.statement(
+    let statement = Statement::new(
         "SELECT code, severity, count(*) AS findings, count(repair) AS repairable, count(repaired_at) AS repaired \
          FROM audit_findings WHERE run_id = ?1 GROUP BY code ORDER BY code",
         &[Value::Text(run)],
-    )?;
+    );
     let results = database.batch(vec![statement]).await?;
     rows("rows of audit_findings", results.first())
 }
@@ -282,13 +280,14 @@ pub(crate) struct ShownFinding {
     repaired_at: Option<Timestamp>,
 }
 
-#[derive(Deserialize)]
-struct StoredFinding {
-    code: Code,
-    subject: String,
-    facts: String,
-    repair: Option<String>,
-    repaired_at: Option<f64>,
+row! {
+    struct StoredFinding {
+        code: Code,
+        subject: String,
+        facts: String,
+        repair: Option<String>,
+        repaired_at: Option<f64>,
+    }
 }
 
 impl StoredFinding {
@@ -324,7 +323,7 @@ pub(crate) async fn findings(
     limit: u32,
 ) -> Outcome<(Vec<ShownFinding>, Option<String>)> {
     let after = place(after);
-    let statement = database.statement(
+    let statement = Statement::new(
         "SELECT code, subject, facts, repair, repaired_at FROM audit_findings \
          WHERE run_id = ?1 AND (?2 IS NULL OR code = ?2) AND (code, subject) > (?3, ?4) ORDER BY code, subject LIMIT ?5",
         &[
@@ -334,7 +333,7 @@ pub(crate) async fn findings(
             Value::Text(after.1),
             Value::Id(limit),
         ],
-    )?;
+    );
     let results = database.batch(vec![statement]).await?;
     let stored: Vec<StoredFinding> = rows("rows of audit_findings", results.first())?;
     let full = u32::try_from(stored.len()).unwrap_or(u32::MAX) == limit;
@@ -355,7 +354,7 @@ pub(crate) async fn unrepaired(
     limit: u32,
 ) -> Outcome<Vec<Unrepaired>> {
     let after = place(after);
-    let statement = database.statement(
+    let statement = Statement::new(
         "SELECT code, subject, repair FROM audit_findings WHERE run_id = ?1 AND repair IS NOT NULL AND repaired_at IS NULL \
          AND (?2 IS NULL OR code = ?2) AND (?3 IS NULL OR subject = ?3) AND (code, subject) > (?4, ?5) \
          ORDER BY code, subject LIMIT ?6",
@@ -367,17 +366,18 @@ pub(crate) async fn unrepaired(
             Value::Text(after.1),
             Value::Id(limit),
         ],
-    )?;
+    );
     let results = database.batch(vec![statement]).await?;
     rows("rows of audit_findings", results.first())
 }
 
-/// A repair that was not made.
-#[derive(Deserialize)]
-pub(crate) struct Unrepaired {
-    pub(crate) code: Code,
-    pub(crate) subject: String,
-    pub(crate) repair: String,
+row! {
+    /// A repair that was not made.
+    pub(crate) struct Unrepaired {
+        pub(crate) code: Code,
+        pub(crate) subject: String,
+        pub(crate) repair: String,
+    }
 }
 
 impl Unrepaired {
@@ -389,9 +389,9 @@ impl Unrepaired {
 
 /// Deletes runs that are older than they are kept, and with them their findings.
 pub(crate) async fn forget_old(database: &Database, now: Timestamp) -> Outcome<()> {
-    let statement = database.statement(
+    let statement = Statement::new(
         "DELETE FROM audit_runs WHERE started_at < ?1",
         &[Value::Moment(days_before(now, KEPT_DAYS))],
-    )?;
+    );
     database.batch(vec![statement]).await.map(drop)
 }

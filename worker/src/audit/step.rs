@@ -5,7 +5,7 @@ use super::identities;
 use super::run::{self, Kind, Run};
 use super::users;
 use crate::configuration;
-use crate::database::{Database, Value, rows};
+use crate::database::{Database, Statement, Value, row, rows};
 use crate::failure::Outcome;
 use crate::stripe::settings::ApiSettings;
 use legis_core::audit::billing::{
@@ -18,7 +18,6 @@ use legis_core::audit::{Finding, identity};
 use legis_core::history::first_id;
 use legis_core::stripe::event::envelope;
 use legis_core::time::Timestamp;
-use serde::Deserialize;
 use worker::Env;
 
 /// Customers and events at once.
@@ -84,10 +83,11 @@ async fn plans(env: &Env, at: &Position, now: Timestamp) -> Outcome<Step> {
 
 /// Calls whose user is not there. Of each user only one row is looked at.
 async fn usage(database: &Database, at: &Position, after: u64) -> Outcome<Step> {
-    #[derive(Deserialize)]
-    struct Orphans {
-        user_id: u32,
-        rows: Option<u32>,
+    row! {
+        struct Orphans {
+            user_id: u32,
+            rows: Option<u32>,
+        }
     }
     let mut findings = Vec::new();
     let mut last = Vec::new();
@@ -101,7 +101,7 @@ async fn usage(database: &Database, at: &Position, after: u64) -> Outcome<Step> 
              (SELECT count(*) FROM {table_name} AS calls WHERE calls.user_id = known.user_id) END AS rows \
              FROM known WHERE user_id IS NOT NULL"
         );
-        let statement = database.statement(&sql, &[Value::Count(after)])?;
+        let statement = Statement::new(&sql, &[Value::Count(after)]);
         let results = database.batch(vec![statement]).await?;
         let found: Vec<Orphans> = rows("rows of calls", results.first())?;
         // One less than the limit: the last row of the recursion may be the end's.
@@ -126,10 +126,11 @@ async fn usage(database: &Database, at: &Position, after: u64) -> Outcome<Step> 
 
 /// Tool calls whose JSON does not decode. Rows never change, so at night only new ones are looked at.
 async fn logs(database: &Database, run: &Run, after: &str) -> Outcome<Step> {
-    #[derive(Deserialize)]
-    struct Log {
-        id: String,
-        readable: u8,
+    row! {
+        struct Log {
+            id: String,
+            readable: u8,
+        }
     }
     let since = match run.kind {
         Kind::Administrator => None,
@@ -141,7 +142,7 @@ async fn logs(database: &Database, run: &Run, after: &str) -> Outcome<Step> {
         "SELECT id, (request_data IS NULL OR json_valid(request_data)) AND (response_data IS NULL OR json_valid(response_data)) \
          AS readable FROM mcp_logs WHERE id > ?1 ORDER BY id LIMIT {LONG_PAGE}"
     );
-    let statement = database.statement(&sql, &[Value::Text(after)])?;
+    let statement = Statement::new(&sql, &[Value::Text(after)]);
     let results = database.batch(vec![statement]).await?;
     let page: Vec<Log> = rows("rows of mcp_logs", results.first())?;
     let findings = page
@@ -155,13 +156,14 @@ async fn logs(database: &Database, run: &Run, after: &str) -> Outcome<Step> {
     Ok(step(findings, page.len(), next))
 }
 
-/// A customer with the statuses of its subscriptions.
-#[derive(Deserialize)]
-struct CustomerRow {
-    id: String,
-    sub: Option<String>,
-    user_id: Option<u32>,
-    subscriptions: String,
+row! {
+    /// A customer with the statuses of its subscriptions.
+    struct CustomerRow {
+        id: String,
+        sub: Option<String>,
+        user_id: Option<u32>,
+        subscriptions: String,
+    }
 }
 
 impl CustomerRow {
@@ -188,7 +190,7 @@ async fn customers(database: &Database, at: &Position, after: &str) -> Outcome<S
     let sql = format!(
         "{CUSTOMERS} WHERE stripe_customers.id > ?1 AND deleted = 0 ORDER BY stripe_customers.id LIMIT {PAGE}"
     );
-    let statement = database.statement(&sql, &[Value::Text(after)])?;
+    let statement = Statement::new(&sql, &[Value::Text(after)]);
     let results = database.batch(vec![statement]).await?;
     let page: Vec<CustomerRow> = rows("rows of stripe_customers", results.first())?;
     let findings = page
@@ -211,7 +213,7 @@ async fn events(database: &Database, at: &Position, after: u64, now: Timestamp) 
          AS registered FROM stripe_webhook_logs WHERE stripe_webhook_logs.id > ?1 \
          AND (processing_status <> 'processed' OR alerts IS NOT NULL) ORDER BY stripe_webhook_logs.id LIMIT {PAGE}"
     );
-    let statement = database.statement(&sql, &[Value::Count(after)])?;
+    let statement = Statement::new(&sql, &[Value::Count(after)]);
     let results = database.batch(vec![statement]).await?;
     let page: Vec<EventRow> = rows("rows of stripe_webhook_logs", results.first())?;
     let findings = page.iter().flat_map(|row| row.findings(now)).collect();
@@ -221,18 +223,19 @@ async fn events(database: &Database, at: &Position, after: u64, now: Timestamp) 
     Ok(step(findings, page.len(), next))
 }
 
-#[derive(Deserialize)]
-struct EventRow {
-    id: u32,
-    stripe_event_id: String,
-    event_type: String,
-    processing_status: String,
-    attempts: u32,
-    retried: u8,
-    created_at: f64,
-    alerts: Option<String>,
-    payload: Option<String>,
-    registered: u8,
+row! {
+    struct EventRow {
+        id: u32,
+        stripe_event_id: String,
+        event_type: String,
+        processing_status: String,
+        attempts: u32,
+        retried: u8,
+        created_at: f64,
+        alerts: Option<String>,
+        payload: Option<String>,
+        registered: u8,
+    }
 }
 
 impl EventRow {
@@ -279,10 +282,11 @@ impl EventRow {
     }
 }
 
-#[derive(Deserialize)]
-struct Listed {
-    sub: String,
-    missing: u8,
+row! {
+    struct Listed {
+        sub: String,
+        missing: u8,
+    }
 }
 
 /// Whom the newest finished listing has, and who is not registered.
@@ -291,7 +295,7 @@ async fn unregistered(database: &Database, at: &Position, after: &str) -> Outcom
         "SELECT sub, NOT EXISTS (SELECT 1 FROM users WHERE auth0_user_id = sub) AS missing FROM auth0_identities \
          WHERE sub > ?1 AND listing = ({NEWEST}) ORDER BY sub LIMIT {LONG_PAGE}"
     );
-    let statement = database.statement(&sql, &[Value::Text(after)])?;
+    let statement = Statement::new(&sql, &[Value::Text(after)]);
     let results = database.batch(vec![statement]).await?;
     let page: Vec<Listed> = rows("rows of auth0_identities", results.first())?;
     let findings = page
@@ -311,11 +315,12 @@ const NEWEST: &str =
 
 /// Users who were there before the newest listing began, and whom it does not have.
 async fn unlisted(database: &Database, at: &Position, after: u64) -> Outcome<Step> {
-    #[derive(Deserialize)]
-    struct Unlisted {
-        id: u32,
-        auth0_user_id: String,
-        missing: u8,
+    row! {
+        struct Unlisted {
+            id: u32,
+            auth0_user_id: String,
+            missing: u8,
+        }
     }
     let sql = format!(
         "SELECT users.id, auth0_user_id, users.created_at < started_at AND NOT EXISTS (SELECT 1 FROM auth0_identities \
@@ -323,7 +328,7 @@ async fn unlisted(database: &Database, at: &Position, after: u64) -> Outcome<Ste
          FROM users JOIN ({NEWEST}) AS newest JOIN auth0_listings ON auth0_listings.id = newest.id \
          WHERE users.id > ?1 ORDER BY users.id LIMIT {LONG_PAGE}"
     );
-    let statement = database.statement(&sql, &[Value::Count(after)])?;
+    let statement = Statement::new(&sql, &[Value::Count(after)]);
     let results = database.batch(vec![statement]).await?;
     let page: Vec<Unlisted> = rows("rows of users", results.first())?;
     let findings = page
@@ -337,10 +342,11 @@ async fn unlisted(database: &Database, at: &Position, after: u64) -> Outcome<Ste
     Ok(step(findings, page.len(), next))
 }
 
-/// Whether events of a subscription that Stripe lists are stored.
-#[derive(Deserialize)]
-struct KnownRow {
-    known: u8,
+row! {
+    /// Whether events of a subscription that Stripe lists are stored.
+    struct KnownRow {
+        known: u8,
+    }
 }
 
 /// Subscriptions that Stripe lists, where there is a key: whether each belongs to somebody, and is known.
@@ -364,7 +370,7 @@ async fn subscriptions(
                EXISTS (SELECT 1 FROM subscription_snapshots WHERE customer_id = value ->> 0 AND subscription_id = value ->> 1) AS known \
                FROM json_each(?1) LEFT JOIN stripe_customers ON stripe_customers.id = value ->> 0 \
                LEFT JOIN users ON auth0_user_id = sub ORDER BY json_each.key";
-    let statement = database.statement(sql, &[Value::Text(&asked)])?;
+    let statement = Statement::new(sql, &[Value::Text(&asked)]);
     let results = database.batch(vec![statement]).await?;
     let owners: Vec<CustomerRow> = rows("rows of stripe_customers", results.first())?;
     let known: Vec<KnownRow> = rows("rows of subscription_snapshots", results.first())?;

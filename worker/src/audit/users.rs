@@ -3,7 +3,7 @@
 use super::Step;
 use super::step::step;
 use crate::configuration;
-use crate::database::{Database, Value, rows};
+use crate::database::{Database, Statement, Value, row, rows};
 use crate::failure::Outcome;
 use crate::log;
 use crate::meter::client;
@@ -19,7 +19,6 @@ use legis_core::audit::storage::{self, Unreadable};
 use legis_core::audit::usage::{self, MeterSnapshot, UserSnapshot};
 use legis_core::audit::{Code, Finding, billing};
 use legis_core::time::Timestamp;
-use serde::Deserialize;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use worker::Env;
@@ -41,7 +40,7 @@ pub(super) async fn page(
     let configuration = configuration::read(env, now).await?;
     let grace = configuration::grace(env)?;
     let sql = format!("{SELECT} WHERE users.id > ?1 ORDER BY users.id LIMIT {PAGE}");
-    let statement = database.statement(&sql, &[Value::Count(after)])?;
+    let statement = Statement::new(&sql, &[Value::Count(after)]);
     let results = database.batch(vec![statement]).await?;
     let found: Vec<UserRow> = rows("rows of users", results.first())?;
     let next = match found.last() {
@@ -101,11 +100,12 @@ struct Audit<'a> {
     now: Timestamp,
 }
 
-/// Who has ever had to do with Stripe.
-#[derive(Deserialize)]
-struct Payer {
-    auth0_user_id: String,
-    billing_alerts: Option<String>,
+row! {
+    /// Who has ever had to do with Stripe.
+    struct Payer {
+        auth0_user_id: String,
+        billing_alerts: Option<String>,
+    }
 }
 
 impl Audit<'_> {
@@ -147,7 +147,7 @@ impl Audit<'_> {
         let grace = configuration::grace(self.env)?;
         let sql = format!("{SELECT} WHERE auth0_user_id IN (SELECT value FROM json_each(?1))");
         let subs = json!(subs).to_string();
-        let statement = self.database.statement(&sql, &[Value::Text(&subs)])?;
+        let statement = Statement::new(&sql, &[Value::Text(&subs)]);
         let results = self.database.batch(vec![statement]).await?;
         let found: Vec<UserRow> = rows("rows of users", results.first())?;
         found.into_iter().map(|row| row.decode(grace)).collect()
@@ -205,16 +205,15 @@ impl Audit<'_> {
 
     /// Which of the users have ever made a call that has a row.
     async fn called(&self, users: &[StoredUser]) -> Outcome<BTreeSet<u64>> {
-        #[derive(Deserialize)]
-        struct Called {
-            id: u32,
+        row! {
+            struct Called {
+                id: u32,
+            }
         }
         let ids: Vec<u64> = users.iter().map(|user| user.user.id).collect();
         let sql = "SELECT value AS id FROM json_each(?1) WHERE EXISTS (SELECT 1 FROM api_usage WHERE user_id = value) \
                    OR EXISTS (SELECT 1 FROM mcp_logs WHERE user_id = value)";
-        let statement = self
-            .database
-            .statement(sql, &[Value::Text(&json!(ids).to_string())])?;
+        let statement = Statement::new(sql, &[Value::Text(&json!(ids).to_string())]);
         let results = self.database.batch(vec![statement]).await?;
         let called: Vec<Called> = rows("rows of calls", results.first())?;
         Ok(called.into_iter().map(|row| u64::from(row.id)).collect())
@@ -302,7 +301,7 @@ impl Audit<'_> {
             .map(|(id, since)| (*id, since.map(Timestamp::millis)))
             .collect();
         let asked = json!(asked).to_string();
-        let statement = self.database.statement(TOLD, &[Value::Text(&asked)])?;
+        let statement = Statement::new(TOLD, &[Value::Text(&asked)]);
         let results = self.database.batch(vec![statement]).await?;
         let told: Vec<Told> = rows("rows of calls", results.first())?;
         Ok(told
@@ -322,7 +321,7 @@ impl Audit<'_> {
         let values = [Value::Count(after), Value::Count(last)];
         let results = self
             .database
-            .batch(vec![self.database.statement(sql, &values)?])
+            .batch(vec![Statement::new(sql, &values)])
             .await?;
         rows("rows of users", results.first())
     }
@@ -352,21 +351,22 @@ const TOLD: &str = "SELECT users.id, past_due_since, \
      GROUP BY period_start)) AS periods \
      FROM json_each(?1) AS asked JOIN users ON users.id = asked.value ->> 0 LEFT JOIN opening_balances ON opening_balances.user_id = users.id";
 
-/// What the database tells about what a user used.
-#[derive(Deserialize)]
-struct Told {
-    id: u32,
-    past_due_since: Option<f64>,
-    subscriptions: u32,
-    missing_customer: Option<String>,
-    opening_lifetime_used: Option<f64>,
-    opening_lifetime_mcp: Option<f64>,
-    opening_period_end: Option<f64>,
-    opening_period_used: Option<f64>,
-    opening_period_mcp: Option<f64>,
-    lifetime_used: f64,
-    lifetime_mcp: f64,
-    periods: String,
+row! {
+    /// What the database tells about what a user used.
+    struct Told {
+        id: u32,
+        past_due_since: Option<f64>,
+        subscriptions: u32,
+        missing_customer: Option<String>,
+        opening_lifetime_used: Option<f64>,
+        opening_lifetime_mcp: Option<f64>,
+        opening_period_end: Option<f64>,
+        opening_period_used: Option<f64>,
+        opening_period_mcp: Option<f64>,
+        lifetime_used: f64,
+        lifetime_mcp: f64,
+        periods: String,
+    }
 }
 
 impl Told {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 /// What is said.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Message {
     /// May this call be made?
     Admit {
@@ -67,7 +67,7 @@ pub(crate) enum Knowledge {
 
 /// What a meter answers.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Reply {
     Decided(Box<Decided>),
     Settled {
@@ -107,7 +107,7 @@ pub(crate) struct Inspected {
 
 /// What became of a correction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "corrected", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Corrected {
     /// It is counted so now, and the reported columns say so.
     Done,

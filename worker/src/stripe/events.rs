@@ -1,12 +1,12 @@
 //! Events as an administrator sees them.
 
 use crate::answer::Answer;
-use crate::database::{Database, Value, row, rows};
+use crate::database::{Database, Statement, Value, first, row, rows};
 use crate::failure::{Failure, Outcome};
 use legis_core::auth::claims::Caller;
 use legis_core::problem::Problem;
 use legis_core::time::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use worker::Env;
 
@@ -46,19 +46,20 @@ impl Filter {
     }
 }
 
-#[derive(Deserialize)]
-struct EventRow {
-    id: u32,
-    stripe_event_id: String,
-    event_type: String,
-    processing_status: String,
-    error_message: Option<String>,
-    customer_id: Option<String>,
-    attempts: u32,
-    next_attempt_at: Option<f64>,
-    alerts: Option<String>,
-    processed_at: Option<f64>,
-    created_at: f64,
+row! {
+    struct EventRow {
+        id: u32,
+        stripe_event_id: String,
+        event_type: String,
+        processing_status: String,
+        error_message: Option<String>,
+        customer_id: Option<String>,
+        attempts: u32,
+        next_attempt_at: Option<f64>,
+        alerts: Option<String>,
+        processed_at: Option<f64>,
+        created_at: f64,
+    }
 }
 
 /// An event and what became of it. The payload stays in the database: it has names and addresses.
@@ -129,7 +130,7 @@ pub(crate) async fn list(query: &str, env: &Env, _administrator: &Caller) -> Out
          alerts, processed_at, created_at FROM stripe_webhook_logs WHERE id < ?1 AND {} ORDER BY id DESC LIMIT ?2",
         filter.condition()
     );
-    let statement = database.statement(&sql, &[Value::Id(before), Value::Id(limit)])?;
+    let statement = Statement::new(&sql, &[Value::Id(before), Value::Id(limit)]);
     let results = database.batch(vec![statement]).await?;
     let found: Vec<EventRow> = rows("rows of stripe_webhook_logs", results.first())?;
     let full = u32::try_from(found.len()).unwrap_or(u32::MAX) == limit;
@@ -144,11 +145,13 @@ pub(crate) async fn list(query: &str, env: &Env, _administrator: &Caller) -> Out
     ))
 }
 
-/// How many events wait or failed.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Backlog {
-    failed: u32,
-    pending: u32,
+row! {
+    /// How many events wait or failed.
+    #[derive(Serialize)]
+    pub(crate) struct Backlog {
+        failed: u32,
+        pending: u32,
+    }
 }
 
 /// What waits for somebody, as columns of a query; [`OF_EVENTS`] follows.
@@ -162,8 +165,8 @@ pub(crate) const OF_EVENTS: &str =
 /// How many events are stored and not applied.
 pub(crate) async fn backlog(env: &Env) -> Outcome<Backlog> {
     let database = Database::open(env)?;
-    let statement = database.statement(&format!("SELECT {FIGURES} {OF_EVENTS}"), &[])?;
+    let statement = Statement::new(&format!("SELECT {FIGURES} {OF_EVENTS}"), &[]);
     let results = database.batch(vec![statement]).await?;
-    row("row of stripe_webhook_logs", results.first())?
+    first("row of stripe_webhook_logs", results.first())?
         .ok_or_else(|| Failure::corrupt("stripe_webhook_logs", "no count"))
 }

@@ -5,7 +5,7 @@ use super::settings::ApiSettings;
 use super::store::{self, Before, Concerned, Incoming, Written};
 use crate::clock;
 use crate::configuration;
-use crate::database::{Database, Value, row, rows};
+use crate::database::{Database, Statement, Value, first, row, rows};
 use crate::failure::{Failure, Outcome};
 use crate::log;
 use crate::meter::client;
@@ -17,7 +17,7 @@ use legis_core::stripe::event::{Envelope, Event, envelope, read};
 use legis_core::stripe::prices::Prices;
 use legis_core::subscription::Grace;
 use legis_core::time::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use worker::Env;
 
 /// How often somebody may be overtaken: each time, somebody else got on.
@@ -202,13 +202,14 @@ impl Work<'_> {
 
     /// Whether those whose events wait are still not registered.
     async fn is_settled(&self, applied: &Applied) -> Outcome<bool> {
-        #[derive(Deserialize)]
-        struct Registered {}
+        row! {
+            struct Registered {}
+        }
         let sub = applied.customers.iter().find_map(|customer| customer.sub());
-        let statement = self.database.statement(
+        let statement = Statement::new(
             "SELECT id FROM users WHERE auth0_user_id = ?1",
             &[Value::OptionalText(sub)],
-        )?;
+        );
         let results = self.database.batch(vec![statement]).await?;
         let users: Vec<Registered> = rows("rows of users", results.first())?;
         Ok(users.is_empty())
@@ -278,24 +279,25 @@ pub(crate) async fn reconcile(env: &Env, sub: &str, asking: Asking) -> Outcome<O
 /// How many at once; the rest is the next run's.
 const AT_ONCE: u32 = 100;
 
-/// An event that is stored.
-#[derive(Deserialize)]
-struct StoredEvent {
-    raw_payload: String,
-    attempts: u32,
+row! {
+    /// An event that is stored.
+    struct StoredEvent {
+        raw_payload: String,
+        attempts: u32,
+    }
 }
 
 /// Tries again what failed and is due.
 pub(crate) async fn overdue(env: &Env, database: &Database, now: Timestamp) -> Outcome<u64> {
     let configuration = configuration::load(env).await?;
     let prices = configuration.prices()?;
-    let statement = database.statement(
+    let statement = Statement::new(
         &format!(
             "SELECT raw_payload, attempts FROM stripe_webhook_logs WHERE next_attempt_at <= ?1 \
              ORDER BY next_attempt_at LIMIT {AT_ONCE}"
         ),
         &[Value::Moment(now)],
-    )?;
+    );
     let results = database.batch(vec![statement]).await?;
     let events: Vec<StoredEvent> = rows("rows of stripe_webhook_logs", results.first())?;
     let mut changed: u64 = 0;
@@ -318,12 +320,12 @@ pub(crate) async fn overdue(env: &Env, database: &Database, now: Timestamp) -> O
 /// Applies a stored event again. One that is applied already stays as it is.
 pub(crate) async fn apply_again(env: &Env, database: &Database, id: &str) -> Outcome<()> {
     let configuration = configuration::load(env).await?;
-    let statement = database.statement(
+    let statement = Statement::new(
         "SELECT raw_payload, attempts FROM stripe_webhook_logs WHERE stripe_event_id = ?1",
         &[Value::Text(id)],
-    )?;
+    );
     let results = database.batch(vec![statement]).await?;
-    let event: Option<StoredEvent> = row("row of stripe_webhook_logs", results.first())?;
+    let event: Option<StoredEvent> = first("row of stripe_webhook_logs", results.first())?;
     let event = event.ok_or(Problem::NotFound)?;
     let envelope = envelope(event.raw_payload.as_bytes()).ok_or(Problem::NotAnEvent)?;
     let prices = configuration.prices()?;
@@ -333,9 +335,10 @@ pub(crate) async fn apply_again(env: &Env, database: &Database, id: &str) -> Out
     Ok(())
 }
 
-#[derive(Deserialize)]
-struct Due {
-    auth0_user_id: String,
+row! {
+    struct Due {
+        auth0_user_id: String,
+    }
 }
 
 /// Who is looked at again: whose decided change has come, whose grace is over, whose events wait though they have registered, and whose
@@ -364,7 +367,7 @@ pub(crate) async fn reconcile_due(env: &Env, database: &Database, now: Timestamp
             Value::Moment(over_since),
             Value::Id(row_id(PlanId::Free)),
         ];
-        let statement = database.statement(&sql, &values)?;
+        let statement = Statement::new(&sql, &values);
         let results = database.batch(vec![statement]).await?;
         let users: Vec<Due> = rows("rows of users", results.first())?;
         for user in users {

@@ -3,7 +3,7 @@
 use super::rows::SnapshotRow;
 use super::settings::ApiSettings;
 use super::store::{self, Concerned, Written};
-use crate::database::{Database, Value, rows};
+use crate::database::{Database, Statement, Value, row, rows};
 use crate::failure::{Failure, Outcome};
 use crate::meter::client;
 use crate::rows::StoredUser;
@@ -15,7 +15,6 @@ use legis_core::stripe::prices::Prices;
 use legis_core::stripe::snapshot::Snapshot;
 use legis_core::subscription::Grace;
 use legis_core::time::Timestamp;
-use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use worker::Env;
 
@@ -105,13 +104,14 @@ impl Reviewer<'_> {
 
     /// The snapshots of a user that do not decode.
     pub(crate) async fn unreadable_snapshots(&self, sub: &str) -> Outcome<Vec<String>> {
-        #[derive(Deserialize)]
-        struct Id {
-            id: String,
+        row! {
+            struct Id {
+                id: String,
+            }
         }
         let sql = "SELECT subscription_snapshots.id, customer_id, subscription_id, kind, facts, facts_before, seen, created_at \
                    FROM subscription_snapshots JOIN stripe_customers ON stripe_customers.id = customer_id WHERE sub = ?1";
-        let statement = self.database.statement(sql, &[Value::Text(sub)])?;
+        let statement = Statement::new(sql, &[Value::Text(sub)]);
         let results = self.database.batch(vec![statement]).await?;
         let what = "rows of subscription_snapshots";
         let ids: Vec<Id> = rows(what, results.first())?;

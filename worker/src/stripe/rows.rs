@@ -1,5 +1,6 @@
 //! Rows about money, decoded and validated.
 
+use crate::database::row;
 use crate::failure::{Failure, Outcome};
 use legis_core::plan::{Interval, PlanId, Sold};
 use legis_core::stripe::apply::Payer;
@@ -10,7 +11,6 @@ use legis_core::stripe::snapshot::{Facts, Snapshot, SnapshotKind};
 use legis_core::stripe::timeline::Scheduled;
 use legis_core::time::Timestamp;
 use legis_core::whole;
-use serde::Deserialize;
 
 fn moment(what: &str, millis: f64) -> Outcome<Timestamp> {
     Timestamp::from_js(millis).ok_or_else(|| Failure::corrupt(what, "not a moment"))
@@ -24,16 +24,17 @@ fn count(what: &str, number: f64) -> Outcome<u64> {
     whole::from_f64(number).ok_or_else(|| Failure::corrupt(what, "not a whole number"))
 }
 
-/// A row of `stripe_customers`.
-#[derive(Deserialize)]
-pub(super) struct CustomerRow {
-    id: String,
-    sub: Option<String>,
-    linked_kind: Option<String>,
-    linked_at: Option<f64>,
-    linked_by: Option<String>,
-    deleted: u8,
-    version: f64,
+row! {
+    /// A row of `stripe_customers`.
+    pub(super) struct CustomerRow {
+        id: String,
+        sub: Option<String>,
+        linked_kind: Option<String>,
+        linked_at: Option<f64>,
+        linked_by: Option<String>,
+        deleted: u8,
+        version: f64,
+    }
 }
 
 impl CustomerRow {
@@ -62,17 +63,19 @@ impl CustomerRow {
     }
 }
 
-/// A row of `subscription_snapshots`.
-#[derive(Clone, Deserialize)]
-pub(super) struct SnapshotRow {
-    id: String,
-    customer_id: String,
-    subscription_id: String,
-    kind: String,
-    facts: String,
-    facts_before: Option<String>,
-    seen: Option<String>,
-    created_at: f64,
+row! {
+    /// A row of `subscription_snapshots`.
+    #[derive(Clone)]
+    pub(super) struct SnapshotRow {
+        id: String,
+        customer_id: String,
+        subscription_id: String,
+        kind: String,
+        facts: String,
+        facts_before: Option<String>,
+        seen: Option<String>,
+        created_at: f64,
+    }
 }
 
 impl SnapshotRow {
@@ -100,23 +103,24 @@ impl SnapshotRow {
     }
 }
 
-/// The billing columns of a row of `users`.
-#[derive(Deserialize)]
-pub(super) struct PayerRow {
-    id: u32,
-    auth0_user_id: String,
-    entitlement_version: f64,
-    current_plan_id: u32,
-    plan_slug: String,
-    billing_interval: Option<String>,
-    subscription_status: String,
-    subscription_period_end: Option<f64>,
-    billing_anchor: Option<f64>,
-    past_due_since: Option<f64>,
-    scheduled_plan_id: Option<u32>,
-    scheduled_at: Option<f64>,
-    stripe_customer_id: Option<String>,
-    billing_alerts: Option<String>,
+row! {
+    /// The billing columns of a row of `users`.
+    pub(super) struct PayerRow {
+        id: u32,
+        auth0_user_id: String,
+        entitlement_version: f64,
+        current_plan_id: u32,
+        plan_slug: String,
+        billing_interval: Option<String>,
+        subscription_status: String,
+        subscription_period_end: Option<f64>,
+        billing_anchor: Option<f64>,
+        past_due_since: Option<f64>,
+        scheduled_plan_id: Option<u32>,
+        scheduled_at: Option<f64>,
+        stripe_customer_id: Option<String>,
+        billing_alerts: Option<String>,
+    }
 }
 
 impl PayerRow {
@@ -175,19 +179,20 @@ pub(crate) fn interval(column: Option<&str>) -> Outcome<Option<Interval>> {
         .transpose()
 }
 
-/// A row of `payment_history` that an event made.
-#[derive(Deserialize)]
-pub(super) struct PaymentRow {
-    stripe_invoice_id: String,
-    status: String,
-    voided: u8,
-    amount: f64,
-    currency: String,
-    stripe_charge_id: Option<String>,
-    stripe_payment_intent_id: Option<String>,
-    stripe_event_id: String,
-    event_at: f64,
-    created_at: f64,
+row! {
+    /// A row of `payment_history` that an event made.
+    pub(super) struct PaymentRow {
+        stripe_invoice_id: String,
+        status: String,
+        voided: u8,
+        amount: f64,
+        currency: String,
+        stripe_charge_id: Option<String>,
+        stripe_payment_intent_id: Option<String>,
+        stripe_event_id: String,
+        event_at: f64,
+        created_at: f64,
+    }
 }
 
 impl PaymentRow {
@@ -208,20 +213,21 @@ impl PaymentRow {
     }
 }
 
-/// A row of `payment_reversals`.
-#[derive(Deserialize)]
-pub(super) struct ReversalRow {
-    id: String,
-    kind: String,
-    stripe_customer_id: Option<String>,
-    stripe_charge_id: String,
-    stripe_invoice_id: Option<String>,
-    stripe_payment_intent_id: Option<String>,
-    amount: f64,
-    currency: String,
-    status: String,
-    stripe_event_id: String,
-    created_at: f64,
+row! {
+    /// A row of `payment_reversals`.
+    pub(super) struct ReversalRow {
+        id: String,
+        kind: String,
+        stripe_customer_id: Option<String>,
+        stripe_charge_id: String,
+        stripe_invoice_id: Option<String>,
+        stripe_payment_intent_id: Option<String>,
+        amount: f64,
+        currency: String,
+        status: String,
+        stripe_event_id: String,
+        created_at: f64,
+    }
 }
 
 impl ReversalRow {

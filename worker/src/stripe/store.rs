@@ -2,7 +2,7 @@
 
 use super::rows::{CustomerRow, PayerRow, PaymentRow, ReversalRow, SnapshotRow};
 use crate::clock;
-use crate::database::{Database, Value, row, rows};
+use crate::database::{Database, Statement, StatementResult, Value, first, row, rows};
 use crate::failure::{Failure, Outcome};
 use crate::registration::SELECT;
 use crate::rows::{StoredUser, UserRow};
@@ -14,8 +14,6 @@ use legis_core::stripe::payment::{Payment, PaymentStatus, Reversal};
 use legis_core::stripe::retry::next_attempt;
 use legis_core::stripe::snapshot::Snapshot;
 use legis_core::subscription::Grace;
-use serde::Deserialize;
-use worker::{D1PreparedStatement, D1Result};
 
 /// How many of a customer's waiting events are applied together, and how many characters of them: what is beyond is the
 /// cron's.
@@ -92,15 +90,15 @@ pub(super) async fn load(database: &Database, concerned: &Concerned<'_>) -> Outc
     let users = format!("SELECT id FROM users WHERE auth0_user_id IN {SUBS}");
     let results = database
         .batch(vec![
-            database.statement(
+            Statement::new(
                 "SELECT processing_status FROM stripe_webhook_logs WHERE stripe_event_id = ?1",
                 &[Value::OptionalText(concerned.event)],
-            )?,
-            database.statement(
+            ),
+            Statement::new(
                 &customers_of("id, sub, linked_kind, linked_at, linked_by, deleted, version"),
                 &keys,
-            )?,
-            database.statement(
+            ),
+            Statement::new(
                 &format!(
                     "SELECT users.id, auth0_user_id, entitlement_version, current_plan_id, plans.slug AS plan_slug, \
                      billing_interval, subscription_status, subscription_period_end, billing_anchor, past_due_since, \
@@ -108,23 +106,23 @@ pub(super) async fn load(database: &Database, concerned: &Concerned<'_>) -> Outc
                      FROM users JOIN plans ON plans.id = current_plan_id WHERE auth0_user_id IN {SUBS}"
                 ),
                 &keys,
-            )?,
-            database.statement(
+            ),
+            Statement::new(
                 &format!(
                     "SELECT id, customer_id, subscription_id, kind, facts, facts_before, seen, created_at \
                      FROM subscription_snapshots WHERE customer_id IN ({ids}) ORDER BY created_at DESC LIMIT {SNAPSHOTS}"
                 ),
                 &keys,
-            )?,
-            database.statement(
+            ),
+            Statement::new(
                 &format!(
                     "SELECT raw_payload FROM (SELECT raw_payload, sum(length(raw_payload)) OVER (ORDER BY id) AS characters \
                      FROM stripe_webhook_logs WHERE processing_status = 'pending' AND customer_id IN ({ids}) \
                      ORDER BY id LIMIT {WAITING}) WHERE characters <= {WAITING_CHARACTERS}"
                 ),
                 &keys,
-            )?,
-            database.statement(
+            ),
+            Statement::new(
                 &format!(
                     "SELECT stripe_invoice_id, status, voided, amount, currency, stripe_charge_id, stripe_payment_intent_id, \
                      stripe_event_id, event_at, created_at FROM payment_history WHERE stripe_event_id IS NOT NULL \
@@ -135,27 +133,29 @@ pub(super) async fn load(database: &Database, concerned: &Concerned<'_>) -> Outc
                     Value::OptionalText(concerned.sub),
                     Value::OptionalText(concerned.invoice),
                 ],
-            )?,
-            database.statement(
+            ),
+            Statement::new(
                 "SELECT id, kind, stripe_customer_id, stripe_charge_id, stripe_invoice_id, stripe_payment_intent_id, amount, \
                  currency, status, stripe_event_id, created_at FROM payment_reversals WHERE id = ?1",
                 &[Value::OptionalText(concerned.reversal)],
-            )?,
+            ),
         ])
         .await?;
     decode(&results)
 }
 
-fn decode(results: &[D1Result]) -> Outcome<Loaded> {
-    #[derive(Deserialize)]
-    struct Logged {
-        processing_status: String,
+fn decode(results: &[StatementResult]) -> Outcome<Loaded> {
+    row! {
+        struct Logged {
+            processing_status: String,
+        }
     }
-    #[derive(Deserialize)]
-    struct Waiting {
-        raw_payload: String,
+    row! {
+        struct Waiting {
+            raw_payload: String,
+        }
     }
-    let logged: Option<Logged> = row("row of stripe_webhook_logs", results.first())?;
+    let logged: Option<Logged> = first("row of stripe_webhook_logs", results.first())?;
     let waiting: Vec<Waiting> = rows("rows of stripe_webhook_logs", results.get(4))?;
     Ok(Loaded {
         stored: Stored {
@@ -204,42 +204,42 @@ pub(super) async fn write(
 ) -> Outcome<Written> {
     let mut statements = Vec::new();
     for customer in &applied.customers {
-        statements.push(customer_statement(database, customer)?);
+        statements.push(customer_statement(customer));
     }
     if let Some(incoming) = incoming {
-        statements.push(log_statement(database, incoming, applied)?);
+        statements.push(log_statement(incoming, applied));
     }
     for snapshot in &applied.snapshots {
-        statements.push(snapshot_statement(database, snapshot)?);
+        statements.push(snapshot_statement(snapshot));
     }
     for (user, payment) in &applied.payments {
-        statements.push(payment_statement(database, *user, payment)?);
+        statements.push(payment_statement(*user, payment));
     }
     for reversal in &applied.reversals {
-        statements.push(reversal_statement(database, reversal)?);
+        statements.push(reversal_statement(reversal));
     }
     // A customer that goes from one user to another must not be both's in between.
     for user in &applied.users {
-        statements.push(database.statement(
+        statements.push(Statement::new(
             "UPDATE users SET stripe_customer_id = NULL WHERE id = ?1",
             &[Value::Count(user.id)],
-        )?);
+        ));
     }
     for user in &applied.users {
-        statements.push(user_statement(database, user)?);
+        statements.push(user_statement(user));
     }
-    statements.push(processed_statement(database, applied)?);
+    statements.push(processed_statement(applied));
     let written = statements.len();
     for user in &applied.users {
         let sql = format!("{SELECT} WHERE users.id = ?1");
-        statements.push(database.statement(&sql, &[Value::Count(user.id)])?);
+        statements.push(Statement::new(&sql, &[Value::Count(user.id)]));
     }
     match database.batch(statements).await {
         Ok(results) => results
             .get(written..)
             .unwrap_or_default()
             .iter()
-            .filter_map(|result| row::<UserRow>("row of users", Some(result)).transpose())
+            .filter_map(|result| first::<UserRow>("row of users", Some(result)).transpose())
             .map(|row| row?.decode(grace))
             .collect::<Outcome<_>>()
             .map(Written::Stored),
@@ -259,9 +259,9 @@ fn is_overtaken(failure: &Failure) -> bool {
         })
 }
 
-fn customer_statement(database: &Database, customer: &Customer) -> Outcome<D1PreparedStatement> {
+fn customer_statement(customer: &Customer) -> Statement {
     let link = customer.link.as_ref();
-    database.statement(
+    Statement::new(
         "INSERT INTO stripe_customers (id, sub, linked_kind, linked_at, linked_by, deleted, version) \
          VALUES (?1, ?2, ?7, ?3, ?4, ?5, 1) \
          ON CONFLICT (id) DO UPDATE SET sub = excluded.sub, linked_kind = excluded.linked_kind, linked_at = excluded.linked_at, linked_by = excluded.linked_by, \
@@ -278,17 +278,13 @@ fn customer_statement(database: &Database, customer: &Customer) -> Outcome<D1Pre
     )
 }
 
-fn log_statement(
-    database: &Database,
-    incoming: &Incoming<'_>,
-    applied: &Applied,
-) -> Outcome<D1PreparedStatement> {
+fn log_statement(incoming: &Incoming<'_>, applied: &Applied) -> Statement {
     let pending = applied
         .verdicts
         .iter()
         .any(|(id, verdict)| id == incoming.id && *verdict == Verdict::Pending);
     let now = clock::now();
-    database.statement(
+    Statement::new(
         "INSERT INTO stripe_webhook_logs (stripe_event_id, event_type, processing_status, raw_payload, processed_at, \
          created_at, customer_id, alerts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, nullif(?8, '[]')) \
          ON CONFLICT (stripe_event_id) DO UPDATE SET processing_status = excluded.processing_status, error_message = NULL, \
@@ -313,7 +309,7 @@ fn alerts(applied: &Applied) -> String {
 }
 
 /// Events that waited, and wait no more.
-fn processed_statement(database: &Database, applied: &Applied) -> Outcome<D1PreparedStatement> {
+fn processed_statement(applied: &Applied) -> Statement {
     let done: Vec<&str> = applied
         .verdicts
         .iter()
@@ -321,7 +317,7 @@ fn processed_statement(database: &Database, applied: &Applied) -> Outcome<D1Prep
         .map(|(id, _)| id.as_str())
         .collect();
     let done = String::from_utf8(json(&done)).unwrap_or_default();
-    database.statement(
+    Statement::new(
         "UPDATE stripe_webhook_logs SET processing_status = 'processed', processed_at = ?2, error_message = NULL, \
          next_attempt_at = NULL, alerts = nullif(?3, '[]') WHERE processing_status = 'pending' AND stripe_event_id IN (SELECT value FROM json_each(?1))",
         &[
@@ -332,10 +328,10 @@ fn processed_statement(database: &Database, applied: &Applied) -> Outcome<D1Prep
     )
 }
 
-fn snapshot_statement(database: &Database, snapshot: &Snapshot) -> Outcome<D1PreparedStatement> {
+fn snapshot_statement(snapshot: &Snapshot) -> Statement {
     let text = |facts| String::from_utf8(json(facts)).unwrap_or_default();
     let before = snapshot.before.as_ref().map(text);
-    database.statement(
+    Statement::new(
         "INSERT INTO subscription_snapshots (id, customer_id, subscription_id, kind, facts, facts_before, seen, \
          created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, nullif(?7, '[]'), ?8) ON CONFLICT (id) DO NOTHING",
         &[
@@ -351,12 +347,8 @@ fn snapshot_statement(database: &Database, snapshot: &Snapshot) -> Outcome<D1Pre
     )
 }
 
-fn payment_statement(
-    database: &Database,
-    user: u64,
-    payment: &Payment,
-) -> Outcome<D1PreparedStatement> {
-    database.statement(
+fn payment_statement(user: u64, payment: &Payment) -> Statement {
+    Statement::new(
         "INSERT INTO payment_history (user_id, stripe_invoice_id, amount, currency, status, voided, stripe_charge_id, \
          stripe_payment_intent_id, stripe_event_id, event_at, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
          ON CONFLICT (stripe_invoice_id) DO UPDATE SET amount = excluded.amount, currency = excluded.currency, \
@@ -379,8 +371,8 @@ fn payment_statement(
     )
 }
 
-fn reversal_statement(database: &Database, reversal: &Reversal) -> Outcome<D1PreparedStatement> {
-    database.statement(
+fn reversal_statement(reversal: &Reversal) -> Statement {
+    Statement::new(
         "INSERT INTO payment_reversals (id, kind, stripe_customer_id, stripe_charge_id, stripe_invoice_id, \
          stripe_payment_intent_id, amount, currency, status, stripe_event_id, created_at) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, \
@@ -405,12 +397,12 @@ fn reversal_statement(database: &Database, reversal: &Reversal) -> Outcome<D1Pre
     )
 }
 
-fn user_statement(database: &Database, user: &Payer) -> Outcome<D1PreparedStatement> {
+fn user_statement(user: &Payer) -> Statement {
     let billing = &user.billing;
     let scheduled = billing.scheduled;
     let scheduled_id = scheduled.map(|scheduled| scheduled.sold.row_id());
     let interval = billing.interval.map(legis_core::plan::Interval::as_str);
-    database.statement(
+    Statement::new(
         "UPDATE users SET current_plan_id = ?2, billing_interval = ?3, subscription_status = ?4, subscription_period_end = ?5, \
          billing_anchor = ?6, past_due_since = ?7, scheduled_plan_id = ?8, scheduled_at = ?9, stripe_customer_id = ?10, \
          entitlement_version = CASE WHEN entitlement_version = ?11 THEN entitlement_version + 1 ELSE -1 END, \
@@ -442,7 +434,7 @@ pub(super) async fn fail(
     reason: &str,
 ) -> Outcome<()> {
     let now = clock::now();
-    let statement = database.statement(
+    let statement = Statement::new(
         "INSERT INTO stripe_webhook_logs (stripe_event_id, event_type, processing_status, error_message, raw_payload, \
          created_at, customer_id, next_attempt_at) VALUES (?1, ?2, 'failed', ?3, ?4, ?5, ?6, ?7) \
          ON CONFLICT (stripe_event_id) DO UPDATE SET processing_status = \
@@ -458,6 +450,6 @@ pub(super) async fn fail(
             Value::OptionalText(incoming.customer),
             Value::Moment(next_attempt(attempts.saturating_add(1), now)),
         ],
-    )?;
+    );
     database.batch(vec![statement]).await.map(drop)
 }
