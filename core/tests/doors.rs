@@ -127,6 +127,10 @@ fn the_algorithm_is_ours_to_choose() {
             Unauthenticated::KeyIdMissing,
         ),
         (
+            json!({"alg": "RS256", "kid": "1", "crit": null}),
+            Unauthenticated::Critical,
+        ),
+        (
             json!({"alg": "RS256", "kid": "1", "crit": ["exp"]}),
             Unauthenticated::Critical,
         ),

@@ -46,7 +46,23 @@ struct Header {
     alg: String,
     kid: Option<String>,
     typ: Option<String>,
-    crit: Option<serde::de::IgnoredAny>,
+    #[serde(default)]
+    crit: Extensions,
+}
+
+/// Whether a header names extensions that must be understood (`crit`). We understand none, so what it says does not
+/// matter, `null` included.
+#[derive(Default, PartialEq)]
+enum Extensions {
+    #[default]
+    None,
+    Some,
+}
+
+impl<'de> Deserialize<'de> for Extensions {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde::de::IgnoredAny::deserialize(deserializer).map(|_| Self::Some)
+    }
 }
 
 /// The token of an `Authorization` header.
@@ -88,7 +104,7 @@ pub fn parse(token: &str) -> Result<UnverifiedToken<'_>, Unauthenticated> {
     if header.alg != "RS256" {
         return Err(Unauthenticated::Algorithm);
     }
-    if header.crit.is_some() {
+    if header.crit == Extensions::Some {
         return Err(Unauthenticated::Critical);
     }
     if let Some(typ) = header.typ {
