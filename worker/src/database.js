@@ -8,5 +8,7 @@ const ROWS = "\x1f";
 export async function batch(database, statements) {
 	const prepared = JSON.parse(statements).map(([sql, ...values]) => database.prepare(sql).bind(...values));
 	const results = await database.batch(prepared);
-	return results.map(({ meta, results }) => `${meta?.changes ?? 0}${ROWS}${JSON.stringify(results ?? [])}`).join(RESULT);
+	return results
+		.map(({ meta, results }) => `${meta?.changes ?? 0}${ROWS}${JSON.stringify(results ?? [])}`)
+		.join(RESULT);
 }
