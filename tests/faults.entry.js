@@ -1,6 +1,7 @@
 // The worker as it is, in a world that can be made to fail: a clock that is set, and a database that is slow, away, or
 // loses its answers. `POST /test/world` sets it, `POST /test/alarm?sub=` rings a meter's alarm,
-// `/test/batches?sub=` counts the batches that are about a user.
+// `/test/batches?sub=` counts the batches that are about a user, `/test/written?about=` the rows that were written for a
+// user, or by a statement.
 
 import worker, { Meter as Unharmed } from "../worker/entry.js";
 
@@ -21,9 +22,11 @@ globalThis.Date = class extends TrueDate {
 	}
 };
 
-/** What each batch that reached the database was bound to: whose it was. Reports of others' calls come at any moment. */
+/** What each batch that reached the database said and was bound to: whose it was. Reports of others' calls come at any moment. */
 const batches = [];
-/** What a statement was bound to. */
+/** The same of those that were answered, with the rows that they wrote: what D1 is paid for. */
+const written = [];
+/** A statement, and what it was bound to. */
 const bindings = new WeakMap();
 
 // The name is what the worker crate knows a database by.
@@ -37,14 +40,21 @@ class D1Database {
 		const bind = statement.bind.bind(statement);
 		statement.bind = (...values) => {
 			const bound = bind(...values);
-			bindings.set(bound, values.join("\n"));
+			bindings.set(bound, [sql, ...values].join("\n"));
 			return bound;
 		};
 		return statement;
 	}
 
 	async batch(statements) {
-		batches.push(statements.map((statement) => bindings.get(statement) ?? "").join("\n"));
+		const bound = statements.map((statement) => bindings.get(statement) ?? "").join("\n");
+		batches.push(bound);
+		const results = await this.reach(statements);
+		written.push({ bound, rows: results.reduce((sum, { meta }) => sum + meta.rows_written, 0) });
+		return results;
+	}
+
+	async reach(statements) {
 		if (world.times === 0) {
 			return this.inner.batch(statements);
 		}
@@ -66,9 +76,21 @@ class D1Database {
 
 const harmed = (env) => ({ ...env, DB: new D1Database(env.DB) });
 
+/** What meters' storage was asked, by whose meter. */
+const asked = new Map();
+
 export class Meter extends Unharmed {
 	constructor(state, env) {
 		super(state, harmed(env));
+		const cursors = [];
+		asked.set(state.id.name, cursors);
+		const { sql } = state.storage;
+		const exec = sql.exec.bind(sql);
+		sql.exec = (...statement) => {
+			const cursor = exec(...statement);
+			cursors.push(cursor);
+			return cursor;
+		};
 	}
 
 	ask(message, told) {
@@ -93,6 +115,12 @@ export default {
 				return Response.json(world);
 			case "/test/batches":
 				return Response.json(batches.filter((bound) => bound.includes(url.searchParams.get("sub"))).length);
+			case "/test/written": {
+				const about = url.searchParams.get("about");
+				const database = written.filter(({ bound }) => bound.includes(about)).reduce((sum, { rows }) => sum + rows, 0);
+				const meter = (asked.get(about) ?? []).reduce((sum, { rowsWritten }) => sum + rowsWritten, 0);
+				return Response.json({ database, meter });
+			}
 			case "/test/alarm":
 				await Promise.all([
 					env.METER.getByName(url.searchParams.get("sub")).ring(),

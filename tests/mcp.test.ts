@@ -303,6 +303,53 @@ describe("when nothing is left", () => {
 	});
 });
 
+describe("where the deployment chose another form of refusal", () => {
+	/** What is answered to a tool call when nothing is left, where `MCP_REFUSAL` says so. */
+	async function refusal(form: string): Promise<{ response: Response; body: Record<string, unknown> }> {
+		const other = await makeWorld({ MCP_UPSTREAM_URL: server.url, MCP_SIGNING_SECRET: SECRET, MCP_REFUSAL: form });
+		try {
+			const headers = {
+				Authorization: `Bearer ${await other.token(sub)}`,
+				"Content-Type": "application/json",
+				Accept: "application/json, text/event-stream",
+			};
+			const ask = (path: string, body: object) =>
+				fetch(other.base + path, { method: "POST", headers, body: JSON.stringify(body) });
+			expect((await ask("/api/calls", { cost: 100 })).status).toBe(201);
+			const response = await ask("/mcp", calling("get-bill", {}, "a"));
+			return { response, body: (await response.json()) as Record<string, unknown> };
+		} finally {
+			await other.close();
+		}
+	}
+
+	test("text: a result without structured content, to which clients would hold the tool's output schema", async () => {
+		const { response, body } = await refusal("text");
+		expect(response.status).toBe(200);
+		expect(body).toMatchObject({ id: "a", result: { isError: true, content: [{ type: "text" }] } });
+		expect(body.result).not.toHaveProperty("structuredContent");
+		expect(JSON.stringify((body.result as { _meta: unknown })._meta)).toContain("allowance_exhausted");
+		expect(server.asked).toEqual([]);
+	});
+
+	test("status: HTTP 429 with a problem document, as everywhere else", async () => {
+		const { response, body } = await refusal("status");
+		expect([response.status, response.headers.get("content-type")]).toEqual([429, "application/problem+json"]);
+		expect(body).toMatchObject({
+			code: "quota_exceeded",
+			decision: { reason: "allowance_exhausted", suggestedPlan: "developer", used: 100 },
+		});
+		expect(server.asked).toEqual([]);
+	});
+
+	test("one that is none is told to the operator, and nobody is let through", async () => {
+		const { response, body } = await refusal("html");
+		expect([response.status, body.code]).toEqual([503, "misconfigured"]);
+		expect(JSON.stringify(body)).not.toContain("html");
+		expect(server.asked).toEqual([]);
+	});
+});
+
 describe("who may come in", () => {
 	test("nobody without a token, and they are told where tokens come from", async () => {
 		const challenge = /^Bearer .*resource_metadata="(.*)", scope="read:bills"$/;

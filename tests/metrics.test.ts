@@ -1,6 +1,9 @@
-// What an operator watches: through the real worker, its meters and its database.
+// What an operator watches, and pays for: through the real worker, its meters and its database.
 
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { ROOT } from "./stack.ts";
 import { world as makeWorld } from "./world.ts";
 
 const TOKEN = "a-secret-of-the-scraper-0123456789abcdef";
@@ -137,4 +140,42 @@ test("what waits, what failed, what the last audit found, when the cron was ther
 	expect(after.get("legis_audit_finished_seconds")).toBe(2);
 	expect(after.get('legis_cron_succeeded{task="prune_history"}')).toBe(1);
 	expect(after.get('legis_cron_started_seconds{task="prune_history"}')).toBeGreaterThan(Date.now() / 1000 - 60);
+});
+
+test("a call and a report write as many rows as docs/scale.md reckons with", async () => {
+	const sub = "metrics|4";
+	const bearer = await world.token(sub);
+	await world.call(bearer, "/api/account");
+	await world.rows(
+		"UPDATE users SET current_plan_id = 20, subscription_status = 'active', billing_anchor = ?, entitlement_version = 1 WHERE auth0_user_id = ? RETURNING id",
+		Date.now() - 86_400_000,
+		sub,
+	);
+	await world.ring(sub);
+	/** The rows of so many calls and one report. */
+	const written = async (calls: number) => {
+		const before = await world.written(sub);
+		for (let call = 0; call < calls; call++) {
+			const { id } = await (await world.call(bearer, "/api/calls", { method: "POST", body: "{}" })).json();
+			const end = { method: "PATCH", body: '{"status":"success"}' };
+			expect((await world.call(bearer, `/api/calls/${id}`, end)).status).toBe(200);
+		}
+		await world.alarm(sub);
+		const after = await world.written(sub);
+		return { database: after.database - before.database, meter: after.meter - before.meter };
+	};
+	const scale = readFileSync(join(ROOT, "xtask/src/bench/scale.rs"), "utf8");
+	const figure = (name: string) => Number(new RegExp(`const ${name}: f64 = ([0-9.]+);`).exec(scale)?.[1]);
+	for (const calls of [1, 4]) {
+		expect(await written(calls)).toEqual({
+			database: figure("ROWS_PER_CALL") * calls + figure("ROWS_PER_REPORT"),
+			// Of what is simulated only the alarm is no row of SQL.
+			meter: 3 * calls + 1,
+		});
+	}
+	const [kept] = await world.rows<{ rows: number }>("SELECT count(*) AS rows FROM api_usage");
+	await world.set({ clock: 500 * 86_400_000 });
+	await world.worker.scheduled({ cron: "7 * * * *" } as never);
+	expect((await world.written("DELETE FROM api_usage")).database).toBe(figure("ROWS_PER_DELETION") * (kept?.rows ?? 0));
+	expect(kept?.rows).toBeGreaterThan(5);
 });

@@ -91,6 +91,11 @@ export async function world(vars: Record<string, string> = {}) {
 		async batches(sub: string): Promise<number> {
 			return (await (await harness.fetch(`/test/batches?sub=${encodeURIComponent(sub)}`)).json()) as number;
 		},
+		/** How many rows were written about a user, or by a statement: by the database, and by the user's meter. */
+		async written(about: string): Promise<{ database: number; meter: number }> {
+			const answer = await harness.fetch(`/test/written?about=${encodeURIComponent(about)}`);
+			return (await answer.json()) as { database: number; meter: number };
+		},
 		/** Rings a meter's alarm, twice at once, after it was asked something: what waits to be told goes with that. */
 		async ring(sub: string) {
 			await harness.fetch("/api/account", { headers: { Authorization: `Bearer ${await token(sub)}` } } as never);

@@ -26,6 +26,8 @@ const ROW_BYTES: f64 = 309.0;
 const ROWS_PER_CALL: f64 = 3.0;
 /// And for a report: the user's counters, and what operators watch.
 const ROWS_PER_REPORT: f64 = 2.0;
+/// And when a row has been kept as long as it is.
+const ROWS_PER_DELETION: f64 = 1.0;
 
 // What is assumed.
 
@@ -116,9 +118,11 @@ fn asked(simulated: &[(&Deployment, Counted)]) -> String {
     table
 }
 
-/// Rows that D1 writes for a call.
+/// Rows that D1 writes for a call, once as many are deleted as are added.
 fn database_rows(counted: &Counted) -> f64 {
-    ROWS_PER_CALL + ROWS_PER_REPORT * counted.reports as f64 / counted.calls as f64
+    ROWS_PER_CALL
+        + ROWS_PER_DELETION
+        + ROWS_PER_REPORT * counted.reports as f64 / counted.calls as f64
 }
 
 /// Dollars a month.
