@@ -82,3 +82,7 @@ for (const entry of ["inline", "client", "mcp", "slim"]) {
 }
 rmSync(`${dist}/types/workerd.d.ts`);
 rmSync(`${dist}/types/edge.d.ts`);
+// A licence goes along with what it is about.
+for (const licence of ["LICENSE-MIT", "LICENSE-APACHE"]) {
+	copyFileSync(`${here}../${licence}`, here + licence);
+}

@@ -79,6 +79,8 @@ function works(name: string, origin: string | undefined, ...how: string[]): void
 	seen.set(place, [...(seen.get(place) ?? []), ...how]);
 }
 
+/** The file that would be published. */
+let packed: string;
 let browser: Browser;
 /** The beginning of the module as it travels in JavaScript. */
 let inlined: string;
@@ -86,7 +88,8 @@ let inlined: string;
 beforeAll(async () => {
 	cpSync(join(import.meta.dirname, "runtimes"), home, { recursive: true });
 	await run("npm", ["pack", "--pack-destination", home, "--silent"], { cwd: join(ROOT, "pkg") });
-	await run("npm", ["install", "--no-audit", "--no-fund", "--no-save", "./legis-edge-0.1.0.tgz"], { cwd: home });
+	packed = readdirSync(home).find((file) => file.endsWith(".tgz")) ?? "";
+	await run("npm", ["install", "--no-audit", "--no-fund", "--no-save", `./${packed}`], { cwd: home });
 	writeFileSync(
 		join(home, "app.js"),
 		`${IMPORT}${PROGRAM}globalThis.answer = answer;\nglobalThis.console.log(answer);\n`,
@@ -101,6 +104,17 @@ beforeAll(async () => {
 afterAll(async () => {
 	await browser?.close();
 	rmSync(home, { recursive: true, force: true });
+});
+
+test("what is published has the release's version, which the changelog knows, and its licences", () => {
+	const read = (path: string) => readFileSync(join(ROOT, path), "utf8");
+	const version = /^version = "(.+)"$/m.exec(read("Cargo.toml"))?.[1];
+	const installed = join(home, "node_modules/legis-edge");
+	expect(JSON.parse(readFileSync(join(installed, "package.json"), "utf8")).version).toBe(version);
+	expect(/^## .*$/m.exec(read("CHANGELOG.md"))?.[0]).toContain(version);
+	for (const licence of ["LICENSE-MIT", "LICENSE-APACHE"]) {
+		expect(readFileSync(join(installed, licence), "utf8")).toBe(read(licence));
+	}
 });
 
 const check = (printed: string) => expect(JSON.parse(printed.trim().split("\n").at(-1) ?? "")).toEqual(EXPECTED);
@@ -227,7 +241,7 @@ export async function left(account: Account): Promise<number | undefined> {
 
 test("its types are found wherever its code is", async () => {
 	// The module itself has no types; runtimes import it, TypeScript does not.
-	const words = ["legis-edge-0.1.0.tgz", "--profile", "node16", "--exclude-entrypoints", "core.wasm"];
+	const words = [packed, "--profile", "node16", "--exclude-entrypoints", "core.wasm"];
 	await run(bin("attw"), words, { cwd: home });
 });
 

@@ -7,8 +7,10 @@ mod cursor;
 mod number;
 mod object;
 mod reader;
+mod survey;
 mod tables;
 mod tape;
+mod violations;
 
 use crate::payload::format::Format;
 use crate::violation::Violation;

@@ -2,6 +2,7 @@
 //! What is a finding and what would mend it core says.
 
 mod identities;
+mod quarantine;
 mod repair;
 mod run;
 mod step;

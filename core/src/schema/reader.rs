@@ -1,12 +1,14 @@
 //! One pass over a text: grammar, types and rules at once, and where every value lies.
 
 use super::cursor::{Cursor, Elaborate, Step, Stop};
-use super::number::{self, Whole, whole};
+use super::number::{Whole, whole};
 use super::object::{Field, Object, Presence, Unknown, same};
-use super::{MAX_VIOLATIONS, Mark, Node, Tape, Violations};
+use super::survey::Survey;
+use super::violations::unreadable;
+use super::{Mark, Node, Tape, Violations};
 use crate::payload::format::Format;
-use crate::payload::json::{MAX_DEPTH, MAX_VALUES};
-use crate::violation::{Code, Segment, Violation};
+use crate::payload::json::MAX_VALUES;
+use crate::violation::{Code, Segment};
 use std::borrow::Cow;
 
 /// Where a text comes from.
@@ -23,7 +25,7 @@ pub enum Origin {
 }
 
 /// Announces a JavaScript value that JSON cannot say.
-const FOREIGN: u8 = 0x01;
+pub(super) const FOREIGN: u8 = 0x01;
 
 pub(super) fn read(
     text: &[u8],
@@ -51,27 +53,15 @@ pub(super) fn read(
     Err(reader.violations)
 }
 
-/// What is wrong with a text that is no document. First of all it must be UTF-8.
-#[cold]
-fn unreadable(text: &[u8], stop: &Stop, at: usize) -> Violation {
-    let malformed = |at| Code::Malformed { offset: offset(at) };
-    let code = match (std::str::from_utf8(text), stop) {
-        (Err(error), _) => malformed(error.valid_up_to()),
-        (Ok(_), Stop::Malformed) => malformed(at),
-        (Ok(_), Stop::TooDeep) => Code::TooDeep { max: MAX_DEPTH },
-    };
-    Violation::new(Vec::new(), code)
-}
-
-struct Reader<'t, 'b> {
-    cursor: Cursor<'t>,
-    origin: Origin,
+pub(super) struct Reader<'t, 'b> {
+    pub(super) cursor: Cursor<'t>,
+    pub(super) origin: Origin,
     tape: &'b mut Tape,
-    violations: Violations,
+    pub(super) violations: Violations,
 }
 
 /// Where the reader is, as a chain up the stack: nothing is stored unless something is wrong.
-enum Place<'p> {
+pub(super) enum Place<'p> {
     Root,
     Name(&'p Place<'p>, &'static str),
     Key(&'p Place<'p>, &'p str),
@@ -79,7 +69,7 @@ enum Place<'p> {
 }
 
 impl Place<'_> {
-    fn path(&self) -> Vec<Segment> {
+    pub(super) fn path(&self) -> Vec<Segment> {
         let (mut path, segment) = match self {
             Self::Root => return Vec::new(),
             Self::Name(parent, name) => (parent.path(), Segment::Key(Cow::Borrowed(name))),
@@ -101,36 +91,6 @@ impl<'t> Reader<'t, '_> {
         }
         Ok(())
     }
-
-    // What is wrong.
-
-    #[cold]
-    fn report(&mut self, place: &Place<'_>, code: Code) {
-        self.violations.push(Violation::new(place.path(), code));
-        // A hostile document cannot make the list long, and which part of it is kept does not depend on its order.
-        if self.violations.len() >= MAX_VIOLATIONS.saturating_mul(8) {
-            self.trim();
-        }
-    }
-
-    fn trim(&mut self) {
-        if self.violations.is_sorted_by(|one, next| one < next) {
-            self.violations.truncate(MAX_VIOLATIONS);
-            return;
-        }
-        // By insertion: they are few, and mostly in order. A sort of the library's would be as large as the reader.
-        let mut sorted: Violations = Vec::with_capacity(self.violations.len());
-        for violation in self.violations.drain(..) {
-            let at = sorted.partition_point(|known| *known < violation);
-            if sorted.get(at) != Some(&violation) {
-                sorted.insert(at, violation);
-            }
-        }
-        sorted.truncate(MAX_VIOLATIONS);
-        self.violations = sorted;
-    }
-
-    // The rules.
 
     fn value(&mut self, node: &'static Node, place: &Place<'_>) -> Step {
         match (node, self.cursor.peek()) {
@@ -273,16 +233,6 @@ impl<'t> Reader<'t, '_> {
         Some(cursor)
     }
 
-    #[cold]
-    fn missing(&mut self, object: &'static Object, seen: u64, place: &Place<'_>) {
-        for (position, field) in (0_u32..).zip(object.fields) {
-            let bit = 1_u64.wrapping_shl(position);
-            if object.required & !seen & bit != 0 {
-                self.report(&Place::Name(place, field.name), Code::Required);
-            }
-        }
-    }
-
     /// A member whose name is not plain.
     #[cold]
     fn elaborate_member(
@@ -391,36 +341,6 @@ impl<'t> Reader<'t, '_> {
         Ok(Marked::Elaborate(text))
     }
 
-    /// What is wrong with a text, if anything. `None` is one that holds half of a surrogate pair.
-    #[cold]
-    fn judge(
-        &mut self,
-        content: Option<&str>,
-        min: u32,
-        max: u32,
-        format: Format,
-        place: &Place<'_>,
-    ) {
-        let Some(content) = content else {
-            self.report(place, Code::Unicode);
-            return;
-        };
-        let chars = length(content);
-        if chars < min {
-            self.report(place, Code::TooShort { min });
-        } else if chars > max {
-            self.report(place, Code::TooLong { max });
-        } else if !format.holds(content) {
-            self.report(
-                place,
-                Code::Format {
-                    format: format.name(),
-                    expectation: format.expectation(),
-                },
-            );
-        }
-    }
-
     fn choice(&mut self, allowed: &'static [&'static str], place: &Place<'_>) -> Step {
         let is_allowed = |given: &[u8]| allowed.iter().any(|known| same(known.as_bytes(), given));
         let known = match self.marked()? {
@@ -488,146 +408,18 @@ impl<'t> Reader<'t, '_> {
         Ok(())
     }
 
-    #[cold]
-    fn mismatch(&mut self, node: &Node, place: &Place<'_>) -> Step {
-        let expected = match node {
-            Node::Object(_) | Node::AnyObject => "an object",
-            Node::Array { .. } => "an array",
-            Node::Text { .. } | Node::Choice(_) => "a string",
-            Node::Integer { .. } => "a number",
-            Node::Moment { .. } => "a string or a number",
-            Node::Boolean => "a boolean",
-            Node::Any => "JSON",
-        };
-        let received = match self.cursor.peek() {
-            Some(b'{') => "an object",
-            Some(b'[') => "an array",
-            Some(b'"') => "a string",
-            Some(b't' | b'f') => "a boolean",
-            Some(b'n') => "null",
-            Some(FOREIGN) => foreign(self.cursor.second()),
-            _ => "a number",
-        };
-        let told = self.told();
-        self.skip()?;
-        match told {
-            Some(Told::Right) => return Ok(()),
-            Some(Told::Missing) => {
-                self.report(place, Code::Required);
-                return Ok(());
-            }
-            None => {}
-        }
-        self.report(place, Code::Type { expected, received });
-        Ok(())
-    }
-
-    /// As [`Self::skip`], without a call for what is plain.
-    #[inline]
-    fn pass(&mut self) -> Step {
-        if self.cursor.leaf() {
-            return Ok(());
-        }
-        self.skip()
-    }
-
     /// What the npm package tells of a value instead of writing it.
-    fn told(&self) -> Option<Told> {
+    pub(super) fn told(&self) -> Option<Told> {
         match (self.origin, self.cursor.peek(), self.cursor.second()) {
             (Origin::Doubts, Some(FOREIGN), Some(b'y')) => Some(Told::Right),
             (Origin::Doubts, Some(FOREIGN), Some(b'm')) => Some(Told::Missing),
             _ => None,
         }
     }
-
-    /// Past any value, whose content does not matter.
-    fn skip(&mut self) -> Step {
-        self.survey(&mut Survey::default())
-    }
-
-    /// Past any value.
-    fn survey(&mut self, survey: &mut Survey) -> Step {
-        let mut cursor = self.cursor;
-        let mut values = 1_u32;
-        match cursor.peek() {
-            Some(b'{') => {
-                let mut more = cursor.enter(b'}')?;
-                while more {
-                    cursor = self.name(cursor, survey)?;
-                    if cursor.leaf() {
-                        values = values.wrapping_add(1);
-                    } else {
-                        cursor = self.deeper(cursor, survey)?;
-                    }
-                    more = cursor.more(b'}')?;
-                }
-            }
-            Some(b'[') => {
-                let mut more = cursor.enter(b']')?;
-                while more {
-                    if cursor.leaf() {
-                        values = values.wrapping_add(1);
-                    } else {
-                        cursor = self.deeper(cursor, survey)?;
-                    }
-                    more = cursor.more(b']')?;
-                }
-            }
-            Some(b'"') if cursor.plain().is_none() => cursor = self.elaborate(cursor, survey)?,
-            Some(b'"') => {}
-            _ => cursor = self.survey_rest(cursor, survey)?,
-        }
-        self.cursor = cursor;
-        survey.values = survey.values.wrapping_add(values);
-        Ok(())
-    }
-
-    #[inline]
-    fn deeper(&mut self, cursor: Cursor<'t>, survey: &mut Survey) -> Step<Cursor<'t>> {
-        self.cursor = cursor;
-        self.survey(survey)?;
-        Ok(self.cursor)
-    }
-
-    #[inline]
-    fn name(&mut self, mut cursor: Cursor<'t>, survey: &mut Survey) -> Step<Cursor<'t>> {
-        if cursor.name().is_none() {
-            cursor = self.elaborate(cursor, survey)?;
-            cursor.colon()?;
-        }
-        Ok(cursor)
-    }
-
-    #[cold]
-    fn elaborate(&mut self, cursor: Cursor<'t>, survey: &mut Survey) -> Step<Cursor<'t>> {
-        self.cursor = cursor;
-        survey.half_pair |= self.cursor.elaborate()?.content().is_none();
-        Ok(self.cursor)
-    }
-
-    /// Past what is neither a string, nor a structure, nor a plain number.
-    #[inline(never)]
-    fn survey_rest(&mut self, cursor: Cursor<'t>, survey: &mut Survey) -> Step<Cursor<'t>> {
-        self.cursor = cursor;
-        match self.cursor.peek() {
-            Some(b't') => self.cursor.word(b"true")?,
-            Some(b'f') => self.cursor.word(b"false")?,
-            Some(b'n') => self.cursor.word(b"null")?,
-            Some(FOREIGN) if self.origin != Origin::Text => {
-                if self.told().is_none() {
-                    survey.foreign = Some(foreign(self.cursor.second()));
-                }
-                self.cursor.step();
-                self.cursor.step();
-            }
-            _ => survey.beyond |= !number::is_finite(self.cursor.number()?),
-        }
-        Ok(self.cursor)
-    }
 }
 
 /// See [`Origin::Doubts`].
-enum Told {
+pub(super) enum Told {
     Right,
     Missing,
 }
@@ -638,39 +430,6 @@ enum Marked<'t> {
     Elaborate(Elaborate<'t>),
 }
 
-/// What was seen inside arbitrary JSON.
-#[derive(Default)]
-struct Survey {
-    values: u32,
-    half_pair: bool,
-    beyond: bool,
-    foreign: Option<&'static str>,
-}
-
-/// What a letter after [`FOREIGN`] stands for; written by `pkg/src/encode.ts`.
-fn foreign(letter: Option<u8>) -> &'static str {
-    match letter {
-        Some(b'u') => "undefined",
-        Some(b'n') => "a number that is not finite",
-        Some(b'b') => "a bigint",
-        Some(b'f') => "a function",
-        Some(b's') => "a symbol",
-        Some(b'd') => "an invalid date",
-        Some(b'e') => "a property that throws",
-        _ => "a value JSON cannot say",
-    }
-}
-
-/// The number of characters.
-fn length(text: &str) -> u32 {
-    let chars = if text.is_ascii() {
-        text.len()
-    } else {
-        text.chars().count()
-    };
-    offset(chars)
-}
-
-fn offset(at: usize) -> u32 {
+pub(super) fn offset(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }

@@ -15,7 +15,7 @@ use crate::rows::{StoredUser, UserRow};
 use crate::stripe::review::Reviewer;
 use crate::stripe::{self, Asking};
 use legis_core::audit::Code;
-use legis_core::audit::repair::{OpeningBalance, Repair, UsageCorrection, UsageTable};
+use legis_core::audit::repair::{OpeningBalance, Repair, UsageCorrection};
 use legis_core::auth::claims::Caller;
 use legis_core::counters::Counters;
 use legis_core::plan::{PlanId, row_id, row_sql};
@@ -29,14 +29,11 @@ use worker::Env;
 
 /// How many repairs a request makes at most; the rest is the next one's.
 const AT_ONCE: u32 = 40;
-/// How many rows go to the quarantine at once, and how often in one repair.
-const MOVED_AT_ONCE: u32 = 2_000;
-const MOVES: u32 = 20;
 
 /// What became of a repair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Made {
+pub(super) enum Made {
     /// It is made, or what it would make is there.
     Repaired,
     /// What was found is not so any more: audit again.
@@ -100,12 +97,12 @@ pub(crate) async fn repair(query: &str, env: &Env, administrator: &Caller) -> Ou
     Ok(Answer::json(200, &body))
 }
 
-struct Work<'w> {
+pub(super) struct Work<'w> {
     env: &'w Env,
     database: &'w Database,
     run: &'w str,
     by: &'w str,
-    now: Timestamp,
+    pub(super) now: Timestamp,
 }
 
 impl Work<'_> {
@@ -341,126 +338,12 @@ impl Work<'_> {
         found.map(|row| row.decode(grace)).transpose()
     }
 
-    /// The rows of somebody who is not there go to the quarantine, as they are: so many at once as one statement can move.
-    async fn quarantine_usage(
+    /// Writes, with the record of it, in one transaction.
+    pub(super) async fn write(
         &self,
-        table: UsageTable,
-        user_id: u64,
+        statements: Vec<Statement>,
         finding: &Unrepaired,
     ) -> Outcome<Made> {
-        for _ in 0..MOVES {
-            let results = self
-                .recorded(self.quarantine(table, user_id), finding, Recorded::Always)
-                .await?;
-            if changes(results.get(1)) < u64::from(MOVED_AT_ONCE) {
-                return Ok(Made::Repaired);
-            }
-        }
-        // What is left the next audit finds.
-        Ok(Made::Stale)
-    }
-
-    fn quarantine(&self, table: UsageTable, user_id: u64) -> Vec<Statement> {
-        let columns: &[&str] = match table {
-            UsageTable::ApiUsage => &[
-                "id",
-                "user_id",
-                "endpoint",
-                "method",
-                "channel",
-                "status",
-                "cost",
-                "status_code",
-                "response_time_ms",
-                "error_message",
-                "ip_address",
-                "user_agent",
-                "timestamp",
-                "period_start",
-                "opening",
-            ],
-            UsageTable::McpLogs => &[
-                "id",
-                "user_id",
-                "tool_name",
-                "request_data",
-                "response_data",
-                "status",
-                "cost",
-                "over_limit",
-                "status_code",
-                "error_message",
-                "response_time_ms",
-                "tokens_used",
-                "ip_address",
-                "user_agent",
-                "timestamp",
-                "period_start",
-                "opening",
-            ],
-        };
-        let name = table.as_str();
-        let condition = format!(
-            "id IN (SELECT id FROM {name} WHERE user_id = ?1 AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = user_id) \
-             ORDER BY timestamp, id LIMIT {MOVED_AT_ONCE})"
-        );
-        let value = Value::Count(user_id);
-        self.moved(name, columns, Code::UsageWithoutUser, &condition, &value)
-    }
-
-    /// Rows of a table that go to the quarantine. The two statements see the same rows: they are one transaction.
-    fn moved(
-        &self,
-        table: &str,
-        columns: &[&str],
-        reason: Code,
-        condition: &str,
-        value: &Value<'_>,
-    ) -> Vec<Statement> {
-        let members: Vec<String> = columns
-            .iter()
-            .map(|column| format!("'{column}', {column}"))
-            .collect();
-        let copy = format!(
-            "INSERT INTO quarantine (id, source, table_name, reason, row_data, quarantined_at) \
-             SELECT 'audit/{table}/' || id, 'audit', '{table}', '{}', json_object({}), {} FROM {table} WHERE {condition} \
-             ON CONFLICT DO NOTHING",
-            reason.as_str(),
-            members.join(", "),
-            self.now.millis(),
-        );
-        let delete = format!("DELETE FROM {table} WHERE {condition}");
-        let values = std::slice::from_ref(value);
-        vec![
-            Statement::new(&copy, values),
-            Statement::new(&delete, values),
-        ]
-    }
-
-    async fn quarantine_snapshot(&self, id: &str, finding: &Unrepaired) -> Outcome<Made> {
-        let columns = [
-            "id",
-            "customer_id",
-            "subscription_id",
-            "kind",
-            "facts",
-            "facts_before",
-            "seen",
-            "created_at",
-        ];
-        let reason = Code::ColumnUnreadable;
-        let statements = self.moved(
-            "subscription_snapshots",
-            &columns,
-            reason,
-            "id = ?1",
-            &Value::Text(id),
-        );
-        self.write(statements, finding).await
-    }
-
-    /// Writes, with the record of it, in one transaction.
-    async fn write(&self, statements: Vec<Statement>, finding: &Unrepaired) -> Outcome<Made> {
         self.recorded(statements, finding, Recorded::Always).await?;
         Ok(Made::Repaired)
     }
@@ -481,7 +364,7 @@ impl Work<'_> {
         })
     }
 
-    async fn recorded(
+    pub(super) async fn recorded(
         &self,
         mut statements: Vec<Statement>,
         finding: &Unrepaired,
@@ -524,7 +407,7 @@ impl Work<'_> {
 
 /// When a repair is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Recorded {
+pub(super) enum Recorded {
     /// Whatever it changed.
     Always,
     /// Where its last statement changed something.
