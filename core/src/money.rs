@@ -68,16 +68,29 @@ pub fn text(amount: Cents, currency: Currency) -> String {
 /// ```
 #[must_use]
 pub fn group(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len().saturating_mul(2));
-    for (index, digit) in digits.chars().enumerate() {
-        let left = digits.len().saturating_sub(index);
-        if index > 0 && left.is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
+    let mut text = String::new();
+    push_group(&mut text, number);
+    text
+}
+
+/// As [`group`], at the end of a text: what is refused is told often.
+pub(crate) fn push_group(text: &mut String, number: u64) {
+    if number < 1000 {
+        push_digits(text, number, 1);
+        return;
     }
-    grouped
+    push_group(text, number / 1000);
+    text.push(',');
+    push_digits(text, number % 1000, 3);
+}
+
+/// A number of so many digits at least.
+pub(crate) fn push_digits(text: &mut String, number: u64, digits: u32) {
+    if number >= 10 || digits > 1 {
+        push_digits(text, number / 10, digits.saturating_sub(1));
+    }
+    let digit = u8::try_from(number % 10).unwrap_or(0);
+    text.push(char::from(b'0'.saturating_add(digit)));
 }
 
 /// What a year paid at once saves against twelve months, in whole percent, rounded down: a saving is never overstated.

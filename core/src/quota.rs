@@ -3,7 +3,7 @@
 mod charge;
 
 use crate::entitlement::Entitlement;
-use crate::money::group;
+use crate::money::push_group;
 use crate::plan::{self, Allowance, PlanId};
 use crate::subscription::Standing;
 use crate::time::{Period, Timestamp, month_around, month_containing};
@@ -431,38 +431,60 @@ fn message(
     resets_at: Option<Timestamp>,
     suggested: Option<PlanId>,
 ) -> String {
-    let mut text = match (reason, balance.allowance) {
-        (Reason::CostExceedsAllowance, _) => format!(
-            "This call costs {} calls, more than the {} that {} allows.",
-            group(u64::from(cost.get())),
-            group(limit),
-            balance.plan.name()
-        ),
-        (Reason::AllowanceExhausted, Allowance::Once { .. }) => format!(
-            "You have used {} of the {} calls of the {} plan. They do not renew.",
-            group(balance.used),
-            group(limit),
-            balance.plan.name()
-        ),
-        (Reason::AllowanceExhausted, _) => {
-            let renewal = resets_at
-                .map(|end| format!(" More become available on {}.", end.text()))
-                .unwrap_or_default();
-            format!(
-                "You have used {} of the {} calls a month of the {} plan.{renewal}",
-                group(balance.used),
-                group(limit),
-                balance.plan.name()
-            )
+    let plan = balance.plan.name();
+    // Mostly enough for all of it.
+    let mut text = String::with_capacity(200);
+    match (reason, balance.allowance) {
+        (Reason::CostExceedsAllowance, _) => {
+            text.push_str("This call costs ");
+            push_group(&mut text, u64::from(cost.get()));
+            text.push_str(" calls, more than the ");
+            push_group(&mut text, limit);
+            push_all(&mut text, [" that ", plan, " allows."]);
         }
-    };
+        (Reason::AllowanceExhausted, allowance) => {
+            let renews = !matches!(allowance, Allowance::Once { .. });
+            text.push_str("You have used ");
+            push_group(&mut text, balance.used);
+            text.push_str(" of the ");
+            push_group(&mut text, limit);
+            text.push_str(if renews {
+                " calls a month of the "
+            } else {
+                " calls of the "
+            });
+            push_all(&mut text, [plan, " plan."]);
+            match resets_at {
+                _ if !renews => text.push_str(" They do not renew."),
+                Some(end) => {
+                    text.push_str(" More become available on ");
+                    end.push_text(&mut text);
+                    text.push('.');
+                }
+                None => {}
+            }
+        }
+    }
     if let Some(plan) = suggested {
-        let offer = match plan.allowance() {
-            Allowance::Once { calls } => format!("{} calls once", group(u64::from(calls))),
-            Allowance::Monthly { calls } => format!("{} calls a month", group(u64::from(calls))),
-            Allowance::Unlimited => "unlimited calls".to_owned(),
-        };
-        text.push_str(&format!(" {} includes {offer}.", plan.name()));
+        push_all(&mut text, [" ", plan.name(), " includes "]);
+        match plan.allowance() {
+            Allowance::Once { calls } => {
+                push_group(&mut text, u64::from(calls));
+                text.push_str(" calls once");
+            }
+            Allowance::Monthly { calls } => {
+                push_group(&mut text, u64::from(calls));
+                text.push_str(" calls a month");
+            }
+            Allowance::Unlimited => text.push_str("unlimited calls"),
+        }
+        text.push('.');
     }
     text
+}
+
+fn push_all<const N: usize>(text: &mut String, parts: [&str; N]) {
+    for part in parts {
+        text.push_str(part);
+    }
 }

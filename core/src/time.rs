@@ -2,6 +2,7 @@
 //!
 //! Outside, a moment is an ISO 8601 string; inside it is a [`Timestamp`].
 
+use crate::money::push_digits;
 use chrono::{DateTime, Datelike, Months, Timelike};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt::Display;
@@ -93,6 +94,13 @@ impl Timestamp {
     /// As people read it, to the minute: `1 February 2026, 10:15 UTC`.
     #[must_use]
     pub fn text(self) -> String {
+        let mut text = String::new();
+        self.push_text(&mut text);
+        text
+    }
+
+    /// As [`Self::text`], at the end of a text.
+    pub(crate) fn push_text(self, text: &mut String) {
         const MONTHS: [&str; 12] = [
             "January",
             "February",
@@ -108,19 +116,22 @@ impl Timestamp {
             "December",
         ];
         let Some(moment) = self.date_time() else {
-            return String::new();
+            return;
         };
         let month = usize::try_from(moment.month0())
             .ok()
             .and_then(|index| MONTHS.get(index))
             .unwrap_or(&"");
-        format!(
-            "{} {month} {}, {:02}:{:02} UTC",
-            moment.day(),
-            moment.year(),
-            moment.hour(),
-            moment.minute()
-        )
+        push_digits(text, moment.day().into(), 1);
+        text.push(' ');
+        text.push_str(month);
+        text.push(' ');
+        push_digits(text, moment.year().unsigned_abs().into(), 1);
+        text.push_str(", ");
+        push_digits(text, moment.hour().into(), 2);
+        text.push(':');
+        push_digits(text, moment.minute().into(), 2);
+        text.push_str(" UTC");
     }
 }
 

@@ -78,17 +78,37 @@ fn hash(name: &[u8]) -> u32 {
     }
 }
 
-/// Whether two texts are the same. Shorter than what the library calls for any length.
+/// Whether two texts are the same. Shorter than what the library calls for any length. What is left of whole words is
+/// compared with the last word, which may overlap them.
 #[inline(always)]
 pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
     if one.len() != other.len() {
         return false;
     }
-    let ((one, rest), (other, other_rest)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
-    let words = one.iter().zip(other);
-    let bytes = rest.iter().zip(other_rest);
-    words
-        .map(|(one, other)| u64::from_le_bytes(*one) == u64::from_le_bytes(*other))
-        .chain(bytes.map(|(one, other)| one == other))
-        .all(|same| same)
+    let ((words, rest), (other_words, other_rest)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
+    match (one.last_chunk::<8>(), other.last_chunk::<8>()) {
+        (Some(last), Some(other_last)) => {
+            eight(last) == eight(other_last)
+                && words
+                    .iter()
+                    .zip(other_words)
+                    .all(|(one, other)| eight(one) == eight(other))
+        }
+        _ => match (four(one), four(other)) {
+            (Some(ends), Some(other_ends)) => ends == other_ends,
+            _ => rest.iter().zip(other_rest).all(|(one, other)| one == other),
+        },
+    }
+}
+
+#[inline(always)]
+fn eight(word: &[u8; 8]) -> u64 {
+    u64::from_le_bytes(*word)
+}
+
+/// The first and the last four bytes: all there are of four to eight.
+#[inline(always)]
+fn four(text: &[u8]) -> Option<(u32, u32)> {
+    let (first, last) = (text.first_chunk::<4>()?, text.last_chunk::<4>()?);
+    Some((u32::from_le_bytes(*first), u32::from_le_bytes(*last)))
 }
