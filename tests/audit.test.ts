@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import type { Account } from "legis-edge";
 import Stripe from "stripe";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { empty, happen, type Wish } from "../samples/stripe/account.ts";
+import { amount, empty, happen, type Wish } from "../samples/stripe/account.ts";
 import { crons } from "./stack.ts";
 import { stripeServer } from "./stripe-server.ts";
 import { world as makeWorld } from "./world.ts";
@@ -732,7 +732,7 @@ describe("what everybody stands on", () => {
 		expect((await world.harness.fetch("/api/config/plans")).status).toBe(503);
 		await mended("plan_row_differs", "20");
 		const [plan] = await world.rows("SELECT amount, stripe_price_id FROM plans WHERE id = 20");
-		expect(plan).toEqual({ amount: 999, stripe_price_id: "price_local_starter_month" });
+		expect(plan).toEqual({ amount: amount("starter", "month"), stripe_price_id: "price_local_starter_month" });
 		expect((await world.harness.fetch("/api/config/plans")).status).toBe(200);
 	});
 

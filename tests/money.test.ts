@@ -3,7 +3,16 @@
 import { type Account, decide, type PlanChange, previewChange, schemas, validate } from "legis-edge";
 import Stripe from "stripe";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { empty, happen, type Account as Local, price, series, TYPES, type Wish } from "../samples/stripe/account.ts";
+import {
+	amount,
+	empty,
+	happen,
+	type Account as Local,
+	price,
+	series,
+	TYPES,
+	type Wish,
+} from "../samples/stripe/account.ts";
 import { stripeServer } from "./stripe-server.ts";
 import { world as makeWorld, random } from "./world.ts";
 
@@ -168,7 +177,7 @@ describe("what is paid is had", () => {
 			"SELECT amount, currency, status FROM payment_history JOIN users ON users.id = user_id WHERE auth0_user_id = ?",
 			sub,
 		);
-		expect(payments).toEqual([{ amount: 999, currency: "usd", status: "succeeded" }]);
+		expect(payments).toEqual([{ amount: amount("starter", "month"), currency: "usd", status: "succeeded" }]);
 	});
 
 	test("a meter that cannot be told finds out before it refuses", async () => {
@@ -297,8 +306,8 @@ describe("any order, any number of times", () => {
 		expect(expected).toMatchObject({
 			columns: { current_plan_id: 30, subscription_status: "active", scheduled_plan_id: 20 },
 			payments: [
-				{ amount: 999, status: "succeeded" },
-				{ amount: 2999, status: "failed" },
+				{ amount: amount("starter", "month"), status: "succeeded" },
+				{ amount: amount("professional", "month"), status: "failed" },
 			],
 			reversals: [{ kind: "refund" }],
 		});

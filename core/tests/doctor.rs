@@ -419,11 +419,19 @@ fn a_price_at_stripe_is_the_catalogs() {
         Failure,
         "1900 usd",
     );
+    let (_, of_the_catalog) = right().sales.listed.swap_remove(0);
+    let Listed::Is(StripePrice {
+        amount: Some(amount),
+        ..
+    }) = of_the_catalog
+    else {
+        panic!("a price");
+    };
     only(
         &listed(|price| price.currency = "eur".to_owned()),
         Code::StripePrices,
         Failure,
-        "999 eur",
+        &format!("{amount} eur"),
     );
     only(
         &listed(|price| price.interval = "3 month".to_owned()),

@@ -1,6 +1,7 @@
 // A local account at Stripe: enough of one to show every event that the gateway applies, in Stripe's own shapes.
 
 import type Stripe from "stripe";
+import { PLANS } from "../../pkg/src/facts.ts";
 
 export type Interval = "month" | "year";
 
@@ -63,12 +64,13 @@ export const TYPES = [
 	"charge.dispute.closed",
 ] as const;
 
-/** Cents, for the plans that have a price. */
-const AMOUNTS: Record<string, Record<Interval, number>> = {
-	starter: { month: 999, year: 9_999 },
-	professional: { month: 2_999, year: 29_999 },
-	enterprise: { month: 100_000, year: 1_000_000 },
-};
+/** What a plan costs, in cents; one that has no price is one of a contract. */
+export function amount(plan: string, interval: Interval): number {
+	const prices: readonly { interval: string; amount: number }[] | undefined = PLANS.find(
+		({ slug }) => slug === plan,
+	)?.prices;
+	return prices?.find((price) => price.interval === interval)?.amount ?? 100_000;
+}
 
 /** The price that the local deployment sells a plan at. */
 export const price = (plan: string, interval: Interval) => `price_local_${plan}_${interval}`;
@@ -267,7 +269,7 @@ function difference(before: object, after: object) {
 function money(wish: Wish, customer: Account["customers"][string], id: (prefix: string) => string) {
 	const subscription = customer.subscriptions.at(-1);
 	const { plan, interval } = soldAs(subscription?.price ?? price("starter", "month"));
-	const amount = AMOUNTS[wish.plan ?? plan]?.[wish.interval ?? interval] ?? 999;
+	const due = amount(wish.plan ?? plan, wish.interval ?? interval);
 	const common = { created: wish.at, currency: "usd", livemode: false };
 	if (wish.type.startsWith("invoice.")) {
 		const paid = wish.type === "invoice.paid" || wish.type === "invoice.payment_succeeded";
@@ -275,9 +277,9 @@ function money(wish: Wish, customer: Account["customers"][string], id: (prefix: 
 			...common,
 			id: id("in"),
 			object: "invoice",
-			amount_due: amount,
-			amount_paid: paid ? amount : 0,
-			amount_remaining: paid ? 0 : amount,
+			amount_due: due,
+			amount_paid: paid ? due : 0,
+			amount_remaining: paid ? 0 : due,
 			customer: customer.id,
 			metadata: {},
 			parent: { type: "subscription_details", subscription_details: { subscription: subscription?.id ?? null } },
@@ -289,8 +291,8 @@ function money(wish: Wish, customer: Account["customers"][string], id: (prefix: 
 			...common,
 			id: id("ch"),
 			object: "charge",
-			amount,
-			amount_refunded: amount,
+			amount: due,
+			amount_refunded: due,
 			customer: customer.id,
 			metadata: {},
 			refunded: true,
@@ -301,7 +303,7 @@ function money(wish: Wish, customer: Account["customers"][string], id: (prefix: 
 		...common,
 		id: id("dp"),
 		object: "dispute",
-		amount,
+		amount: due,
 		charge: id("ch"),
 		metadata: {},
 		reason: "general",
