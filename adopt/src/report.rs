@@ -4,7 +4,7 @@ use crate::adoption::{Does, Outcome};
 use crate::people::{Here, Person};
 use legis_core::adoption::shape::{OldTable, Recognised};
 use legis_core::adoption::users::{PlanSaid, Rank};
-use legis_core::money::group;
+use legis_core::digits::group;
 use legis_core::plan::Allowance;
 use legis_core::subscription::Status;
 use legis_core::time::Timestamp;

@@ -1,8 +1,8 @@
 //! What a change of plan does, before it is made: the same rule that the webhooks apply ([`crate::stripe::timeline`]).
 
 use crate::account::Account;
+use crate::digits::group;
 use crate::entitlement::{Entitlement, ScheduledChange};
-use crate::money::group;
 use crate::payload::text::PlanName;
 use crate::plan::{Allowance, Interval, PlanId, Sold};
 use crate::quota::{Usage, balance};

@@ -18,6 +18,7 @@ pub mod call;
 pub mod change;
 pub mod contract;
 pub mod counters;
+pub mod digits;
 pub mod doctor;
 pub mod entitlement;
 pub mod evaluate;

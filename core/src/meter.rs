@@ -1,7 +1,7 @@
 //! What a usage bar shows.
 
+use crate::digits::group;
 use crate::entitlement::Entitlement;
-use crate::money::group;
 use crate::plan::Allowance;
 use crate::quota::{Cost, Usage, balance, renewal};
 use crate::time::Timestamp;

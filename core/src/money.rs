@@ -1,5 +1,6 @@
 //! Amounts in the smallest unit of their currency.
 
+use crate::digits::group;
 use serde::Serialize;
 
 /// An amount in cents. Prices are never fractions of a cent and never negative.
@@ -58,39 +59,6 @@ pub fn text(amount: Cents, currency: Currency) -> String {
         0 => format!("${whole}"),
         cents => format!("${whole}.{cents:02}"),
     }
-}
-
-/// A whole number with thousands separated, as American English writes it.
-///
-/// ```
-/// assert_eq!(legis_core::money::group(1_234_567), "1,234,567");
-/// assert_eq!(legis_core::money::group(999), "999");
-/// ```
-#[must_use]
-pub fn group(number: u64) -> String {
-    let mut text = String::new();
-    push_group(&mut text, number);
-    text
-}
-
-/// As [`group`], at the end of a text: what is refused is told often.
-pub(crate) fn push_group(text: &mut String, number: u64) {
-    if number < 1000 {
-        push_digits(text, number, 1);
-        return;
-    }
-    push_group(text, number / 1000);
-    text.push(',');
-    push_digits(text, number % 1000, 3);
-}
-
-/// A number of so many digits at least.
-pub(crate) fn push_digits(text: &mut String, number: u64, digits: u32) {
-    if number >= 10 || digits > 1 {
-        push_digits(text, number / 10, digits.saturating_sub(1));
-    }
-    let digit = u8::try_from(number % 10).unwrap_or(0);
-    text.push(char::from(b'0'.saturating_add(digit)));
 }
 
 /// What a year paid at once saves against twelve months, in whole percent, rounded down: a saving is never overstated.

@@ -2,8 +2,8 @@
 
 mod charge;
 
+use crate::digits::push_group;
 use crate::entitlement::Entitlement;
-use crate::money::push_group;
 use crate::plan::{self, Allowance, PlanId};
 use crate::subscription::Standing;
 use crate::time::{Period, Timestamp, month_around, month_containing};
@@ -443,25 +443,19 @@ fn message(
             push_all(&mut text, [" that ", plan, " allows."]);
         }
         (Reason::AllowanceExhausted, allowance) => {
-            let renews = !matches!(allowance, Allowance::Once { .. });
+            let once = matches!(allowance, Allowance::Once { .. });
             text.push_str("You have used ");
             push_group(&mut text, balance.used);
             text.push_str(" of the ");
             push_group(&mut text, limit);
-            text.push_str(if renews {
-                " calls a month of the "
-            } else {
-                " calls of the "
-            });
-            push_all(&mut text, [plan, " plan."]);
-            match resets_at {
-                _ if !renews => text.push_str(" They do not renew."),
-                Some(end) => {
-                    text.push_str(" More become available on ");
-                    end.push_text(&mut text);
-                    text.push('.');
-                }
-                None => {}
+            let each = if once { "" } else { " a month" };
+            push_all(&mut text, [" calls", each, " of the ", plan, " plan."]);
+            if once {
+                text.push_str(" They do not renew.");
+            } else if let Some(end) = resets_at {
+                text.push_str(" More become available on ");
+                end.push_text(&mut text);
+                text.push('.');
             }
         }
     }

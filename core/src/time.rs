@@ -2,7 +2,7 @@
 //!
 //! Outside, a moment is an ISO 8601 string; inside it is a [`Timestamp`].
 
-use crate::money::push_digits;
+use crate::digits::push_digits;
 use chrono::{DateTime, Datelike, Months, Timelike};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt::Display;
@@ -91,7 +91,13 @@ impl Timestamp {
         DateTime::from_timestamp_millis(self.0)
     }
 
-    /// As people read it, to the minute: `1 February 2026, 10:15 UTC`.
+    /// As people read it, to the minute.
+    ///
+    /// ```
+    /// use legis_core::time::Timestamp;
+    /// let moment: Timestamp = "2026-02-01T09:05:59.999Z".parse().unwrap();
+    /// assert_eq!(moment.text(), "1 February 2026, 09:05 UTC");
+    /// ```
     #[must_use]
     pub fn text(self) -> String {
         let mut text = String::new();

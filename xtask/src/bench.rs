@@ -1,7 +1,8 @@
 //! `cargo xtask bench`: each benchmark measures us and the peer in one run and prints the ratio. All of them together
-//! write the table in `docs/performance.md`.
+//! write the tables in `docs/performance.md` and in the package's README.
 
 mod scale;
+mod speed;
 
 use crate::process::{command, quiet, shown};
 use crate::{build, generate, paths, report, setup};
@@ -59,7 +60,7 @@ fn results() -> Result<PathBuf> {
     Ok(file)
 }
 
-/// The table in `docs/performance.md`. What is measured differs from machine to machine, so no test holds it.
+/// The tables in `docs/performance.md` and in the package's README. What is measured differs from machine to machine, so no test holds it.
 fn write(results: &Path) -> Result<()> {
     let rows = fs::read_to_string(results)?;
     let table = format!("| Measured | Beside | Ratio |\n|---|---|--:|\n{rows}");
@@ -68,7 +69,8 @@ fn write(results: &Path) -> Result<()> {
         "cargo xtask bench`",
         &[("measured", table)],
     )?
-    .write()
+    .write()?;
+    speed::document(&rows)?.write()
 }
 
 /// What the bundler of wrangler makes of the worker is what is deployed.

@@ -112,3 +112,26 @@ fn four(text: &[u8]) -> Option<(u32, u32)> {
     let (first, last) = (text.first_chunk::<4>()?, text.last_chunk::<4>()?);
     Some((u32::from_le_bytes(*first), u32::from_le_bytes(*last)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::same;
+
+    #[test]
+    fn texts_are_the_same_where_every_byte_is() {
+        let text = b"subscription.updated";
+        for length in 0..=text.len() {
+            let (one, _) = text.split_at(length);
+            assert!(same(one, one), "{length}");
+            for at in 0..length {
+                let mut other = one.to_vec();
+                if let Some(byte) = other.get_mut(at) {
+                    *byte ^= 1;
+                }
+                assert!(!same(one, &other), "{at} of {length}");
+            }
+            let longer = [one, b"x"].concat();
+            assert!(!same(one, &longer) && !same(&longer, one), "{length}");
+        }
+    }
+}

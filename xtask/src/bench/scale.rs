@@ -215,7 +215,7 @@ fn outbox() -> Result<String> {
 
 /// A figure, its thousands apart.
 fn large(figure: f64) -> String {
-    legis_core::money::group(figure.round() as u64)
+    legis_core::digits::group(figure.round() as u64)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use legis_core::audit::Code;
 use legis_core::metrics::Metric;
 use legis_core::stripe::billing::Alert;
 use legis_core::stripe::outcomes;
-use legis_core::{money, plan};
+use legis_core::{digits, plan};
 use std::fmt::Write;
 use std::fs;
 
@@ -56,10 +56,10 @@ fn plans() -> String {
     for plan in plan::plans() {
         let allowance = match plan.allowance {
             plan::Allowance::Once { calls } => {
-                format!("{} calls, once", money::group(calls.into()))
+                format!("{} calls, once", digits::group(calls.into()))
             }
             plan::Allowance::Monthly { calls } => {
-                format!("{} calls a month", money::group(calls.into()))
+                format!("{} calls a month", digits::group(calls.into()))
             }
             plan::Allowance::Unlimited => "unlimited".to_owned(),
         };
