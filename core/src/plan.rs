@@ -262,13 +262,11 @@ impl std::fmt::Display for UnknownPlan {
 impl std::error::Error for UnknownPlan {}
 
 impl PlanId {
-    /// Every plan, in display order.
-    pub const ALL: [Self; 4] = [
-        Self::Free,
-        Self::Developer,
-        Self::Professional,
-        Self::Enterprise,
-    ];
+    /// Every plan, in display order, which is the catalog's.
+    pub const ALL: [Self; CATALOG.len()] = {
+        let [free, developer, professional, enterprise] = &CATALOG;
+        [free.id, developer.id, professional.id, enterprise.id]
+    };
 
     const fn entry(self) -> &'static Entry {
         let [free, developer, professional, enterprise] = &CATALOG;
