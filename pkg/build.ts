@@ -3,19 +3,19 @@
 import { execFileSync } from "node:child_process";
 import { copyFileSync, readFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { deflateRawSync } from "node:zlib";
 import { build, type Plugin } from "esbuild";
+import { print } from "./src/printable.ts";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const dist = `${here}dist`;
 
-/** The module, deflated, as base64 text, for the entry that carries it: base64 of what is not deflated is a third larger. */
+/** The module as text, for the entry that carries it. */
 const inlined: Plugin = {
 	name: "inlined-module",
 	setup(build) {
 		build.onResolve({ filter: /core\.wasm$/ }, () => ({ path: "core.wasm", namespace: "module" }));
 		build.onLoad({ filter: /.*/, namespace: "module" }, () => ({
-			contents: deflateRawSync(readFileSync(`${dist}/core.wasm`), { level: 9 }).toString("base64"),
+			contents: print(readFileSync(`${dist}/core.wasm`)),
 			loader: "text",
 		}));
 	},

@@ -23,6 +23,7 @@ import {
 import * as mcp from "legis-edge/mcp";
 import { publint } from "publint";
 import { describe, expect, test } from "vitest";
+import { print, unprint } from "../pkg/src/printable.ts";
 import { ROOT } from "./stack.ts";
 
 const DIST = join(ROOT, "pkg/dist");
@@ -80,12 +81,23 @@ describe("importable", () => {
 
 // Raised only in a commit that says why.
 test.each([
-	["legis-edge", "index.js", 58_000],
+	["legis-edge", "index.js", 56_000],
 	["legis-edge/mcp", "mcp.js", 3_300],
 ])("the size of %s stays within its budget", (entry, file, budget) => {
 	const size = gzipSync(readFileSync(join(DIST, file)), { level: 9 }).length;
 	console.log(`${entry}: ${size} bytes gzip of ${budget}`);
 	expect(size).toBeLessThanOrEqual(budget);
+});
+
+test("the module as text: it is read as it was, and no tool has to escape a character of it", () => {
+	fc.assert(
+		fc.property(fc.uint8Array({ maxLength: 2_000 }), (bytes) => {
+			const text = print(bytes);
+			expect(unprint(text)).toEqual(bytes);
+			expect(JSON.stringify(text)).toBe(`"${text}"`);
+			expect(text).not.toMatch(/[^ -~]|['`$<]/);
+		}),
+	);
 });
 
 test("only numbers cross the boundary", () => {

@@ -1,4 +1,4 @@
-// The module, in the form each entry gets it: base64 text (inlined by the build) or what the runtime makes of it.
+// The module, in the form each entry gets it: printed (inlined by the build) or what the runtime makes of it.
 declare module "*.wasm" {
 	const module: string;
 	export default module;
