@@ -11,6 +11,7 @@
 
 use garde::Validate;
 use legis_core::evaluate::DecisionRequest;
+use legis_core::payload::format::{Format, Plain};
 use legis_core::payload::stripe::StripeEvent;
 use legis_core::payload::{
     AuthConfig, CallRequest, CallSettlement, CheckoutRequest, PlanFeatures, PortalRequest,
@@ -621,19 +622,37 @@ proptest! {
     #[test]
     fn what_plainly_has_a_form_has_it(
         (format, text) in prop::sample::select(
-            legis_core::payload::format::Format::ALL
+            Format::ALL
                 .into_iter()
-                .filter(|format| format.plain().is_some())
+                .filter_map(|format| Some((format, format.plain()?)))
                 .collect::<Vec<_>>(),
         )
-        .prop_flat_map(|format| {
-            // Rust writes \u{…} where JavaScript writes \u….
-            let pattern = format.plain().unwrap().replace(r"\u0000", r"\x00").replace(r"\u00a0", r"\u{a0}").replace(r"\ud7ff", r"\u{d7ff}");
-            let pattern = pattern.trim_start_matches('^').trim_end_matches('$').to_owned();
-            (Just(format), prop::string::string_regex(&pattern).unwrap())
-        }),
+        .prop_flat_map(|(format, plain)| (Just(format), plain_texts(plain))),
     ) {
         prop_assert!(format.holds(&text), "{:?}: {text:?}", format);
+    }
+}
+
+fn plain_texts(plain: Plain) -> BoxedStrategy<String> {
+    // Rust writes \u{…} where JavaScript writes \u….
+    let matching = |pattern: &str| {
+        let pattern = pattern
+            .replace(r"\u0000", r"\x00")
+            .replace(r"\u00a0", r"\u{a0}")
+            .replace(r"\ud7ff", r"\u{d7ff}");
+        prop::string::string_regex(pattern.trim_start_matches('^').trim_end_matches('$')).unwrap()
+    };
+    match plain {
+        Plain::OneOf(names) => prop::sample::select(names).prop_map(str::to_owned).boxed(),
+        Plain::Only(class) => matching(&format!("[{class}]*")).boxed(),
+        Plain::Pattern { pattern, max } => {
+            let max = max.map_or(usize::MAX, |max| max as usize);
+            matching(&pattern)
+                .prop_filter("no longer than it may be", move |text| {
+                    text.chars().count() <= max
+                })
+                .boxed()
+        }
     }
 }
 

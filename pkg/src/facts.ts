@@ -152,7 +152,26 @@ export const OBJECTS = [
 		1,
 		[
 			["interval", 0, ["c", ["month", "year"]]],
-			["plan", 1, ["t", 1, 50, "plan-name"]],
+			[
+				"plan",
+				1,
+				[
+					"c",
+					[
+						"free",
+						"Free",
+						"starter",
+						"Developer",
+						"developer",
+						"Starter",
+						"professional",
+						"Professional",
+						"pro",
+						"enterprise",
+						"Enterprise",
+					],
+				],
+			],
 		],
 	],
 	[
@@ -170,7 +189,26 @@ export const OBJECTS = [
 		[
 			["cancelUrl", 0, ["t", 1, 2048, "web-url"]],
 			["interval", 0, ["c", ["month", "year"]]],
-			["plan", 1, ["t", 1, 50, "plan-name"]],
+			[
+				"plan",
+				1,
+				[
+					"c",
+					[
+						"free",
+						"Free",
+						"starter",
+						"Developer",
+						"developer",
+						"Starter",
+						"professional",
+						"Professional",
+						"pro",
+						"enterprise",
+						"Enterprise",
+					],
+				],
+			],
 			["successUrl", 0, ["t", 1, 2048, "web-url"]],
 		],
 	],
@@ -188,9 +226,28 @@ export const OBJECTS = [
 		"o",
 		1,
 		[
-			["email", 0, ["t", 3, 254, "email"]],
+			["email", 0, ["t", 3, 63, "email"]],
 			["name", 0, ["t", 1, 200, "line"]],
-			["plan", 0, ["t", 1, 50, "plan-name"]],
+			[
+				"plan",
+				0,
+				[
+					"c",
+					[
+						"free",
+						"Free",
+						"starter",
+						"Developer",
+						"developer",
+						"Starter",
+						"professional",
+						"Professional",
+						"pro",
+						"enterprise",
+						"Enterprise",
+					],
+				],
+			],
 			["source", 0, ["c", ["web", "mcp"]]],
 		],
 	],
@@ -292,23 +349,23 @@ export const OBJECTS = [
 	],
 ] as const;
 
-/** Texts that plainly have a form; of others core is asked. */
+/** Regular expressions by the forms of texts, and what each says of a text that plainly has the form; of others core is asked. */
 export const PLAIN = {
-	email:
-		"^[A-Za-z0-9_+-]{1,30}(?:\\.[A-Za-z0-9_+-]{1,16}){0,2}@(?:[A-Za-z0-9]{1,30}(?:-[A-Za-z0-9]{1,30})?\\.){1,3}[A-Za-z]{2,20}$",
-	host: "^(?:[A-Za-z0-9]{1,30}(?:-[A-Za-z0-9]{1,30})?\\.){1,3}[A-Za-z]{2,20}$",
-	ip: "^(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\\.){3}(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])$",
-	line: "^[ -~\\u00a0-\\ud7ff]*$",
-	method: "^[A-Z]*$",
-	path: '^/[!"$->@-~]*$',
-	"plan-name":
-		"^(?:free|Free|starter|Developer|developer|Starter|professional|Professional|pro|enterprise|Enterprise)$",
-	scopes: "^[!-~]+(?: [!-~]+)*$",
-	text: "^[\\u0000-\\ud7ff]*$",
-	token: "^[!-~]*$",
-	"tool-name": "^[A-Za-z0-9_./:-]*$",
-	"web-origin": "^https://(?:[A-Za-z0-9]{1,30}(?:-[A-Za-z0-9]{1,30})?\\.){1,3}[A-Za-z]{2,20}$",
-	"web-url": "^https://(?:[A-Za-z0-9]{1,30}(?:-[A-Za-z0-9]{1,30})?\\.){1,3}[A-Za-z]{2,20}(?:/[!-~]*)?$",
+	email: ["^[A-Za-z0-9_+-]+(?:\\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*\\.[A-Za-z]{2,20}$", true],
+	host: ["^(?:[A-Za-z0-9]{1,30}(?:-[A-Za-z0-9]{1,30})?\\.){1,3}[A-Za-z]{2,20}$", true],
+	ip: [
+		"^(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\\.){3}(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])$",
+		true,
+	],
+	line: ["[^ -~\\u00a0-\\ud7ff]", false],
+	method: ["[^A-Z]", false],
+	path: ['^/[!"$->@-~]*$', true],
+	scopes: ["^[!-~]+(?: [!-~]+)*$", true],
+	text: ["[^\\u0000-\\ud7ff]", false],
+	token: ["[^!-~]", false],
+	"tool-name": ["[^A-Za-z0-9_./:-]", false],
+	"web-origin": ["^https://(?:[A-Za-z0-9]{1,30}(?:-[A-Za-z0-9]{1,30})?\\.){1,3}[A-Za-z]{2,20}$", true],
+	"web-url": ["^https://(?:[A-Za-z0-9]{1,30}(?:-[A-Za-z0-9]{1,30})?\\.){1,3}[A-Za-z]{2,20}(?:/[!-~]*)?$", true],
 } as const;
 
 /** The plans by their ids, in the module's order. */

@@ -150,35 +150,39 @@ impl Format {
         }
     }
 
-    /// A pattern of texts that plainly have the form: ASCII, and no longer than a rule inside the form allows. The npm
-    /// package takes such a text without asking; of every other it asks [`Self::holds`]. `None` where it has its own
-    /// reader, or always asks.
+    /// Which texts plainly have the form. The npm package takes such a text without asking; of every other it asks
+    /// [`Self::holds`]. `None` where it has its own reader.
     #[must_use]
-    pub fn plain(self) -> Option<String> {
+    pub fn plain(self) -> Option<Plain> {
         const DOMAIN: &str = r"(?:[A-Za-z0-9]{1,30}(?:-[A-Za-z0-9]{1,30})?\.){1,3}[A-Za-z]{2,20}";
         const BYTE: &str = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
-        let pattern = match self {
-            Self::Any => r"^[\u0000-\ud7ff]*$".to_owned(),
-            Self::Line => r"^[ -~\u00a0-\ud7ff]*$".to_owned(),
-            Self::Email => {
-                format!(r"^[A-Za-z0-9_+-]{{1,30}}(?:\.[A-Za-z0-9_+-]{{1,16}}){{0,2}}@{DOMAIN}$")
-            }
-            Self::PlanName => {
-                let names = PlanId::ALL.into_iter().flat_map(|plan| plan.plan().names);
-                format!("^(?:{})$", names.collect::<Vec<_>>().join("|"))
-            }
-            Self::ToolName => r"^[A-Za-z0-9_./:-]*$".to_owned(),
-            Self::Path => r#"^/[!"$->@-~]*$"#.to_owned(),
-            Self::Method => "^[A-Z]*$".to_owned(),
-            Self::Ip => format!(r"^(?:{BYTE}\.){{3}}{BYTE}$"),
-            Self::Host => format!("^{DOMAIN}$"),
-            Self::Token => "^[!-~]*$".to_owned(),
-            Self::Scopes => "^[!-~]+(?: [!-~]+)*$".to_owned(),
-            Self::Url => format!("^https://{DOMAIN}(?:/[!-~]*)?$"),
-            Self::Origin => format!("^https://{DOMAIN}$"),
+        let pattern = |pattern| Plain::Pattern { pattern, max: None };
+        Some(match self {
+            Self::Any => Plain::Only(r"\u0000-\ud7ff"),
+            Self::Line => Plain::Only(r" -~\u00a0-\ud7ff"),
+            // No part of a short text is too long: to count each would take half of the time.
+            Self::Email => Plain::Pattern {
+                pattern: r"^[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*\.[A-Za-z]{2,20}$"
+                    .to_owned(),
+                max: Some(63),
+            },
+            Self::PlanName => Plain::OneOf(
+                PlanId::ALL
+                    .into_iter()
+                    .flat_map(|plan| plan.plan().names)
+                    .collect(),
+            ),
+            Self::ToolName => Plain::Only("A-Za-z0-9_./:-"),
+            Self::Path => pattern(r#"^/[!"$->@-~]*$"#.to_owned()),
+            Self::Method => Plain::Only("A-Z"),
+            Self::Ip => pattern(format!(r"^(?:{BYTE}\.){{3}}{BYTE}$")),
+            Self::Host => pattern(format!("^{DOMAIN}$")),
+            Self::Token => Plain::Only("!-~"),
+            Self::Scopes => pattern("^[!-~]+(?: [!-~]+)*$".to_owned()),
+            Self::Url => pattern(format!("^https://{DOMAIN}(?:/[!-~]*)?$")),
+            Self::Origin => pattern(format!("^https://{DOMAIN}$")),
             Self::DateTime => return None,
-        };
-        Some(pattern)
+        })
     }
 
     /// The form as a garde rule.
@@ -191,6 +195,22 @@ impl Format {
             }
         }
     }
+}
+
+/// Texts that plainly have a form.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Plain {
+    /// These.
+    OneOf(Vec<&'static str>),
+    /// Those of nothing but these characters, which are the inside of a class of JavaScript's regular expressions.
+    Only(&'static str),
+    /// Those that a regular expression of JavaScript finds, and that have so many characters at most.
+    Pattern {
+        /// The regular expression.
+        pattern: String,
+        /// How many characters a text may have of which no part is too long for the form.
+        max: Option<u32>,
+    },
 }
 
 /// The practical part of RFC 5321: an atom or dotted atoms, then a domain of at least two labels.
