@@ -4,9 +4,11 @@
 //! account, and what is answered about it, lies in slots ([`slots`]). `pkg/src/boundary.ts` is the only caller; why the
 //! boundary looks like this is told in `docs/boundary.md`.
 
+mod input;
 mod slots;
 mod told;
 
+use input::Input;
 use legis_core::quota::{self, Cost, Decision};
 use legis_core::schema::{NAMES, Origin, SCHEMAS};
 use legis_core::violation::refused;
@@ -18,7 +20,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 /// What JavaScript writes into and reads from.
 struct Buffers {
-    input: Vec<u8>,
+    input: Input,
     output: Vec<u8>,
     tape: Vec<u32>,
     slots: [f64; SLOTS],
@@ -28,7 +30,7 @@ struct Buffers {
 thread_local! {
     static BUFFERS: RefCell<Buffers> = const {
         RefCell::new(Buffers {
-            input: Vec::new(),
+            input: Input::new(),
             output: Vec::new(),
             tape: Vec::new(),
             slots: [0.0; SLOTS],
@@ -45,15 +47,12 @@ const KEPT_BYTES: usize = 1 << 20;
 #[must_use]
 pub fn input(length: usize) -> *const u8 {
     BUFFERS.with_borrow_mut(|buffers| {
-        if buffers.input.capacity() > KEPT_BYTES && length <= KEPT_BYTES {
-            buffers.input = Vec::new();
+        if buffers.input.room() > KEPT_BYTES && length <= KEPT_BYTES {
+            buffers.input = Input::new();
             buffers.output = Vec::new();
             buffers.tape = Vec::new();
         }
-        if length > buffers.input.len() {
-            buffers.input.resize(length, 0);
-        }
-        buffers.input.as_ptr()
+        buffers.input.make_room(length)
     })
 }
 
@@ -94,7 +93,7 @@ pub fn check(schema: usize, length: usize, from: u32) -> i32 {
             1 => Origin::Value,
             _ => Origin::Doubts,
         };
-        let text = buffers.input.get(..length).unwrap_or_default();
+        let text = buffers.input.text(length);
         let Err(violations) = schema.read_into(text, origin, &mut buffers.tape) else {
             return signed(buffers.tape.len());
         };
@@ -135,7 +134,7 @@ pub fn names() -> usize {
 #[must_use]
 pub fn plan(length: usize) -> i32 {
     BUFFERS.with_borrow(|buffers| {
-        std::str::from_utf8(buffers.input.get(..length).unwrap_or_default())
+        std::str::from_utf8(buffers.input.text(length))
             .ok()
             .and_then(|name| plan::PlanId::resolve(name).ok())
             .map_or(-1, position)
