@@ -31,20 +31,21 @@ export function pack(slots: Float64Array, account: Account, now: number): boolea
 	}
 }
 
-let knownUser: User | undefined;
-let known: readonly unknown[] = [];
+let known: User | undefined;
+/** The members of the known user. */
+let [knownId, knownSub, knownEmail, knownName, knownCreated, knownUpdated]: unknown[] = [];
 
 function isUser(user: User): boolean {
 	const { id, sub, email, name, createdAt, updatedAt } = user;
 	// Most questions are about the same user as the one before.
 	if (
-		user === knownUser &&
-		id === known[0] &&
-		sub === known[1] &&
-		email === known[2] &&
-		name === known[3] &&
-		createdAt === known[4] &&
-		updatedAt === known[5]
+		user === known &&
+		id === knownId &&
+		sub === knownSub &&
+		email === knownEmail &&
+		name === knownName &&
+		createdAt === knownCreated &&
+		updatedAt === knownUpdated
 	) {
 		return true;
 	}
@@ -56,8 +57,13 @@ function isUser(user: User): boolean {
 		!Number.isNaN(millis(createdAt)) &&
 		!Number.isNaN(millis(updatedAt))
 	) {
-		knownUser = user;
-		known = [id, sub, email, name, createdAt, updatedAt];
+		known = user;
+		knownId = id;
+		knownSub = sub;
+		knownEmail = email;
+		knownName = name;
+		knownCreated = createdAt;
+		knownUpdated = updatedAt;
 		return true;
 	}
 	return false;
@@ -158,32 +164,51 @@ export function decision(slots: Float64Array, text: () => string): Decision {
 	const remaining = slots[4] as number;
 	const cost = slots[5] as number;
 	const periodStart = iso(slots[6] as number);
-	let decision: Decision;
-	if (slots[0] === 0) {
-		decision = is(limit)
-			? { type: "admit", plan, limit, used, remaining, cost, periodStart }
-			: { type: "admit", plan, used, cost, periodStart };
-	} else {
-		const reason = REASONS[slots[9] as number] as (typeof REASONS)[number];
-		const message = text();
-		const suggested = slots[10] as number;
-		decision = is(suggested)
-			? {
-					type: "refuse",
-					reason,
-					message,
-					suggestedPlan: planAt(suggested),
-					plan,
-					limit,
-					used,
-					remaining,
-					cost,
-					periodStart,
-				}
-			: { type: "refuse", reason, message, plan, limit, used, remaining, cost, periodStart };
-	}
 	const end = slots[7] as number;
 	const resets = slots[8] as number;
+	// As most answers have both ends they are made with them: members that come to an object later lie in another one.
+	const usual = resets === end;
+	if (slots[0] === 0) {
+		const type = "admit";
+		if (!is(limit)) {
+			return ended({ type, plan, used, cost, periodStart }, end, resets);
+		}
+		if (usual) {
+			const periodEnd = iso(end);
+			return { type, plan, limit, used, remaining, cost, periodStart, periodEnd, resetsAt: periodEnd };
+		}
+		return ended({ type, plan, limit, used, remaining, cost, periodStart }, end, resets);
+	}
+	const type = "refuse";
+	const reason = REASONS[slots[9] as number] as (typeof REASONS)[number];
+	const message = text();
+	const suggested = slots[10] as number;
+	if (!is(suggested)) {
+		return ended({ type, reason, message, plan, limit, used, remaining, cost, periodStart }, end, resets);
+	}
+	const suggestedPlan = planAt(suggested);
+	if (usual) {
+		const periodEnd = iso(end);
+		return {
+			type,
+			reason,
+			message,
+			suggestedPlan,
+			plan,
+			limit,
+			used,
+			remaining,
+			cost,
+			periodStart,
+			periodEnd,
+			resetsAt: periodEnd,
+		};
+	}
+	return ended({ type, reason, message, suggestedPlan, plan, limit, used, remaining, cost, periodStart }, end, resets);
+}
+
+/** With the end of the period and the moment of renewal, where there are any. */
+function ended(decision: Decision, end: number, resets: number): Decision {
 	if (is(end)) {
 		decision.periodEnd = iso(end);
 	}
