@@ -146,6 +146,9 @@ pub struct Plan {
 /// What is written down of a plan; everything else is derived.
 struct Entry {
     id: PlanId,
+    /// The id of its first row in `plans`; nine more are kept for it. Users refer to them: a plan keeps its rows, and no
+    /// other ever gets them, wherever it stands among the plans.
+    row: u32,
     slug: &'static str,
     name: &'static str,
     /// Names beside the slug and the display name.
@@ -168,6 +171,7 @@ enum Cost {
 const CATALOG: [Entry; 4] = [
     Entry {
         id: PlanId::Free,
+        row: 10,
         slug: "free",
         name: "Free",
         also: &[],
@@ -184,6 +188,7 @@ const CATALOG: [Entry; 4] = [
     },
     Entry {
         id: PlanId::Developer,
+        row: 20,
         slug: "starter",
         name: "Developer",
         also: &["developer", "Starter"],
@@ -203,6 +208,7 @@ const CATALOG: [Entry; 4] = [
     },
     Entry {
         id: PlanId::Professional,
+        row: 30,
         slug: "professional",
         name: "Professional",
         also: &["pro"],
@@ -223,6 +229,7 @@ const CATALOG: [Entry; 4] = [
     },
     Entry {
         id: PlanId::Enterprise,
+        row: 40,
         slug: "enterprise",
         name: "Enterprise",
         also: &[],

@@ -101,14 +101,9 @@ pub fn rows() -> Vec<PlanRow> {
 }
 
 /// The id of the row that a user of `plan` refers to when the billing interval is not known: the plan's first.
-///
-/// Ten ids for each plan, so that a new interval or plan never renumbers the others.
 #[must_use]
-pub fn row_id(plan: PlanId) -> u32 {
-    (1_u32..)
-        .zip(PlanId::ALL)
-        .find(|(_, id)| *id == plan)
-        .map_or(0, |(order, _)| order.saturating_mul(10))
+pub const fn row_id(plan: PlanId) -> u32 {
+    plan.entry().row
 }
 
 /// A plan as it is paid for: what a row of `plans` stands for.
@@ -202,4 +197,23 @@ fn upsert(rows: &[PlanRow]) -> String {
          description = excluded.description, display_order = excluded.display_order, mcp_calls_limit = excluded.mcp_calls_limit;\n",
         rows.join(",\n")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PlanId, row_id, rows};
+
+    #[test]
+    fn each_plan_has_ten_rows_of_its_own() {
+        for row in rows() {
+            for plan in PlanId::ALL {
+                let first = row_id(plan);
+                assert_eq!(
+                    (first..first + 10).contains(&row.id),
+                    plan == row.plan,
+                    "{row:?}"
+                );
+            }
+        }
+    }
 }

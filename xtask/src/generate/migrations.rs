@@ -3,8 +3,8 @@
 
 use super::Generated;
 use crate::paths;
-use anyhow::{Context, Result};
-use legis_core::plan;
+use anyhow::{Context, Result, ensure};
+use legis_core::plan::{self, PlanRow};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::fs;
@@ -80,20 +80,79 @@ pub(super) fn plan_rows() -> Result<Generated> {
         .filter(|name| name.ends_with(".sql"))
         .collect();
     names.sort();
-    let newest = names.iter().rev().find(|name| name.ends_with("_plans.sql"));
-    if let Some(name) = newest {
+    let mut newest = None;
+    for name in names.iter().filter(|name| name.ends_with("_plans.sql")) {
         let path = folder.join(name);
         let text = fs::read_to_string(&path)?;
-        if what(&text) == content.trim_end() {
-            return Ok(Generated {
-                path,
-                content: text,
-            });
-        }
+        kept(&text, &plan::rows()).with_context(|| format!("{name} and the catalog"))?;
+        newest = Some((path, text));
+    }
+    if let Some((path, text)) = newest
+        && what(&text) == content.trim_end()
+    {
+        return Ok(Generated {
+            path,
+            content: text,
+        });
     }
     let name = format!("{:04}_plans.sql", names.len() + 1);
     Ok(Generated {
         content: with_checksums(&content, &[(name.clone(), sha256(content.trim_end()))]),
         path: folder.join(name),
     })
+}
+
+/// Whether every row that a migration gave to a plan is still that plan's, by any of its names: the users that refer to it
+/// would find themselves on another plan.
+fn kept(migration: &str, rows: &[PlanRow]) -> Result<()> {
+    for line in migration.lines() {
+        let id = line
+            .strip_prefix("  (")
+            .and_then(|row| row.split_once(", "));
+        let Some(row) = id.and_then(|(id, _)| rows.iter().find(|row| row.id.to_string() == id))
+        else {
+            continue;
+        };
+        let frequency = row.billing_frequency.as_str();
+        let names = row.plan.plan().names;
+        ensure!(
+            names
+                .iter()
+                .any(|name| line.contains(&format!("'{name}', '{frequency}',"))),
+            "row {} of plans was not of {} ({frequency}), and users refer to it: give the plan a `row` that none ever had",
+            row.id,
+            row.name,
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::kept;
+    use legis_core::plan::{rows, seed_sql};
+
+    #[test]
+    fn a_row_of_a_plan_is_never_given_to_another() {
+        let mut rows = rows();
+        kept(&seed_sql(), &rows).unwrap();
+        let [first, .., last] = rows.as_mut_slice() else {
+            panic!("rows");
+        };
+        std::mem::swap(&mut first.id, &mut last.id);
+        let refused = kept(&seed_sql(), &rows).unwrap_err().to_string();
+        assert!(
+            refused.contains("row 10 of plans was not of Enterprise"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn where_a_plan_stands_among_the_others_and_what_is_gone_changes_no_row() {
+        let mut rows = rows();
+        rows.rotate_left(1);
+        kept(&seed_sql(), &rows).unwrap();
+        rows.pop();
+        kept(&seed_sql(), &rows).unwrap();
+    }
 }
