@@ -162,6 +162,13 @@ test("a deployed database is reached through the deployment's own configuration"
 		const { status, stderr } = spawned(["--remote", "legis"]);
 		expect([status, stderr]).toEqual([1, expect.stringContaining("worker/deployment.json is missing")]);
 	}
+	// Of several the one that is named.
+	const staging = join(folder, "staging.json");
+	const database_id = "0123abcd-0000-4000-8000-00000000000a";
+	const vars = { UPSTREAM_URL: "https://data.example.com" };
+	writeFileSync(staging, JSON.stringify({ database_id, url: "https://staging.example.com", vars }));
+	expect(spawned(["--remote", "legis", "--deployment", staging]).status).toBe(1);
+	expect(readFileSync(join(ROOT, "worker/wrangler.deploy.json"), "utf8")).toContain(database_id);
 	// In the place of wrangler, something that writes down what it is asked.
 	const asked = join(folder, "asked");
 	writeFileSync(join(folder, "wrangler"), `#!/bin/sh\necho "$@" > ${asked}\nexit 1\n`, { mode: 0o755 });

@@ -328,7 +328,9 @@ describe("usage", () => {
 	test("a month that was taken over for somebody whose meter ran already", async () => {
 		const { sub, bearer } = await payer({}, 0);
 		const { id } = await usage(sub);
-		const { end } = (await account((await payer({}, 1)).bearer)).usage.period as { end: string };
+		// It began some seconds after the one that runs here, so it ends after that one.
+		const running = (await account((await payer({}, 1)).bearer)).usage.period as { end: string };
+		const end = new Date(Date.parse(running.end) + 5_000).toISOString();
 		await run(
 			"INSERT INTO opening_balances (user_id, lifetime_used, lifetime_mcp, period_end, period_used, opened_at) VALUES (?, 0, 0, ?, 500, 0)",
 			id,

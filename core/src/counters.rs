@@ -2,7 +2,7 @@
 
 use crate::entitlement::Entitlement;
 use crate::quota::{LifetimeUsage, PeriodUsage, Usage, balance};
-use crate::time::{Timestamp, month_around};
+use crate::time::{Timestamp, month_start};
 
 /// What the columns say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Counters {
     #[must_use]
     pub fn usage(&self, entitlement: &Entitlement, registered_at: Timestamp) -> Usage {
         let period = self.resets_at.map(|end| PeriodUsage {
-            start: month_around(entitlement.anchor, end.plus_millis(-1)).start,
+            start: month_start(entitlement.anchor, end),
             end,
             used: self.used,
             mcp: self.mcp,

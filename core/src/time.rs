@@ -353,6 +353,25 @@ pub fn month_around(anchor: Timestamp, now: Timestamp) -> Month {
     }
 }
 
+/// When the month began that ends at `end`: as the anchor has it where it is one of its ends, and otherwise, as another anchor
+/// was there then, a month before. So what runs has begun, whichever anchor it runs under.
+///
+/// ```
+/// use legis_core::time::{Timestamp, month_start};
+/// let at = |text: &str| text.parse::<Timestamp>().unwrap();
+/// let anchor = at("2026-01-31T00:00:00Z");
+/// assert_eq!(month_start(anchor, at("2026-03-31T00:00:00Z")), at("2026-02-28T00:00:00Z"));
+/// assert_eq!(month_start(anchor, at("2026-03-05T00:00:00Z")), at("2026-02-05T00:00:00Z"));
+/// ```
+#[must_use]
+pub fn month_start(anchor: Timestamp, end: Timestamp) -> Timestamp {
+    let month = month_around(anchor, end.plus_millis(-1));
+    match month.end == end {
+        true => month.start,
+        false => end.minus_months(1),
+    }
+}
+
 /// One month of the billing calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Month {

@@ -5,7 +5,7 @@
     reason = "a test that fails should stop"
 )]
 
-use legis_core::time::{Timestamp, month_containing};
+use legis_core::time::{Timestamp, month_around, month_containing, month_start};
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -105,6 +105,15 @@ proptest! {
         let next = month_containing(anchor, month.end);
         prop_assert_eq!(next.start, month.end);
         prop_assert_eq!(next.index, month.index + 1);
+    }
+
+    /// Of a user whose anchor is another one since, too.
+    #[test]
+    fn a_period_that_runs_and_is_known_by_its_end_alone_has_begun(then in moment(), anchor in moment(), now in moment()) {
+        let month = month_around(then, now);
+        prop_assert_eq!(month_start(then, month.end), month.start);
+        let start = month_start(anchor, month.end);
+        prop_assert!(start <= now && start < month.end);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! `cargo xtask adopt`: prepares the target, and runs the program that does it. It is a program of its own because it has
 //! SQLite in it, which no other command needs.
 
+use crate::database::Place;
 use crate::process::{command, shown};
-use crate::{deploy, dev, report, setup};
+use crate::{dev, report, setup};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::PathBuf;
@@ -16,12 +17,9 @@ pub struct Adopt {
     /// What it is called here, so that it is known again; the file's name without its extension by default
     #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     source: Option<String>,
-    /// The local state that takes it over
-    #[arg(long, value_name = "DIR", default_value = dev::STATE, conflicts_with = "remote")]
-    state: PathBuf,
-    /// The deployed D1 database that takes it over, by its name
-    #[arg(long, value_name = "DB")]
-    remote: Option<String>,
+    /// What takes it over
+    #[command(flatten)]
+    place: Place,
     /// Which plan an old one is that nobody knows: 3=professional, or gold=pro; may be repeated
     #[arg(long, value_name = "OLD=NAME")]
     plan: Vec<String>,
@@ -52,12 +50,12 @@ pub fn run(asked: &Adopt) -> Result<()> {
         ])
         .arg(from);
     let mut held = None;
-    if let Some(name) = &asked.remote {
+    if let Some(name) = &asked.place.remote {
         adopt
             .args(["--remote", name, "--config"])
-            .arg(deploy::config()?);
+            .arg(asked.place.config()?);
     } else {
-        let state = dev::absolute(&asked.state);
+        let state = dev::absolute(&asked.place.state);
         fs::create_dir_all(&state)?;
         if asked.apply {
             held = Some(dev::lock(&state)?);

@@ -27,8 +27,8 @@ const SECRETS: [&str; 5] = [
 ];
 
 /// What wrangler is given, made anew from what the operator wrote.
-pub fn config() -> Result<PathBuf> {
-    Deployment::read(&paths::root().join(DEPLOYMENT))?.write("wrangler.deploy.json")
+pub fn config(deployment: &Path) -> Result<PathBuf> {
+    Deployment::read(&paths::root().join(deployment))?.write("wrangler.deploy.json")
 }
 
 /// Migrates, deploys and examines; with `dry_run` only bundles.

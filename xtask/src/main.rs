@@ -5,6 +5,7 @@ mod audit;
 mod backup;
 mod bench;
 mod build;
+mod database;
 mod dependencies;
 mod deploy;
 mod dev;
@@ -20,6 +21,7 @@ mod test;
 mod webhook;
 
 use clap::{Parser, Subcommand};
+use database::Place;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -155,24 +157,16 @@ enum Task {
         /// The file, which must not be there yet
         #[arg(long, value_name = "FILE.sql")]
         to: PathBuf,
-        /// The state of the `dev` whose database it is
-        #[arg(long, value_name = "DIR", default_value = dev::STATE, conflicts_with = "remote")]
-        state: PathBuf,
-        /// A database at Cloudflare instead, by its name
-        #[arg(long, value_name = "DB")]
-        remote: Option<String>,
+        #[command(flatten)]
+        place: Place,
     },
     /// Bring a database to what a backup has
     Restore {
         /// The backup
         #[arg(long, value_name = "FILE.sql")]
         from: PathBuf,
-        /// The state of the `dev` whose database it is
-        #[arg(long, value_name = "DIR", default_value = dev::STATE, conflicts_with = "remote")]
-        state: PathBuf,
-        /// A database at Cloudflare instead, by its name
-        #[arg(long, value_name = "DB")]
-        remote: Option<String>,
+        #[command(flatten)]
+        place: Place,
         /// Drop everything that is there, in the same transaction
         #[arg(long)]
         replace: bool,
@@ -276,15 +270,12 @@ fn run(task: Task) -> anyhow::Result<()> {
             state,
             package,
         } => doctor::run(&url, &state, &package),
-        Task::Backup { to, state, remote } => {
-            backup::backup(&to, &backup::Target::of(remote, &state)?)
-        }
+        Task::Backup { to, place } => backup::backup(&to, &backup::Target::of(&place)?),
         Task::Restore {
             from,
-            state,
-            remote,
+            place,
             replace,
-        } => backup::restore(&from, &backup::Target::of(remote, &state)?, replace),
+        } => backup::restore(&from, &backup::Target::of(&place)?, replace),
         Task::Deploy {
             deployment,
             dry_run,

@@ -10,7 +10,7 @@ use crate::ledger::is_believed;
 use crate::plan::{Allowance, PlanId};
 use crate::quota::{LifetimeUsage, PeriodUsage, Usage};
 use crate::subscription::Standing;
-use crate::time::{Timestamp, month_around};
+use crate::time::{Timestamp, month_around, month_start};
 use serde_json::{Value, json};
 
 const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
@@ -267,9 +267,8 @@ fn carried_period(
         Allowance::Once { .. } | Allowance::Unlimited => return None,
     }
     let end = opening.period_end?;
-    let month = month_around(entitlement.anchor, end.plus_millis(-1));
     Some(PeriodUsage {
-        start: month.start,
+        start: month_start(entitlement.anchor, end),
         end,
         used: 0,
         mcp: 0,

@@ -1,6 +1,6 @@
 //! A database of D1, as wrangler reaches it: that of a local state, or one at Cloudflare.
 
-use crate::deploy;
+use crate::database::Place;
 use crate::dev::absolute;
 use crate::paths;
 use crate::process::{command, quiet};
@@ -22,10 +22,10 @@ pub enum Target {
 pub type Row = Map<String, Value>;
 
 impl Target {
-    pub fn of(remote: Option<String>, state: &Path) -> Result<Self> {
-        Ok(match remote {
-            Some(name) => Self::Remote(name, deploy::config()?),
-            None => Self::Local(absolute(state)),
+    pub fn of(place: &Place) -> Result<Self> {
+        Ok(match &place.remote {
+            Some(name) => Self::Remote(name.clone(), place.config()?),
+            None => Self::Local(absolute(&place.state)),
         })
     }
 
