@@ -78,6 +78,10 @@ test("JSON Schema: whatever core takes, it takes", () => {
 	expect(() => schemas.toolCall["~standard"].jsonSchema.input({ target: "draft-04" })).toThrow("draft-2020-12");
 	const ajv = new Ajv2020({ strict: false, validateFormats: false });
 	const input = ajv.compile(schemas.registration["~standard"].jsonSchema.input({ target: "draft-2020-12" }));
+	const long = `${"a".repeat(60)}@${"b".repeat(60)}.${"c".repeat(60)}.example.com`;
+	for (const document of [{ email: long }, { plan: "PRO" }]) {
+		expect([validate(schemas.registration, document).ok, input(document)]).toEqual([true, true]);
+	}
 	const value = fc.record(
 		{
 			email: fc.option(fc.emailAddress()),

@@ -152,26 +152,7 @@ export const OBJECTS = [
 		1,
 		[
 			["interval", 0, ["c", ["month", "year"]]],
-			[
-				"plan",
-				1,
-				[
-					"c",
-					[
-						"free",
-						"Free",
-						"starter",
-						"Developer",
-						"developer",
-						"Starter",
-						"professional",
-						"Professional",
-						"pro",
-						"enterprise",
-						"Enterprise",
-					],
-				],
-			],
+			["plan", 1, ["t", 1, 50, "plan-name"]],
 		],
 	],
 	[
@@ -189,26 +170,7 @@ export const OBJECTS = [
 		[
 			["cancelUrl", 0, ["t", 1, 2048, "web-url"]],
 			["interval", 0, ["c", ["month", "year"]]],
-			[
-				"plan",
-				1,
-				[
-					"c",
-					[
-						"free",
-						"Free",
-						"starter",
-						"Developer",
-						"developer",
-						"Starter",
-						"professional",
-						"Professional",
-						"pro",
-						"enterprise",
-						"Enterprise",
-					],
-				],
-			],
+			["plan", 1, ["t", 1, 50, "plan-name"]],
 			["successUrl", 0, ["t", 1, 2048, "web-url"]],
 		],
 	],
@@ -226,28 +188,9 @@ export const OBJECTS = [
 		"o",
 		1,
 		[
-			["email", 0, ["t", 3, 63, "email"]],
+			["email", 0, ["t", 3, 254, "email"]],
 			["name", 0, ["t", 1, 200, "line"]],
-			[
-				"plan",
-				0,
-				[
-					"c",
-					[
-						"free",
-						"Free",
-						"starter",
-						"Developer",
-						"developer",
-						"Starter",
-						"professional",
-						"Professional",
-						"pro",
-						"enterprise",
-						"Enterprise",
-					],
-				],
-			],
+			["plan", 0, ["t", 1, 50, "plan-name"]],
 			["source", 0, ["c", ["web", "mcp"]]],
 		],
 	],
@@ -349,23 +292,49 @@ export const OBJECTS = [
 	],
 ] as const;
 
-/** Regular expressions by the forms of texts, and what each says of a text that plainly has the form; of others core is asked. */
+/** Which texts plainly have a form; of others core is asked. */
 export const PLAIN = {
-	email: ["^[A-Za-z0-9_+-]+(?:\\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*\\.[A-Za-z]{2,20}$", true],
-	host: ["^(?:[A-Za-z0-9]{1,30}(?:-[A-Za-z0-9]{1,30})?\\.){1,3}[A-Za-z]{2,20}$", true],
-	ip: [
-		"^(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\\.){3}(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])$",
-		true,
-	],
-	line: ["[^ -~\\u00a0-\\ud7ff]", false],
-	method: ["[^A-Z]", false],
-	path: ['^/[!"$->@-~]*$', true],
-	scopes: ["^[!-~]+(?: [!-~]+)*$", true],
-	text: ["[^\\u0000-\\ud7ff]", false],
-	token: ["[^!-~]", false],
-	"tool-name": ["[^A-Za-z0-9_./:-]", false],
-	"web-origin": ["^https://(?:[A-Za-z0-9]{1,30}(?:-[A-Za-z0-9]{1,30})?\\.){1,3}[A-Za-z]{2,20}$", true],
-	"web-url": ["^https://(?:[A-Za-z0-9]{1,30}(?:-[A-Za-z0-9]{1,30})?\\.){1,3}[A-Za-z]{2,20}(?:/[!-~]*)?$", true],
+	email: {
+		found: true,
+		max: 63,
+		pattern: "^[A-Za-z0-9_+-]+(?:\\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*\\.[A-Za-z]{2,20}$",
+	},
+	host: { found: true, pattern: "^(?:[A-Za-z0-9]{1,30}(?:-[A-Za-z0-9]{1,30})?\\.){1,3}[A-Za-z]{2,20}$" },
+	ip: {
+		found: true,
+		pattern:
+			"^(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\\.){3}(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])$",
+	},
+	line: { found: false, pattern: "[^ -~\\u00a0-\\ud7ff]" },
+	method: { found: false, pattern: "[^A-Z]" },
+	path: { found: true, pattern: '^/[!"$->@-~]*$' },
+	"plan-name": {
+		oneOf: [
+			"free",
+			"Free",
+			"starter",
+			"Developer",
+			"developer",
+			"Starter",
+			"professional",
+			"Professional",
+			"pro",
+			"enterprise",
+			"Enterprise",
+		],
+	},
+	scopes: { found: true, pattern: "^[!-~]+(?: [!-~]+)*$" },
+	text: { found: false, pattern: "[^\\u0000-\\ud7ff]" },
+	token: { found: false, pattern: "[^!-~]" },
+	"tool-name": { found: false, pattern: "[^A-Za-z0-9_./:-]" },
+	"web-origin": {
+		found: true,
+		pattern: "^https://(?:[A-Za-z0-9]{1,30}(?:-[A-Za-z0-9]{1,30})?\\.){1,3}[A-Za-z]{2,20}$",
+	},
+	"web-url": {
+		found: true,
+		pattern: "^https://(?:[A-Za-z0-9]{1,30}(?:-[A-Za-z0-9]{1,30})?\\.){1,3}[A-Za-z]{2,20}(?:/[!-~]*)?$",
+	},
 } as const;
 
 /** The plans by their ids, in the module's order. */

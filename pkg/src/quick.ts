@@ -83,17 +83,21 @@ function text(min: number, max: number, format: string): Reader {
 	if (format === "date-time") {
 		return (value) => (Number.isNaN(millis(value)) ? UNSURE : value);
 	}
-	const [pattern, found] = (PLAIN as unknown as Record<string, readonly [string, boolean]>)[format] as [
-		string,
-		boolean,
-	];
-	const plain = new RegExp(pattern);
+	const plain = (PLAIN as Record<string, Plain>)[format] as Plain;
+	if (plain.oneOf !== undefined) {
+		return choice(plain.oneOf);
+	}
+	const { pattern, found } = plain;
+	const [expression, longest] = [new RegExp(pattern), Math.min(max, plain.max ?? max)];
 	// Plain texts have no surrogates, so units are characters.
 	return (value) =>
-		typeof value === "string" && value.length >= min && value.length <= max && plain.test(value) === found
+		typeof value === "string" && value.length >= min && value.length <= longest && expression.test(value) === found
 			? value
 			: UNSURE;
 }
+
+/** Texts that plainly have a form: these, or those of which an expression says so, up to a length. */
+type Plain = { oneOf: readonly string[] } | { oneOf?: undefined; pattern: string; found: boolean; max?: number };
 
 function choice(allowed: readonly string[]): Reader {
 	return (value) => (allowed.includes(value as string) ? value : UNSURE);

@@ -35,7 +35,7 @@ pub(super) fn facts(schemas: &BTreeMap<&'static str, Value>) -> Result<String> {
             json!(objects),
         ),
         fact(
-            "Regular expressions by the forms of texts, and what each says of a text that plainly has the form; of others core is asked.",
+            "Which texts plainly have a form; of others core is asked.",
             "PLAIN",
             plain(),
         ),
@@ -109,9 +109,6 @@ fn hoisted(schemas: &BTreeMap<&str, Value>) -> Result<(Vec<Value>, Vec<Value>)> 
             .map(|part| hoist(part, objects))
             .collect::<Vec<_>>()
             .into();
-        if shape[0] == "t" {
-            return text(&shape);
-        }
         if shape[0] != "o" {
             return shape;
         }
@@ -130,32 +127,21 @@ fn hoisted(schemas: &BTreeMap<&str, Value>) -> Result<(Vec<Value>, Vec<Value>)> 
     Ok((objects, shapes))
 }
 
-/// A text as the package tells a plain one: one of a few is a choice, and none is longer than what is plain.
-fn text(shape: &Value) -> Value {
-    let format = Format::ALL
-        .into_iter()
-        .find(|format| shape[3] == format.name());
-    match format.and_then(Format::plain) {
-        Some(Plain::OneOf(texts)) => json!(["c", texts]),
-        Some(Plain::Pattern { max: Some(max), .. }) => {
-            let max = shape[2]
-                .as_u64()
-                .map_or(max.into(), |own| own.min(max.into()));
-            json!(["t", shape[1], max, shape[3]])
-        }
-        _ => shape.clone(),
-    }
-}
-
-/// What plainly has a form, by the names of the formats: a regular expression, and what it says of plain texts.
+/// What plainly has a form, by the names of the formats: texts, or a regular expression, what it says of plain texts, and how
+/// long these are at most.
 fn plain() -> Value {
     Format::ALL
         .into_iter()
         .filter_map(|format| {
             let rule = match format.plain()? {
-                Plain::OneOf(_) => return None,
-                Plain::Only(class) => json!([format!("[^{class}]"), false]),
-                Plain::Pattern { pattern, .. } => json!([pattern, true]),
+                Plain::OneOf(texts) => json!({ "oneOf": texts }),
+                Plain::Only(class) => json!({ "pattern": format!("[^{class}]"), "found": false }),
+                Plain::Pattern { pattern, max: None } => {
+                    json!({ "pattern": pattern, "found": true })
+                }
+                Plain::Pattern { pattern, max } => {
+                    json!({ "pattern": pattern, "found": true, "max": max })
+                }
             };
             Some((format.name().to_owned(), rule))
         })
