@@ -354,7 +354,8 @@ pub fn month_around(anchor: Timestamp, now: Timestamp) -> Month {
 }
 
 /// When the month began that ends at `end`: as the anchor has it where it is one of its ends, and otherwise, as another anchor
-/// was there then, a month before. So what runs has begun, whichever anchor it runs under.
+/// was there then, a month before. So what runs has begun, whichever anchor it runs under, but
+/// for the days by which a short month lets two anchors end at the same moment.
 ///
 /// ```
 /// use legis_core::time::{Timestamp, month_start};

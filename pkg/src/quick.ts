@@ -174,7 +174,7 @@ function object(strict: boolean, members: readonly (readonly [string, number, Sh
 			if (member === undefined && !strict) {
 				continue;
 			}
-			// What is inherited is nobody's own. Asked in this form, V8 leaves it out where the loop has answered it.
+			// What is inherited is nobody's own.
 			if (!Object.hasOwn(value, name)) {
 				throw INHERITED;
 			}
