@@ -67,7 +67,7 @@ export function recommend(callsPerMonth: number): Plan {
 export function decide(account: Account, now: Now, cost = 1): Decision {
 	put("decisionRequest", account, now, { cost }, isCost(cost));
 	const length = asked("decide", cost ?? 1);
-	return decision(slots(), () => output(length));
+	return decision(slots(), output, length);
 }
 
 /** Figures and words for a usage bar. */

@@ -109,7 +109,7 @@ function packUsage(
 ): boolean {
 	const { lifetime, period } = usage;
 	const { start, used, mcp } = lifetime;
-	const startAt = millis(start);
+	const startAt = given(0, start);
 	slots[7] = startAt;
 	slots[8] = used;
 	slots[9] = mcp;
@@ -120,7 +120,8 @@ function packUsage(
 		slots[10] = slots[11] = Number.NaN;
 	} else {
 		const { start, end, used, mcp } = period;
-		const [startAt, endAt] = [millis(start), millis(end)];
+		const startAt = given(1, start);
+		const endAt = given(2, end);
 		slots[10] = startAt;
 		slots[11] = endAt;
 		slots[12] = used;
@@ -131,6 +132,30 @@ function packUsage(
 	}
 	slots[14] = 0;
 	return changes === undefined || packChanges(slots, changes);
+}
+
+/** The moments from which and to which the account counts, and how it writes them: answers are mostly about the same. */
+const givenAt = new Float64Array(3).fill(Number.NaN);
+const givenText = ["", "", ""];
+
+/** The length of a moment as `iso` writes it. */
+const USUAL = 24;
+
+function given(place: number, text: string): number {
+	const at = millis(text);
+	givenText[place] = text;
+	givenAt[place] = text.length === USUAL ? at : Number.NaN;
+	return at;
+}
+
+/** The text of a moment of an answer. */
+function written(at: number): string {
+	for (let place = 0; place < 3; place++) {
+		if (givenAt[place] === at) {
+			return givenText[place] as string;
+		}
+	}
+	return iso(at);
 }
 
 function packChanges(slots: Float64Array, changes: readonly ScheduledChange[]): boolean {
@@ -156,14 +181,14 @@ function packChanges(slots: Float64Array, changes: readonly ScheduledChange[]): 
 const planAt = (position: number) => PLAN_IDS[position] as (typeof PLAN_IDS)[number];
 const is = (number: number) => !Number.isNaN(number);
 
-/** The decision in the slots; the text is the message of a refusal. */
-export function decision(slots: Float64Array, text: () => string): Decision {
+/** The decision in the slots; `text` is asked for the message of a refusal. */
+export function decision(slots: Float64Array, text: (length: number) => string, length: number): Decision {
 	const plan = planAt(slots[1] as number);
 	const limit = slots[2] as number;
 	const used = slots[3] as number;
 	const remaining = slots[4] as number;
 	const cost = slots[5] as number;
-	const periodStart = iso(slots[6] as number);
+	const periodStart = written(slots[6] as number);
 	const end = slots[7] as number;
 	const resets = slots[8] as number;
 	// As most answers have both ends they are made with them: members that come to an object later lie in another one.
@@ -174,21 +199,21 @@ export function decision(slots: Float64Array, text: () => string): Decision {
 			return ended({ type, plan, used, cost, periodStart }, end, resets);
 		}
 		if (usual) {
-			const periodEnd = iso(end);
+			const periodEnd = written(end);
 			return { type, plan, limit, used, remaining, cost, periodStart, periodEnd, resetsAt: periodEnd };
 		}
 		return ended({ type, plan, limit, used, remaining, cost, periodStart }, end, resets);
 	}
 	const type = "refuse";
 	const reason = REASONS[slots[9] as number] as (typeof REASONS)[number];
-	const message = text();
+	const message = text(length);
 	const suggested = slots[10] as number;
 	if (!is(suggested)) {
 		return ended({ type, reason, message, plan, limit, used, remaining, cost, periodStart }, end, resets);
 	}
 	const suggestedPlan = planAt(suggested);
 	if (usual) {
-		const periodEnd = iso(end);
+		const periodEnd = written(end);
 		return {
 			type,
 			reason,
@@ -210,10 +235,10 @@ export function decision(slots: Float64Array, text: () => string): Decision {
 /** With the end of the period and the moment of renewal, where there are any. */
 function ended(decision: Decision, end: number, resets: number): Decision {
 	if (is(end)) {
-		decision.periodEnd = iso(end);
+		decision.periodEnd = written(end);
 	}
 	if (is(resets)) {
-		decision.resetsAt = iso(resets);
+		decision.resetsAt = written(resets);
 	}
 	return decision;
 }

@@ -208,7 +208,7 @@ pub(crate) async fn read(env: &Env, now: Timestamp) -> Outcome<Configuration> {
             Ok(issuer) => issuers.push(issuer),
             Err(failure) => unreadable.push(Unreadable::AuthConfig {
                 name: row.name().to_owned(),
-                reason: failure.reason,
+                reason: failure.told().reason,
             }),
         }
     }

@@ -80,7 +80,7 @@ async fn snapshot(
 fn reason(failure: Failure) -> String {
     match failure.reason.is_empty() {
         true => failure.problem.code().to_owned(),
-        false => failure.reason,
+        false => failure.told().reason,
     }
 }
 

@@ -63,7 +63,7 @@ pub(crate) async fn answer(
     let mut answer = outcome.unwrap_or_else(|failure| {
         line.problem = Some(failure.problem.code());
         let answer = Answer::problem(&failure);
-        line.reason = failure.reason;
+        line.reason = failure.told().reason;
         answer
     });
     answer.set("Legis-Contract", contract::header());

@@ -165,10 +165,8 @@ async fn metered_call(
     }
     // A tool may do something in the world: it is not run twice for one call, and its result is not kept.
     if decided.charging == Charging::Before {
-        return Err(Failure {
-            headers: vec![(metered::CALL, decided.call)],
-            ..Problem::CallMade.into()
-        });
+        let made = Failure::from(Problem::CallMade);
+        return Err(made.with(vec![(metered::CALL, decided.call)]));
     }
     let begun = clock::now();
     let reached = match props(&decided) {
@@ -211,7 +209,7 @@ fn unreached(
     let decision = settled(decided.decision, end.settled);
     let headers = metered::headers(&decision, decided.call.clone(), decided.now);
     client::end(env, passing.sub, decided.call, end, Urgency::Now);
-    Failure { headers, ..failure }
+    failure.with(headers)
 }
 
 /// The user as they are once the call is admitted.
@@ -230,6 +228,6 @@ fn refuse(call: &Call, refusal: Refusal, now: Timestamp, settings: &Settings) ->
     let failure = metered::refused(refusal, now);
     match settings.refusals {
         RefusalForm::Status => Err(failure),
-        RefusalForm::Result | RefusalForm::Text => Ok(answer.with(failure.headers)),
+        RefusalForm::Result | RefusalForm::Text => Ok(answer.with(failure.told().headers)),
     }
 }

@@ -273,13 +273,9 @@ impl Meter {
             Step::Refuse(decision) => {
                 let call = candidate.id.clone();
                 let known = ledger.known().ok_or_else(unregistered)?;
-                ledger.keep(&over_limit(
-                    &known.account,
-                    candidate,
-                    end,
-                    decision.clone(),
-                    clock::now(),
-                ))?;
+                // The moment that is told is the moment that is kept.
+                let kept = over_limit(&known.account, candidate, end, decision.clone(), reply.now);
+                ledger.keep(&kept)?;
                 reply.refused(decision, call)
             }
             Step::Repeat { decision, call, at } => return Ok(reply.repeated(decision, call, at)),

@@ -117,8 +117,5 @@ pub(crate) fn refused(refusal: Refusal, now: Timestamp) -> Failure {
         refusal.plan.as_str()
     );
     let headers = refusal::headers(&Decision::Refuse(refusal.clone()), now);
-    Failure {
-        headers,
-        ..Failure::new(Problem::QuotaExceeded(Box::new(refusal)), reason)
-    }
+    Failure::new(Problem::QuotaExceeded(Box::new(refusal)), reason).with(headers)
 }

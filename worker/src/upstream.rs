@@ -184,12 +184,9 @@ async fn send(outbound: &Outbound, deadline: &Deadline) -> Outcome<Answer> {
 
 /// What it means that a service behind us did not answer: it is slow, or cannot be reached.
 pub(crate) fn unanswered(error: &JsValue, service: Dependency) -> Failure {
-    let failure = platform::failed(error, service);
-    match failure.problem {
-        Problem::TimedOut(_) => failure,
-        _ => Failure {
-            problem: Problem::BadGateway,
-            ..failure
-        },
+    let mut failure = platform::failed(error, service);
+    if !matches!(failure.problem, Problem::TimedOut(_)) {
+        failure.problem = Problem::BadGateway;
     }
+    failure
 }

@@ -56,7 +56,7 @@ pub(super) async fn page(
             Ok(user) => users.push(user),
             Err(failure) => findings.push(storage::unreadable(&Unreadable::User {
                 sub,
-                reason: failure.reason,
+                reason: failure.told().reason,
             })),
         }
     }

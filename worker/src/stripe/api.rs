@@ -166,7 +166,7 @@ impl ApiSettings {
             Ok(Answered::Refused(status, reason)) => {
                 Listed::Silent(format!("status {status} {reason}"))
             }
-            Err(failure) => Listed::Silent(failure.reason),
+            Err(failure) => Listed::Silent(failure.told().reason),
         }
     }
 

@@ -87,7 +87,10 @@ async fn stored(
         Err(failure) => {
             // Where the database is away this fails too; then it is the sender who has the event still.
             store::fail(database, &incoming, attempts, &failure.reason).await?;
-            Err(Failure::new(Problem::EventNotApplied, failure.reason))
+            Err(Failure::new(
+                Problem::EventNotApplied,
+                failure.told().reason,
+            ))
         }
     }
 }
