@@ -3,6 +3,7 @@
 
 use crate::account::Account;
 use crate::change::{self, ChangePreview, ChangeRequest};
+use crate::json;
 use crate::plan::{PlanId, UnknownPlan};
 use crate::quota::{Cost, Decision};
 use crate::schema::{self, Origin, Schema, Violations};
@@ -75,7 +76,7 @@ pub fn decode<T: for<'de> Deserialize<'de>>(
     let schema = schema::by_name(name).ok_or_else(malformed)?;
     let tape = schema.read(text, origin)?;
     let known = schema::write(text, &tape).ok_or_else(malformed)?;
-    serde_json::from_slice(&known).map_err(|_| malformed())
+    json::read(&known).map_err(|_| malformed())
 }
 
 /// The answer about a payload: `{"ok":true,"value":…}` or `{"ok":false,"issues":[…]}`.

@@ -25,6 +25,7 @@ pub mod evaluate;
 pub mod fnv;
 pub mod history;
 pub mod idempotency;
+pub mod json;
 pub mod ledger;
 pub mod mcp;
 pub mod meter;

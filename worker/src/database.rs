@@ -7,6 +7,7 @@ pub(crate) use row::{Columns, Row, Unfit, row};
 use crate::failure::{Failure, Outcome};
 use crate::platform;
 use js_sys::Promise;
+use legis_core::json;
 use legis_core::problem::{Dependency, Problem};
 use legis_core::time::Timestamp;
 use serde_json::{Map, Value as Json};
@@ -144,7 +145,7 @@ pub(crate) fn first<T: Row>(what: &str, result: Option<&StatementResult>) -> Out
 
 fn columns(what: &str, result: Option<&StatementResult>) -> Outcome<Vec<Map<String, Json>>> {
     let result = result.ok_or_else(|| Failure::corrupt(what, "no result"))?;
-    serde_json::from_str(&result.rows).map_err(|error| Failure::corrupt(what, error))
+    json::read(result.rows.as_bytes()).map_err(|error| Failure::corrupt(what, error))
 }
 
 fn failed(message: String) -> Failure {

@@ -17,6 +17,7 @@ use crate::stripe::settings;
 use legis_core::auth::claims::Caller;
 use legis_core::doctor::deployment::{Backlog, Issuer, Settings, Snapshot, allowed, examine};
 use legis_core::doctor::sales::{ModeFound, Sales};
+use legis_core::json;
 use legis_core::plan;
 use legis_core::time::Timestamp;
 use serde_json::{Value as Json, json};
@@ -150,7 +151,7 @@ async fn sales(env: &Env, configuration: &Configuration) -> Sales {
     let mut listed = Vec::new();
     if let Some(api) = settings::ApiSettings::read(env) {
         let ids = priced.iter().map(|(_, price)| price.clone());
-        let more = serde_json::from_str::<serde_json::Map<String, Json>>(&further);
+        let more = json::read::<serde_json::Map<String, Json>>(further.as_bytes());
         let more = more.unwrap_or_default().into_iter().map(|(price, _)| price);
         for id in ids.chain(more).take(MAX_PRICES) {
             let said = api.price(&id).await;

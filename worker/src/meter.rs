@@ -19,6 +19,7 @@ use ledger::Ledger;
 use legis_core::account::{Identity, SessionProps, session_props};
 use legis_core::call::{CallEnd, Called, Settler};
 use legis_core::evaluate::json;
+use legis_core::json;
 use legis_core::ledger::{Candidate, Step, UNSETTLED_AFTER_MILLIS, admit, learn, over_limit};
 use legis_core::problem::{Dependency, Problem};
 use legis_core::quota::{Decision, settled};
@@ -116,7 +117,7 @@ struct Meter {
 impl Meter {
     async fn answer(&self, message: &str) -> String {
         let answer = async {
-            let message = serde_json::from_str(message)
+            let message = json::read(message.as_bytes())
                 .map_err(|error| Failure::corrupt("message to the meter", error))?;
             self.handle(message).await
         };

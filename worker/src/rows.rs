@@ -6,6 +6,7 @@ use legis_core::account::{Account, ProfileColumns, User};
 use legis_core::counters::Counters;
 use legis_core::entitlement::{Entitlement, ScheduledChange, Subscription, entitlement};
 use legis_core::evaluate;
+use legis_core::json;
 use legis_core::payload::AuthConfig;
 use legis_core::plan::{self, PlanId, PlanRow};
 use legis_core::schema::Origin;
@@ -203,7 +204,7 @@ impl AuthConfigRow {
 
     pub(crate) fn decode(&self) -> Outcome<AuthConfig> {
         let json = |column: &str, text: &str| {
-            serde_json::from_str(text).map_err(|error| {
+            json::read(text.as_bytes()).map_err(|error| {
                 Failure::corrupt("row of auth_config", format!("{column}: {error}"))
             })
         };
@@ -253,7 +254,7 @@ impl StoredPlan {
     /// Whether its JSON columns decode. That they are the catalog's is another question.
     pub(crate) fn has_readable_features(&self) -> bool {
         let known = plan::rows().iter().any(|row| row.id == self.id);
-        let texts = |json: &str| serde_json::from_str::<Vec<String>>(json).is_ok();
+        let texts = |json: &str| json::read::<Vec<String>>(json.as_bytes()).is_ok();
         known || (texts(&self.features) && texts(&self.highlighted_features))
     }
 

@@ -12,6 +12,7 @@ use crate::rows::UserRow;
 use legis_core::account::Account;
 use legis_core::audit::Code;
 use legis_core::auth::claims::Caller;
+use legis_core::json;
 use legis_core::problem::Problem;
 use legis_core::time::Timestamp;
 use serde::Serialize;
@@ -83,7 +84,7 @@ pub(crate) async fn user(sub: &str, env: &Env, administrator: &Caller) -> Outcom
     let beside = beside.ok_or_else(|| Failure::corrupt("row of users", "gone"))?;
     let alerts: Option<Vec<String>> = beside
         .alerts
-        .map(|alerts| serde_json::from_str(&alerts))
+        .map(|alerts| json::read(alerts.as_bytes()))
         .transpose()
         .map_err(|error| Failure::corrupt("billing_alerts", error))?;
     let events: Vec<EventRow> = rows("rows of stripe_webhook_logs", results.get(3))?;

@@ -4,6 +4,7 @@ use super::issuer::trusting;
 use super::{Scope, Unauthenticated};
 use crate::account::Identity;
 use crate::call::{Settler, Toll};
+use crate::json;
 use crate::payload::format::Format;
 use crate::payload::{AuthClient, AuthConfig};
 use crate::time::Timestamp;
@@ -107,8 +108,8 @@ pub fn verify(
     now: Timestamp,
 ) -> Result<Caller, Unauthenticated> {
     let malformed = |_| Unauthenticated::Malformed;
-    let raw: Raw = serde_json::from_slice(claims_json).map_err(malformed)?;
-    let claims = serde_json::from_slice(claims_json).map_err(malformed)?;
+    let raw: Raw = json::read(claims_json).map_err(malformed)?;
+    let claims = json::read(claims_json).map_err(malformed)?;
     let issuer = raw.iss.as_deref().unwrap_or_default();
     let mut trusting = trusting(configs, issuer).peekable();
     if trusting.peek().is_none() {

@@ -1,5 +1,6 @@
 //! The issuer's published keys, and when to ask for them again.
 
+use crate::json;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -71,11 +72,11 @@ impl KeySet {
     /// # Errors
     /// [`NotAKeySet`] when the text is something else, or no key is left.
     pub fn parse(json: &[u8], fetched_at: Timestamp) -> Result<Self, NotAKeySet> {
-        let published: Published = serde_json::from_slice(json).map_err(|_| NotAKeySet)?;
+        let published: Published = json::read(json).map_err(|_| NotAKeySet)?;
         let keys: Vec<RsaKey> = published
             .keys
             .into_iter()
-            .filter_map(|entry| rsa_key(serde_json::from_value(entry).ok()?))
+            .filter_map(|entry| rsa_key(json::read(entry.to_string().as_bytes()).ok()?))
             .collect();
         if keys.is_empty() {
             return Err(NotAKeySet);

@@ -1,6 +1,7 @@
 //! The outside of a JSON Web Token: what can be said of it before its signature is checked.
 
 use super::Unauthenticated;
+use crate::json;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
@@ -29,7 +30,7 @@ impl UnverifiedToken<'_> {
         struct Claimed {
             iss: String,
         }
-        serde_json::from_slice::<Claimed>(&self.payload)
+        json::read::<Claimed>(&self.payload)
             .ok()
             .map(|claims| claims.iss)
     }
@@ -99,8 +100,7 @@ pub fn parse(token: &str) -> Result<UnverifiedToken<'_>, Unauthenticated> {
             .decode(part)
             .map_err(|_| Unauthenticated::Malformed)
     };
-    let header: Header =
-        serde_json::from_slice(&decode(header)?).map_err(|_| Unauthenticated::Malformed)?;
+    let header: Header = json::read(&decode(header)?).map_err(|_| Unauthenticated::Malformed)?;
     if header.alg != "RS256" {
         return Err(Unauthenticated::Algorithm);
     }

@@ -2,6 +2,7 @@
 
 use super::record::Recorder;
 use crate::call::{CallEnd, CallStatus, Settled, cut};
+use crate::json;
 use serde_json::{Value, json};
 
 /// What was seen of an answer.
@@ -113,7 +114,7 @@ fn find(seen: Seen<'_>, id: &Value) -> Found {
     let whole = seen.length <= seen.bytes.len();
     match seen.form {
         Form::Json if seen.length == 0 => Found::Nothing,
-        Form::Json => match serde_json::from_slice(seen.bytes) {
+        Form::Json => match json::read(seen.bytes) {
             Ok(message) if answers(&message) => Found::Answer(message),
             // Half of a message is none.
             Err(_) if whole && seen.close != Close::Complete => Found::Nothing,
@@ -165,7 +166,7 @@ fn event(text: &str) -> impl Iterator<Item = Event> {
     let id = field("id").next().map(|_| Event::Unclear);
     let data = field("data").collect::<Vec<_>>().join("\n");
     let message = (!data.is_empty())
-        .then(|| serde_json::from_str(&data).map_or(Event::Unclear, Event::Message));
+        .then(|| json::read(data.as_bytes()).map_or(Event::Unclear, Event::Message));
     id.into_iter().chain(message)
 }
 

@@ -1,6 +1,7 @@
 //! What a client sends: which message it is, read from the very bytes that are passed on.
 
 use crate::call::cut;
+use crate::json;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -185,13 +186,12 @@ pub fn read(body: &[u8], headers: Headers<'_>) -> Result<Message, Unreadable> {
     if body.trim_ascii_start().first() == Some(&b'[') {
         return Err(Unreadable::Batch);
     }
-    let envelope: Envelope =
-        serde_json::from_slice(body).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data if !error.to_string().starts_with("duplicate") => {
-                Unreadable::Invalid("a member is missing or of another kind")
-            }
-            _ => Unreadable::Malformed,
-        })?;
+    let envelope: Envelope = json::read(body).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data if !error.to_string().starts_with("duplicate") => {
+            Unreadable::Invalid("a member is missing or of another kind")
+        }
+        _ => Unreadable::Malformed,
+    })?;
     if envelope.jsonrpc != "2.0" {
         return Err(Unreadable::Invalid("jsonrpc must be \"2.0\""));
     }

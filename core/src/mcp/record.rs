@@ -1,5 +1,6 @@
 //! What is kept of a tool call's arguments and result: bounded, and without what is secret.
 
+use crate::json;
 use serde_json::{Map, Value, json};
 
 /// The most bytes of JSON that are kept of arguments, and of a result.
@@ -67,7 +68,7 @@ impl Recorder {
     #[must_use]
     pub fn text(&self, text: &str) -> String {
         let is_json = !self.secret.is_empty() && text.trim_start().starts_with(['{', '[']);
-        match is_json.then(|| serde_json::from_str::<Value>(text)) {
+        match is_json.then(|| json::read::<Value>(text.as_bytes())) {
             Some(Ok(value)) => self.redacted(&value).to_string(),
             _ => text.to_owned(),
         }

@@ -4,6 +4,7 @@ use super::customer::{Link, LinkKind};
 use super::payment::{Payment, PaymentStatus, Reversal, ReversalKind};
 use super::snapshot::{Facts, Snapshot, SnapshotKind, moment, moment_of};
 use crate::evaluate;
+use crate::json;
 use crate::payload::json::JsonObject;
 use crate::payload::stripe::{Amount, StripeEvent, StripeObject};
 use crate::payload::text::{StripeId, StripeWord};
@@ -163,7 +164,7 @@ pub struct Envelope {
 /// Reads what every event has; `None` when the text is no event at all.
 #[must_use]
 pub fn envelope(text: &[u8]) -> Option<Envelope> {
-    let envelope: Envelope = serde_json::from_slice(text).ok()?;
+    let envelope: Envelope = json::read(text).ok()?;
     (StripeLike(&envelope.id).is_id() && StripeLike(&envelope.r#type).is_id()).then_some(envelope)
 }
 

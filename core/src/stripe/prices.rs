@@ -1,5 +1,6 @@
 //! Which plan a price pays for. Price ids are a deployment's own: they differ between test and live mode.
 
+use crate::json;
 use crate::plan::{BillingFrequency, Interval, PlanId, PlanRow};
 use std::collections::BTreeMap;
 
@@ -29,7 +30,7 @@ impl Prices {
         }
         let further = match further.trim() {
             "" => BTreeMap::new(),
-            text => serde_json::from_str::<BTreeMap<String, String>>(text)
+            text => json::read::<BTreeMap<String, String>>(text.as_bytes())
                 .map_err(|error| format!("is no JSON object of plan names by price id: {error}"))?,
         };
         for (price, name) in &further {

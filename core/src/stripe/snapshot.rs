@@ -1,5 +1,6 @@
 //! A subscription as an event brought it.
 
+use crate::json;
 use crate::payload::stripe::{Seconds, StripeItem, StripeObject, StripePrice};
 use crate::plan::Interval;
 use crate::time::Timestamp;
@@ -163,7 +164,7 @@ impl Facts {
                 }
             }
         }
-        let before: StripeObject = serde_json::from_value(Value::Object(object)).ok()?;
+        let before: StripeObject = json::read(Value::Object(object).to_string().as_bytes()).ok()?;
         Self::of(&before)
     }
 }

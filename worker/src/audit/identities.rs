@@ -12,6 +12,7 @@ use crate::variable;
 use legis_core::audit::position::Position;
 use legis_core::auth::claims::Caller;
 use legis_core::auth::issuer::issuer;
+use legis_core::json;
 use legis_core::payload::AuthClient;
 use legis_core::problem::{Dependency, Problem};
 use legis_core::time::Timestamp;
@@ -45,7 +46,7 @@ pub(crate) async fn receive(
 ) -> Outcome<Answer> {
     let query = request.query.as_str();
     let body = request.json().await?;
-    let subs: Vec<String> = serde_json::from_slice(&body)
+    let subs: Vec<String> = json::read(&body)
         .ok()
         .filter(|subs: &Vec<String>| subs.len() <= MOST)
         .ok_or(Problem::InvalidParameter(
@@ -249,7 +250,7 @@ impl Management {
             let path = path.split('?').next().unwrap_or_default();
             return Err(failed(format!("{path}: status {status}")));
         }
-        serde_json::from_slice(&body).map_err(failed)
+        json::read(&body).map_err(failed)
     }
 }
 

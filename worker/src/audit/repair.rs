@@ -18,6 +18,7 @@ use legis_core::audit::Code;
 use legis_core::audit::repair::{OpeningBalance, Repair, UsageCorrection};
 use legis_core::auth::claims::Caller;
 use legis_core::counters::Counters;
+use legis_core::json;
 use legis_core::plan::{PlanId, row_id, row_sql};
 use legis_core::problem::Problem;
 use legis_core::quota::Usage;
@@ -107,7 +108,7 @@ pub(super) struct Work<'w> {
 
 impl Work<'_> {
     async fn make(&self, finding: Unrepaired) -> Outcome<Report> {
-        let repair: Repair = serde_json::from_str(&finding.repair)
+        let repair: Repair = json::read(finding.repair.as_bytes())
             .map_err(|error| Failure::corrupt("row of audit_findings", error))?;
         let outcome = match self.repair(&repair, &finding).await {
             Ok(made) => made,

@@ -8,6 +8,7 @@ use legis_core::audit::position::Position;
 use legis_core::audit::{Code, Finding, Severity};
 use legis_core::evaluate::json;
 use legis_core::history::days_before;
+use legis_core::json;
 use legis_core::time::Timestamp;
 use serde::Serialize;
 
@@ -89,7 +90,7 @@ impl RunRow {
             kind: Kind::of(&self.started_by),
             started_at: Timestamp::from_js(self.started_at).ok_or_else(|| corrupt("started_at"))?,
             finished_at: self.finished_at.and_then(Timestamp::from_js),
-            position: serde_json::from_str(&self.position).map_err(|_| corrupt("position"))?,
+            position: json::read(self.position.as_bytes()).map_err(|_| corrupt("position"))?,
             checked: legis_core::whole::from_f64(self.checked).ok_or_else(|| corrupt("checked"))?,
             id: self.id,
         })
@@ -293,7 +294,7 @@ row! {
 impl StoredFinding {
     fn shown(self) -> Outcome<ShownFinding> {
         let json = |text: String| {
-            serde_json::from_str(&text)
+            json::read(text.as_bytes())
                 .map_err(|error| Failure::corrupt("row of audit_findings", error))
         };
         Ok(ShownFinding {

@@ -16,6 +16,7 @@ use legis_core::audit::repair::UsageTable;
 use legis_core::audit::storage::{self, Unreadable};
 use legis_core::audit::{Finding, identity};
 use legis_core::history::first_id;
+use legis_core::json;
 use legis_core::stripe::event::envelope;
 use legis_core::time::Timestamp;
 use worker::Env;
@@ -173,7 +174,7 @@ impl CustomerRow {
             sub: self.sub.clone(),
             user_id: self.user_id.map(u64::from),
             // Built by the statement itself.
-            subscriptions: serde_json::from_str(&self.subscriptions).unwrap_or_default(),
+            subscriptions: json::read(self.subscriptions.as_bytes()).unwrap_or_default(),
         }
     }
 }
@@ -244,7 +245,7 @@ impl EventRow {
         let unreadable_alerts = self
             .alerts
             .as_deref()
-            .is_some_and(|alerts| serde_json::from_str::<Vec<String>>(alerts).is_err());
+            .is_some_and(|alerts| json::read::<Vec<String>>(alerts.as_bytes()).is_err());
         let unreadable_payload = self
             .payload
             .as_deref()

@@ -18,6 +18,7 @@ use legis_core::audit::repair::{OpeningBalance, Repair, Tally};
 use legis_core::audit::storage::{self, Unreadable};
 use legis_core::audit::usage::{self, MeterSnapshot, UserSnapshot};
 use legis_core::audit::{Code, Finding, billing};
+use legis_core::json;
 use legis_core::time::Timestamp;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -372,7 +373,7 @@ row! {
 impl Told {
     fn periods(&self) -> Vec<(Timestamp, Tally)> {
         // Written by the statement itself.
-        let rows: Vec<(i64, f64, f64)> = serde_json::from_str(&self.periods).unwrap_or_default();
+        let rows: Vec<(i64, f64, f64)> = json::read(self.periods.as_bytes()).unwrap_or_default();
         rows.into_iter()
             .filter_map(|(start, used, mcp)| {
                 Some((Timestamp::from_millis(start)?, tally(used, mcp)))
@@ -405,7 +406,7 @@ fn tally(used: f64, mcp: f64) -> Tally {
 async fn subscriptions(reviewer: &Reviewer<'_>, payer: &Payer, now: Timestamp) -> Vec<Finding> {
     let sub = &payer.auth0_user_id;
     let alerts = payer.billing_alerts.as_deref();
-    if alerts.is_some_and(|alerts| serde_json::from_str::<Vec<String>>(alerts).is_err()) {
+    if alerts.is_some_and(|alerts| json::read::<Vec<String>>(alerts.as_bytes()).is_err()) {
         let sub = sub.clone();
         return vec![storage::unreadable(&Unreadable::UserAlerts { sub })];
     }

@@ -10,6 +10,7 @@ use js_sys::Promise;
 use legis_core::account::Identity;
 use legis_core::call::{CallEnd, Settler};
 use legis_core::evaluate::json;
+use legis_core::json;
 use legis_core::ledger::{Candidate, Outcome as CallOutcome};
 use legis_core::payload::Registration;
 use legis_core::problem::Dependency;
@@ -47,7 +48,7 @@ async fn ask(env: &Env, sub: &str, message: &Message, deadline: &Deadline) -> Ou
     if reply.is_empty() {
         return Ok(Reply::Told);
     }
-    match serde_json::from_str(&reply) {
+    match json::read(reply.as_bytes()) {
         Ok(Reply::Failed { fault, reason }) => Err(Failure::new(fault.problem(), reason)),
         Ok(reply) => Ok(reply),
         Err(error) => Err(Failure::corrupt("answer of a meter", error)),

@@ -8,6 +8,7 @@ use legis_core::audit::repair::Tally;
 use legis_core::call::Called;
 use legis_core::evaluate::json;
 use legis_core::history::HistoryRow;
+use legis_core::json;
 use legis_core::ledger::{Closing, KnownKey, OpenCall, Opening, OverLimit, StoredKey};
 use legis_core::quota::{Channel, ToolCall, Usage};
 use legis_core::time::Timestamp;
@@ -72,7 +73,7 @@ struct Memory {
 }
 
 fn decode<T: DeserializeOwned>(text: &str) -> Outcome<T> {
-    serde_json::from_str(text).map_err(|error| Failure::corrupt("row of a meter", error))
+    json::read(text.as_bytes()).map_err(|error| Failure::corrupt("row of a meter", error))
 }
 
 impl Ledger {

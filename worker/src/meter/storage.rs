@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::platform::failed;
+use legis_core::json;
 use legis_core::problem::Dependency;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::JsValue;
@@ -46,6 +47,6 @@ impl Statements {
     /// The rows of the only one.
     pub(super) fn read<T: DeserializeOwned>(&self, storage: &JsValue) -> Result<Vec<T>, Failure> {
         let rows = read(storage, &self.0).map_err(|error| failed(&error, Dependency::Meter))?;
-        serde_json::from_str(&rows).map_err(|error| Failure::corrupt("row of a meter", error))
+        json::read(rows.as_bytes()).map_err(|error| Failure::corrupt("row of a meter", error))
     }
 }

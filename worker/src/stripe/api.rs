@@ -6,6 +6,7 @@ use crate::database::within;
 use crate::failure::{Failure, Outcome};
 use crate::platform;
 use legis_core::doctor::sales::{Listed, StripePrice};
+use legis_core::json;
 use legis_core::problem::{Dependency, Problem};
 use legis_core::stripe::event::fetched;
 use legis_core::stripe::snapshot::Snapshot;
@@ -127,7 +128,7 @@ impl ApiSettings {
         let body = self
             .get(&format!("/v1/subscriptions?limit=100{after}"))
             .await?;
-        serde_json::from_slice(&body.unwrap_or_default()).map_err(failed)
+        json::read(&body.unwrap_or_default()).map_err(failed)
     }
 
     /// What is at a path, if anything is.
@@ -156,7 +157,7 @@ impl ApiSettings {
             ..RequestInit::default()
         };
         match self.ask(&path, request, None).await {
-            Ok(Answered::Made(body)) => match serde_json::from_slice::<PriceObject>(&body) {
+            Ok(Answered::Made(body)) => match json::read::<PriceObject>(&body) {
                 Ok(price) => Listed::Is(price.into()),
                 Err(error) => Listed::Silent(error.to_string()),
             },
@@ -200,7 +201,7 @@ impl ApiSettings {
                 _ => return Err(Failure::new(Problem::PaymentRefused, reason)),
             }
         };
-        serde_json::from_slice(&body).map_err(|error| failed(format!("{path}: {error}")))
+        json::read(&body).map_err(|error| failed(format!("{path}: {error}")))
     }
 
     async fn post(&self, path: &str, form: &[(&str, &str)], key: &str) -> Outcome<Answered> {
@@ -240,7 +241,7 @@ impl ApiSettings {
             .await?
             .map_err(failed)?;
         if !(200..300).contains(&status) {
-            let reason = serde_json::from_slice::<Refused>(&body)
+            let reason = json::read::<Refused>(&body)
                 .map(|refused| format!("{} {}", refused.error.r#type, refused.error.code))
                 .unwrap_or_default();
             return Ok(Answered::Refused(status, reason));

@@ -4,6 +4,7 @@ use crate::answer::Answer;
 use crate::database::{Database, Statement, Value, first, row, rows};
 use crate::failure::{Failure, Outcome};
 use legis_core::auth::claims::Caller;
+use legis_core::json;
 use legis_core::problem::Problem;
 use legis_core::time::Timestamp;
 use serde::Serialize;
@@ -85,7 +86,10 @@ struct ShownEvent {
 impl EventRow {
     fn shown(self) -> Outcome<ShownEvent> {
         let corrupt = |error: &str| Failure::corrupt("row of stripe_webhook_logs", error);
-        let alerts = self.alerts.as_deref().map(serde_json::from_str);
+        let alerts = self
+            .alerts
+            .as_deref()
+            .map(|alerts| json::read(alerts.as_bytes()));
         Ok(ShownEvent {
             event: self.stripe_event_id,
             r#type: self.event_type,

@@ -2,6 +2,7 @@
 
 use crate::database::row;
 use crate::failure::{Failure, Outcome};
+use legis_core::json;
 use legis_core::plan::{Interval, PlanId, Sold};
 use legis_core::stripe::apply::Payer;
 use legis_core::stripe::billing::Billing;
@@ -82,7 +83,7 @@ impl SnapshotRow {
     pub(super) fn decode(self) -> Outcome<Snapshot> {
         let what = "row of subscription_snapshots";
         let facts = |json: &str| {
-            serde_json::from_str::<Facts>(json).map_err(|error| Failure::corrupt(what, error))
+            json::read::<Facts>(json.as_bytes()).map_err(|error| Failure::corrupt(what, error))
         };
         Ok(Snapshot {
             kind: SnapshotKind::parse(&self.kind)
@@ -91,7 +92,7 @@ impl SnapshotRow {
             before: self.facts_before.as_deref().map(facts).transpose()?,
             seen: match &self.seen {
                 Some(json) => {
-                    serde_json::from_str(json).map_err(|error| Failure::corrupt(what, error))?
+                    json::read(json.as_bytes()).map_err(|error| Failure::corrupt(what, error))?
                 }
                 None => Vec::new(),
             },
@@ -156,9 +157,8 @@ impl PayerRow {
                 scheduled,
                 customer: self.stripe_customer_id,
                 alerts: match &self.billing_alerts {
-                    Some(json) => {
-                        serde_json::from_str(json).map_err(|error| Failure::corrupt(what, error))?
-                    }
+                    Some(json) => json::read(json.as_bytes())
+                        .map_err(|error| Failure::corrupt(what, error))?,
                     None => Vec::new(),
                 },
             },
