@@ -10,6 +10,35 @@ pub enum Route {
     Health,
     /// `GET /api/ready`
     Ready,
+    /// `GET /api/config/plans`
+    Plans,
+    /// `GET /api/config/plans/:slug`
+    Plan(String),
+    /// `GET /api/config/auth/{frontend or mcp_server}`
+    AuthConfig(AuthClient),
+    /// `POST /api/evaluate/decision`
+    EvaluateDecision,
+    /// `POST /api/evaluate/change`
+    EvaluateChange,
+    /// `POST /api/evaluate/payload/{schema}`
+    EvaluatePayload(&'static crate::schema::Schema),
+    /// `GET /.well-known/oauth-protected-resource`, with the path of the resource behind it
+    ResourceMetadata(Resource),
+    /// `POST /api/webhooks/stripe`
+    StripeWebhook,
+    /// `GET /api/admin/metrics`
+    Metrics,
+    /// `POST /mcp`; `GET` and `DELETE` for the older revisions
+    Mcp,
+    /// What only people are served.
+    Person(Personal),
+    /// What only administrators are served.
+    Administrator(Administrative),
+}
+
+/// What a person asks for, by a token of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Personal {
     /// `POST /api/users/register`
     Register,
     /// `GET /api/me`
@@ -28,22 +57,22 @@ pub enum Route {
     ReserveCall,
     /// `PATCH /api/calls/{id}`
     SettleCall(String),
-    /// `GET /api/config/plans`
-    Plans,
-    /// `GET /api/config/plans/:slug`
-    Plan(String),
-    /// `GET /api/config/auth/{frontend or mcp_server}`
-    AuthConfig(AuthClient),
-    /// `POST /api/evaluate/decision`
-    EvaluateDecision,
-    /// `POST /api/evaluate/change`
-    EvaluateChange,
-    /// `POST /api/webhooks/stripe`
-    StripeWebhook,
     /// `POST /api/billing/checkout`
     Checkout,
     /// `POST /api/billing/portal`
     Portal,
+    /// A data route: metered, then passed on to the upstream.
+    Data {
+        /// What the token must be good for.
+        scope: Scope,
+        /// The path below the upstream's base, as it came.
+        path: String,
+    },
+}
+
+/// What an administrator asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Administrative {
     /// `GET /api/admin/webhooks`
     Webhooks,
     /// `GET /api/admin/audit`
@@ -56,23 +85,8 @@ pub enum Route {
     Identities,
     /// `GET /api/admin/doctor`
     Doctor,
-    /// `GET /api/admin/metrics`
-    Metrics,
     /// `GET /api/admin/users/{sub}`
     UserOf(String),
-    /// `POST /api/evaluate/payload/{schema}`
-    EvaluatePayload(&'static crate::schema::Schema),
-    /// `POST /mcp`; `GET` and `DELETE` for the older revisions
-    Mcp,
-    /// `GET /.well-known/oauth-protected-resource`, with the path of the resource behind it
-    ResourceMetadata(Resource),
-    /// A data route: metered, then passed on to the upstream.
-    Data {
-        /// What the token must be good for.
-        scope: Scope,
-        /// The path below the upstream's base, as it came.
-        path: String,
-    },
 }
 
 impl Route {
@@ -89,28 +103,11 @@ impl Route {
             | Self::EvaluateChange
             | Self::EvaluatePayload(_)
             | Self::ResourceMetadata(_) => Access::Public,
-            Self::Register
-            | Self::Me
-            | Self::Profile
-            | Self::Account
-            | Self::Usage
-            | Self::ToolCalls
-            | Self::LogToolCall
-            | Self::ReserveCall
-            | Self::SettleCall(_)
-            | Self::StripeWebhook
-            | Self::Checkout
-            | Self::Portal
-            | Self::Webhooks
-            | Self::Audit
-            | Self::RunAudit
-            | Self::Repair
-            | Self::Identities
-            | Self::Doctor
+            Self::StripeWebhook
             | Self::Metrics
-            | Self::UserOf(_)
             | Self::Mcp
-            | Self::Data { .. } => Access::Proven,
+            | Self::Person(_)
+            | Self::Administrator(_) => Access::Proven,
         }
     }
 
@@ -120,6 +117,25 @@ impl Route {
         match self {
             Self::Health => "health",
             Self::Ready => "ready",
+            Self::Plans => "plans",
+            Self::Plan(_) => "plan",
+            Self::AuthConfig(_) => "auth_config",
+            Self::EvaluateDecision => "evaluate_decision",
+            Self::EvaluateChange => "evaluate_change",
+            Self::EvaluatePayload(_) => "evaluate_payload",
+            Self::ResourceMetadata(_) => "resource_metadata",
+            Self::StripeWebhook => "stripe_webhook",
+            Self::Metrics => "metrics",
+            Self::Mcp => "mcp",
+            Self::Person(personal) => personal.name(),
+            Self::Administrator(administrative) => administrative.name(),
+        }
+    }
+}
+
+impl Personal {
+    const fn name(&self) -> &'static str {
+        match self {
             Self::Register => "register",
             Self::Me => "me",
             Self::Profile => "profile",
@@ -129,26 +145,23 @@ impl Route {
             Self::LogToolCall => "log_tool_call",
             Self::ReserveCall => "reserve_call",
             Self::SettleCall(_) => "settle_call",
-            Self::Plans => "plans",
-            Self::Plan(_) => "plan",
-            Self::AuthConfig(_) => "auth_config",
-            Self::EvaluateDecision => "evaluate_decision",
-            Self::EvaluateChange => "evaluate_change",
-            Self::StripeWebhook => "stripe_webhook",
             Self::Checkout => "checkout",
             Self::Portal => "portal",
+            Self::Data { .. } => "data",
+        }
+    }
+}
+
+impl Administrative {
+    const fn name(&self) -> &'static str {
+        match self {
             Self::Webhooks => "webhooks",
             Self::Audit => "audit",
             Self::RunAudit => "run_audit",
             Self::Repair => "repair",
             Self::Identities => "identities",
             Self::Doctor => "doctor",
-            Self::Metrics => "metrics",
             Self::UserOf(_) => "user_of",
-            Self::EvaluatePayload(_) => "evaluate_payload",
-            Self::Mcp => "mcp",
-            Self::ResourceMetadata(_) => "resource_metadata",
-            Self::Data { .. } => "data",
         }
     }
 }
@@ -214,15 +227,17 @@ pub fn route(method: &str, path: &str) -> Result<Route, NoRoute> {
     let (route, allow) = match segments.as_slice() {
         ["health"] | ["api", "health"] => (Route::Health, GET),
         ["api", "ready"] => (Route::Ready, GET),
-        ["api", "users", "register"] => (Route::Register, POST),
-        ["api", "me"] => (Route::Me, GET),
-        ["api", "user", "profile"] => (Route::Profile, GET),
-        ["api", "account"] => (Route::Account, GET),
-        ["api", "usage"] => (Route::Usage, GET),
-        ["api", "mcp", "logs"] if method == POST => (Route::LogToolCall, GET_POST),
-        ["api", "mcp", "logs"] => (Route::ToolCalls, GET_POST),
-        ["api", "calls"] => (Route::ReserveCall, POST),
-        ["api", "calls", id] => (Route::SettleCall(decode(id)), PATCH),
+        ["api", "users", "register"] => (Route::Person(Personal::Register), POST),
+        ["api", "me"] => (Route::Person(Personal::Me), GET),
+        ["api", "user", "profile"] => (Route::Person(Personal::Profile), GET),
+        ["api", "account"] => (Route::Person(Personal::Account), GET),
+        ["api", "usage"] => (Route::Person(Personal::Usage), GET),
+        ["api", "mcp", "logs"] if method == POST => {
+            (Route::Person(Personal::LogToolCall), GET_POST)
+        }
+        ["api", "mcp", "logs"] => (Route::Person(Personal::ToolCalls), GET_POST),
+        ["api", "calls"] => (Route::Person(Personal::ReserveCall), POST),
+        ["api", "calls", id] => (Route::Person(Personal::SettleCall(decode(id))), PATCH),
         ["api", "config", "plans"] => (Route::Plans, GET),
         ["api", "config", "plans", name] => (Route::Plan(decode(name)), GET),
         ["api", "config", "auth", client] => match AuthClient::parse(client) {
@@ -232,16 +247,21 @@ pub fn route(method: &str, path: &str) -> Result<Route, NoRoute> {
         ["api", "evaluate", "decision"] => (Route::EvaluateDecision, POST),
         ["api", "evaluate", "change"] => (Route::EvaluateChange, POST),
         ["api", "webhooks", "stripe"] => (Route::StripeWebhook, POST),
-        ["api", "billing", "checkout"] => (Route::Checkout, POST),
-        ["api", "billing", "portal"] => (Route::Portal, POST),
-        ["api", "admin", "webhooks"] => (Route::Webhooks, GET),
-        ["api", "admin", "audit"] if method == POST => (Route::RunAudit, GET_POST),
-        ["api", "admin", "audit"] => (Route::Audit, GET_POST),
-        ["api", "admin", "repair"] => (Route::Repair, POST),
-        ["api", "admin", "identities"] => (Route::Identities, POST),
-        ["api", "admin", "doctor"] => (Route::Doctor, GET),
+        ["api", "billing", "checkout"] => (Route::Person(Personal::Checkout), POST),
+        ["api", "billing", "portal"] => (Route::Person(Personal::Portal), POST),
+        ["api", "admin", "webhooks"] => (Route::Administrator(Administrative::Webhooks), GET),
+        ["api", "admin", "audit"] if method == POST => {
+            (Route::Administrator(Administrative::RunAudit), GET_POST)
+        }
+        ["api", "admin", "audit"] => (Route::Administrator(Administrative::Audit), GET_POST),
+        ["api", "admin", "repair"] => (Route::Administrator(Administrative::Repair), POST),
+        ["api", "admin", "identities"] => (Route::Administrator(Administrative::Identities), POST),
+        ["api", "admin", "doctor"] => (Route::Administrator(Administrative::Doctor), GET),
         ["api", "admin", "metrics"] => (Route::Metrics, GET),
-        ["api", "admin", "users", sub] => (Route::UserOf(decode(sub)), GET),
+        ["api", "admin", "users", sub] => (
+            Route::Administrator(Administrative::UserOf(decode(sub))),
+            GET,
+        ),
         ["api", "evaluate", "payload", name] => match crate::schema::by_name(name) {
             Some(schema) => (Route::EvaluatePayload(schema), POST),
             None => return Err(NoRoute::NotFound),
@@ -284,10 +304,10 @@ fn data(below: &[&str]) -> Result<Route, NoRoute> {
     if below.iter().any(strays) {
         return Err(NoRoute::NotFound);
     }
-    Ok(Route::Data {
+    Ok(Route::Person(Personal::Data {
         scope,
         path: below.join("/"),
-    })
+    }))
 }
 
 const GET: &str = "GET, HEAD";

@@ -12,7 +12,7 @@ use legis_core::auth::jwks::{KeyChoice, KeySet, choose};
 use legis_core::auth::{Scope, Unauthenticated, token};
 use legis_core::payload::AuthConfig;
 use legis_core::problem::Problem;
-use legis_core::route::{NoRoute, Route, route};
+use legis_core::route::{NoRoute, Personal, Route, route};
 use legis_core::time::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -34,10 +34,10 @@ fn a_data_route_keeps_its_path_and_needs_the_scope_of_its_first_segment() {
             "committees/a/b",
         ),
     ] {
-        let wanted = Route::Data {
+        let wanted = Route::Person(Personal::Data {
             scope,
             path: below.to_owned(),
-        };
+        });
         assert_eq!(route("GET", path), Ok(wanted), "{path}");
     }
 }

@@ -19,9 +19,11 @@ fn sample(path: &str) -> String {
 /// The names in `Route::name`, which the compiler holds to have every route.
 fn names() -> BTreeSet<&'static str> {
     let source = include_str!("../src/route.rs");
-    let from = source.split("fn name(&self)").nth(1).unwrap_or_default();
-    let body = from.split("\n    }\n").next().unwrap_or_default();
-    body.split('"').skip(1).step_by(2).collect()
+    let named = source.split("fn name(&self)").skip(1);
+    let bodies = named.filter_map(|from| from.split("\n    }\n").next());
+    bodies
+        .flat_map(|body| body.split('"').skip(1).step_by(2))
+        .collect()
 }
 
 #[test]

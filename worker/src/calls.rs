@@ -86,24 +86,24 @@ pub(crate) async fn settle(
     request: &Request,
     env: &Env,
     caller: &Caller,
-    call: &str,
+    call: String,
 ) -> Outcome<Answer> {
     let body = request.json().await?;
     let said: CallSettlement = decoded(evaluate::decode("callSettlement", &body, Origin::Text))?;
     let end = CallEnd::reported(said);
     let sub = &caller.identity.sub;
-    let settled = client::settle(env, sub, call.to_owned(), caller.settler(), end.clone()).await?;
+    let settled = client::settle(env, sub, call.clone(), caller.settler(), end.clone()).await?;
     let outcome = match settled {
         Settlement::Closed(outcome) => outcome,
         Settlement::ClosedBefore(outcome) => outcome.again(&end).map_err(Problem::CallSettled)?,
         Settlement::Unknown => {
-            let stored = history::outcome(&Database::open(env)?, sub, call).await?;
+            let stored = history::outcome(&Database::open(env)?, sub, &call).await?;
             let outcome = stored.ok_or(Problem::UnknownCall)?;
             outcome.again(&end).map_err(Problem::CallSettled)?
         }
     };
     let answer = SettledCall {
-        id: call,
+        id: &call,
         status: outcome.status,
         cost: outcome.cost,
     };

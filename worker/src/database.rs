@@ -5,13 +5,12 @@ mod row;
 pub(crate) use row::{Columns, Row, Unfit, row};
 
 use crate::failure::{Failure, Outcome};
-use crate::platform;
+use crate::platform::{self, in_time};
 use js_sys::Promise;
 use legis_core::json;
 use legis_core::problem::{Dependency, Problem};
 use legis_core::time::Timestamp;
 use serde_json::{Map, Value as Json};
-use std::future::Future;
 use std::time::Duration;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -25,20 +24,6 @@ extern "C" {
 
 /// How long the database may take.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
-
-/// `future`, or a failure when it takes longer than `limit`.
-pub(crate) async fn within<T>(
-    limit: Duration,
-    dependency: Dependency,
-    future: impl Future<Output = T>,
-) -> Outcome<T> {
-    platform::within(limit, future).await.ok_or_else(|| {
-        Failure::new(
-            Problem::TimedOut(dependency),
-            format!("no answer within {limit:?}"),
-        )
-    })
-}
 
 /// A value of a statement. Whole numbers arrive as doubles, which hold them exactly up to 2^53; core counts no further.
 pub(crate) enum Value<'v> {
@@ -97,7 +82,7 @@ impl Database {
     pub(crate) async fn batch(&self, statements: Vec<Statement>) -> Outcome<Vec<StatementResult>> {
         let statements: Json = statements.into_iter().map(|Statement(json)| json).collect();
         let answer = JsFuture::from(batch(&self.0, &statements.to_string()));
-        let answer = within(TIME_LIMIT, Dependency::Database, answer)
+        let answer = in_time(TIME_LIMIT, Dependency::Database, answer)
             .await?
             .map_err(|error| failed(platform::message(&error)))?;
         answered(&answer.as_string().unwrap_or_default())

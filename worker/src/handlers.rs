@@ -31,9 +31,11 @@ use legis_core::payload::{AuthClient, Registration};
 use legis_core::plan::{self, PlanId};
 use legis_core::problem::Problem;
 use legis_core::report::ReportRequest;
-use legis_core::route::{NoRoute, Resource, Route, route};
+use legis_core::route::{Administrative, NoRoute, Personal, Resource, Route, route};
 use legis_core::schema::{Origin, Schema};
 use serde_json::{Value, json};
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use worker::Env;
@@ -139,129 +141,102 @@ async fn dispatch(
         NoRoute::Method(allow) => Problem::MethodNotAllowed(allow),
     })?;
     line.route = route.name();
-    let query = request.query.as_str();
-    match route {
-        Route::Health => health(),
+    let answer: Answering<'_> = match route {
+        Route::Health => return health(),
         // Whoever asks whether it is ready must hear why not.
-        Route::Ready => ready(env).await.or_else(|failure| {
-            line.problem = Some(failure.problem.code());
-            line.reason.clone_from(&failure.reason);
-            Ok(Answer::explained(&failure))
-        }),
-        Route::EvaluateDecision => evaluate_decision(request).await,
-        Route::EvaluateChange => evaluate_change(request).await,
-        Route::StripeWebhook => stripe::receive(request, env, line).await,
-        Route::Checkout => {
-            let caller = person(request, env, line).await?;
-            stripe::checkout::begin(request, env, &caller).await
-        }
-        Route::Portal => {
-            let caller = person(request, env, line).await?;
-            stripe::checkout::portal(request, env, &caller).await
-        }
-        Route::Webhooks => {
-            let caller = administrator(request, env, line).await?;
-            stripe::events::list(query, env, &caller).await
-        }
-        Route::Audit => {
-            let caller = administrator(request, env, line).await?;
-            audit::show(query, env, &caller).await
-        }
-        Route::RunAudit => {
-            let caller = administrator(request, env, line).await?;
-            audit::go_on(query, env, &caller).await
-        }
-        Route::Repair => {
-            let caller = administrator(request, env, line).await?;
-            audit::repair(query, env, &caller).await
-        }
-        Route::Identities => {
-            let caller = administrator(request, env, line).await?;
-            audit::receive_identities(request, env, &caller).await
-        }
-        Route::Doctor => {
-            let caller = administrator(request, env, line).await?;
-            let origin = &request.origin;
-            doctor::answer(origin, env, &caller)
-                .await
-                .or_else(|failure| {
-                    line.problem = Some(failure.problem.code());
-                    line.reason.clone_from(&failure.reason);
-                    Ok(Answer::explained(&failure))
-                })
-        }
+        Route::Ready => return explained(ready(env).await, line),
+        Route::Plans => Box::pin(plans(env)),
+        Route::Plan(name) => Box::pin(one_plan(env, name)),
+        Route::AuthConfig(client) => Box::pin(auth_config(env, client)),
+        Route::EvaluateDecision => Box::pin(evaluate_decision(request)),
+        Route::EvaluateChange => Box::pin(evaluate_change(request)),
+        Route::EvaluatePayload(schema) => Box::pin(evaluate_payload(request, schema)),
+        Route::ResourceMetadata(resource) => Box::pin(resource_metadata(request, env, resource)),
+        Route::StripeWebhook => Box::pin(stripe::receive(request, env, line)),
         Route::Metrics => {
             if !metrics::is_scraper(request, env)? {
                 administrator(request, env, line).await?;
             }
-            metrics::answer(env).await
+            Box::pin(metrics::answer(env))
         }
-        Route::UserOf(sub) => {
+        Route::Mcp => Box::pin(mcp::answer(request, env, context, line)),
+        Route::Person(asked) => {
+            let caller = person(request, env, line).await?;
+            return personal(asked, request, env, context, &caller, line)?.await;
+        }
+        Route::Administrator(asked) => {
             let caller = administrator(request, env, line).await?;
-            support::user(&sub, env, &caller).await
+            return administrative(asked, request, env, &caller, line).await;
         }
-        Route::EvaluatePayload(schema) => evaluate_payload(request, schema).await,
-        Route::Plans => configuration::load(env).await.and_then(|_| plans()),
-        Route::Plan(name) => configuration::load(env).await.and_then(|_| one_plan(&name)),
-        Route::AuthConfig(client) => auth_config(&*configuration::load(env).await?, client),
-        Route::Register => {
-            let caller = person(request, env, line).await?;
-            register(request, env, &caller).await
-        }
-        Route::Me => me(query, env, &*person(request, env, line).await?).await,
-        Route::Profile => profile(env, &*person(request, env, line).await?).await,
-        Route::Account => own_account(env, &*person(request, env, line).await?).await,
-        Route::Usage => {
-            let caller = person(request, env, line).await?;
-            reports::usage(report(query)?, env, &caller).await
-        }
-        Route::ToolCalls => {
-            let caller = person(request, env, line).await?;
-            reports::tool_calls(report(query)?, env, &caller).await
-        }
-        Route::LogToolCall => {
-            let caller = person(request, env, line).await?;
-            reports::log(request, env, &caller, line).await
-        }
-        Route::ReserveCall => {
-            let caller = person(request, env, line).await?;
-            calls::reserve(request, env, context, &caller, line).await
-        }
-        Route::SettleCall(call) => {
-            let caller = person(request, env, line).await?;
-            calls::settle(request, env, &caller, &call).await
-        }
-        Route::Mcp => mcp::answer(request, env, context, line).await,
-        Route::ResourceMetadata(resource) => {
-            if resource == Resource::Mcp {
-                mcp::settings::Settings::read(env)?.ok_or(Problem::NotFound)?;
-            }
-            let configuration = configuration::load(env).await?;
-            let metadata = metadata(&request.origin, resource.path(), &configuration.issuers);
-            Ok(Answer::json(200, &metadata))
-        }
-        Route::Data { scope, path } => {
-            let caller = person(request, env, line).await?;
+    };
+    answer.await
+}
+
+/// An answer that is on its way. Each has its own place in memory: in one for all of them every request would carry the
+/// largest, and the code would begin, poll and drop each of them where it is chosen.
+type Answering<'a> = Pin<Box<dyn Future<Output = Outcome<Answer>> + 'a>>;
+
+/// What only people are served.
+fn personal<'a>(
+    asked: Personal,
+    request: &'a Request,
+    env: &'a Env,
+    context: &'a Context,
+    caller: &'a Caller,
+    line: &'a mut Line,
+) -> Outcome<Answering<'a>> {
+    let query = request.query.as_str();
+    Ok(match asked {
+        Personal::Register => Box::pin(register(request, env, caller)),
+        Personal::Me => Box::pin(me(query, env, caller)),
+        Personal::Profile => Box::pin(profile(env, caller)),
+        Personal::Account => Box::pin(own_account(env, caller)),
+        Personal::Usage => Box::pin(reports::usage(report(query)?, env, caller)),
+        Personal::ToolCalls => Box::pin(reports::tool_calls(report(query)?, env, caller)),
+        Personal::LogToolCall => Box::pin(reports::log(request, env, caller, line)),
+        Personal::ReserveCall => Box::pin(calls::reserve(request, env, context, caller, line)),
+        Personal::SettleCall(call) => Box::pin(calls::settle(request, env, caller, call)),
+        Personal::Checkout => Box::pin(stripe::checkout::begin(request, env, caller)),
+        Personal::Portal => Box::pin(stripe::checkout::portal(request, env, caller)),
+        Personal::Data { scope, path } => {
             if !caller.may(scope) {
                 return Err(Problem::InsufficientScope(scope).into());
             }
-            let target = match query {
-                "" => path,
-                query => format!("{path}?{query}"),
-            };
-            let configuration = configuration::load(env).await?;
-            upstream::call(
-                request,
-                &target,
-                env,
-                context,
-                &configuration,
-                &caller,
-                line,
-            )
-            .await
+            Box::pin(upstream::call(request, path, env, context, caller, line))
         }
-    }
+    })
+}
+
+/// What only administrators are served.
+async fn administrative(
+    asked: Administrative,
+    request: &Request,
+    env: &Env,
+    caller: &Caller,
+    line: &mut Line,
+) -> Outcome<Answer> {
+    let query = request.query.as_str();
+    let answer: Answering<'_> = match asked {
+        Administrative::Webhooks => Box::pin(stripe::events::list(query, env, caller)),
+        Administrative::Audit => Box::pin(audit::show(query, env, caller)),
+        Administrative::RunAudit => Box::pin(audit::go_on(query, env, caller)),
+        Administrative::Repair => Box::pin(audit::repair(query, env, caller)),
+        Administrative::Identities => Box::pin(audit::receive_identities(request, env, caller)),
+        Administrative::Doctor => {
+            return explained(doctor::answer(&request.origin, env, caller).await, line);
+        }
+        Administrative::UserOf(sub) => Box::pin(support::user(sub, env, caller)),
+    };
+    answer.await
+}
+
+/// The answer to an operator, who is told why there is none.
+fn explained(answer: Outcome<Answer>, line: &mut Line) -> Outcome<Answer> {
+    answer.or_else(|failure| {
+        line.problem = Some(failure.problem.code());
+        line.reason.clone_from(&failure.reason);
+        Ok(Answer::explained(&failure))
+    })
 }
 
 /// Who calls, where only people are served.
@@ -336,20 +311,32 @@ async fn ready(env: &Env) -> Outcome<Answer> {
     Ok(Answer::json(200, &body))
 }
 
-fn plans() -> Outcome<Answer> {
+async fn plans(env: &Env) -> Outcome<Answer> {
+    configuration::load(env).await?;
     let body = json!({ "success": true, "plans": plan::plans() });
     Ok(Answer::json(200, &body))
 }
 
-fn one_plan(name: &str) -> Outcome<Answer> {
-    let plan = PlanId::resolve(name).map_err(Problem::UnknownPlan)?;
+async fn one_plan(env: &Env, name: String) -> Outcome<Answer> {
+    configuration::load(env).await?;
+    let plan = PlanId::resolve(&name).map_err(Problem::UnknownPlan)?;
     let body = json!({ "success": true, "plan": plan.plan() });
     Ok(Answer::json(200, &body))
 }
 
-fn auth_config(configuration: &Configuration, client: AuthClient) -> Outcome<Answer> {
+async fn auth_config(env: &Env, client: AuthClient) -> Outcome<Answer> {
+    let configuration = configuration::load(env).await?;
     let config = configuration.client(client).ok_or(Problem::NotFound)?;
     Ok(Answer::json(200, &PublicAuthConfig::from(config)))
+}
+
+async fn resource_metadata(request: &Request, env: &Env, resource: Resource) -> Outcome<Answer> {
+    if resource == Resource::Mcp {
+        mcp::settings::Settings::read(env)?.ok_or(Problem::NotFound)?;
+    }
+    let configuration = configuration::load(env).await?;
+    let metadata = metadata(&request.origin, resource.path(), &configuration.issuers);
+    Ok(Answer::json(200, &metadata))
 }
 
 async fn evaluate_decision(request: &Request) -> Outcome<Answer> {

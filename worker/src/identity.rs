@@ -2,8 +2,9 @@
 
 use crate::clock;
 use crate::configuration::Configuration;
-use crate::database::{Database, Statement, Value, first, row, within};
+use crate::database::{Database, Statement, Value, first, row};
 use crate::failure::{Failure, Outcome};
+use crate::platform::Outbound;
 use crate::signature;
 use legis_core::auth::Unauthenticated;
 use legis_core::auth::claims::{self, Caller};
@@ -16,7 +17,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::time::Duration;
-use worker::{Env, Fetch, Method, Request};
+use wasm_bindgen::JsValue;
+use worker::Env;
 
 /// How long an issuer may take to send its keys.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
@@ -181,15 +183,13 @@ fn remember(domain: &str, keys: Option<KeySet>, asked_at: Timestamp) {
 
 async fn fetch(domain: &str, now: Timestamp) -> Outcome<KeySet> {
     let unavailable = |error: &str| Failure::unavailable(Dependency::Issuer, error);
-    let answer = async {
-        let request = Request::new(&jwks_url(domain), Method::Get)?;
-        let mut response = Fetch::Request(request).send().await?;
-        let body = response.bytes().await?;
-        Ok::<_, worker::Error>((response.status_code(), body))
+    let request = Outbound {
+        url: jwks_url(domain),
+        method: "GET".to_owned(),
+        headers: String::new(),
+        body: JsValue::UNDEFINED,
     };
-    let (status, body) = within(TIME_LIMIT, Dependency::Issuer, answer)
-        .await?
-        .map_err(|error| unavailable(&error.to_string()))?;
+    let (status, body) = request.ask(TIME_LIMIT, Dependency::Issuer).await?;
     if status != 200 {
         return Err(unavailable(&format!("keys: status {status}")));
     }

@@ -87,6 +87,32 @@ export function forward(url, method, lines, body, deadline) {
 	return deadline.limit(fetch(url, init));
 }
 
+/** Asks somebody and reads all of the answer. */
+export async function exchange(url, method, lines, body) {
+	const response = await fetch(url, { method, headers: headers(lines), body });
+	return { status: response.status, body: new Uint8Array(await response.arrayBuffer()) };
+}
+
+/** The body of a request, read piece by piece; nothing as soon as it is longer than `most`. */
+export async function bodyOf(request, most) {
+	const pieces = [];
+	let size = 0;
+	for await (const piece of request.body) {
+		size += piece.length;
+		if (size > most) {
+			return undefined;
+		}
+		pieces.push(piece);
+	}
+	const whole = new Uint8Array(size);
+	let at = 0;
+	for (const piece of pieces) {
+		whole.set(piece, at);
+		at += piece.length;
+	}
+	return whole;
+}
+
 const REPEATED = /^mcp-(?:protocol-version|method|name|param-[a-z0-9-]+)$/;
 
 /** Passes a message of MCP on, with the headers that repeat what is in it; the session's is ours to say. */

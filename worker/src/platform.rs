@@ -1,9 +1,10 @@
 //! The platform as the metered path uses it: few crossings, plain values (`platform.js`).
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Outcome};
 use futures_util::future::{Either, select};
-use js_sys::{Array, Promise};
+use js_sys::{Array, Promise, Uint8Array};
 use legis_core::problem::{Dependency, Problem};
+use legis_core::whole;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
@@ -39,6 +40,16 @@ extern "C" {
         body: &JsValue,
         deadline: &JsDeadline,
     ) -> Result<Promise, JsValue>;
+
+    fn exchange(url: &str, method: &str, lines: &str, body: &JsValue) -> Promise;
+    type Exchanged;
+    #[wasm_bindgen(method, getter)]
+    fn status(this: &Exchanged) -> u16;
+    #[wasm_bindgen(method, getter)]
+    fn body(this: &Exchanged) -> Vec<u8>;
+
+    #[wasm_bindgen(js_name = bodyOf)]
+    fn whole_body(request: &Request, most: usize) -> Promise;
 
     /// A body that passes by and is looked at.
     pub(crate) type Watched;
@@ -143,6 +154,29 @@ impl Outbound {
     }
 }
 
+impl Outbound {
+    /// Asks, and reads all of the answer: its status, and its body.
+    pub(crate) async fn ask(
+        &self,
+        limit: Duration,
+        service: Dependency,
+    ) -> Outcome<(u16, Vec<u8>)> {
+        let asked = exchange(&self.url, &self.method, &self.headers, &self.body);
+        let answer = in_time(limit, service, JsFuture::from(asked))
+            .await?
+            .map_err(|error| failed(&error, service))?;
+        let answer: Exchanged = answer.unchecked_into();
+        Ok((answer.status(), answer.body()))
+    }
+}
+
+/// The body of a request, read piece by piece; nothing when it is longer than `most`.
+pub(crate) async fn body_of(request: &Request, most: usize) -> Result<Option<Vec<u8>>, JsValue> {
+    let body = JsFuture::from(whole_body(request, most)).await?;
+    let body: Option<Uint8Array> = body.dyn_into().ok();
+    Ok(body.map(|body| body.to_vec()))
+}
+
 /// Does something after the answer, for as long as the platform lets it.
 pub(crate) fn afterwards(context: &JsContext, work: impl Future<Output = ()> + 'static) {
     let work = wasm_bindgen_futures::future_to_promise(async {
@@ -195,6 +229,20 @@ pub(crate) async fn within<T>(limit: Duration, future: impl Future<Output = T>) 
         Either::Left((value, _)) => Some(value),
         Either::Right(_) => None,
     }
+}
+
+/// The same, or a failure that tells who was too slow.
+pub(crate) async fn in_time<T>(
+    limit: Duration,
+    dependency: Dependency,
+    future: impl Future<Output = T>,
+) -> Outcome<T> {
+    let late = || Failure::new(Problem::TimedOut(dependency), overdue(limit.as_millis()));
+    within(limit, future).await.ok_or_else(late)
+}
+
+fn overdue(milliseconds: u128) -> String {
+    format!("no answer within {milliseconds} ms")
 }
 
 /// Names of headers, as JavaScript has them; made once.
@@ -263,8 +311,8 @@ pub(crate) fn lines<'h>(headers: impl Iterator<Item = (&'h str, &'h str)>) -> St
 
 /// Why a wait ended without an answer: it took too long, or what was waited for failed.
 pub(crate) fn failed(error: &JsValue, dependency: Dependency) -> Failure {
-    if let Some(milliseconds) = error.as_f64() {
-        let reason = format!("no answer within {milliseconds} ms");
+    if let Some(milliseconds) = error.as_f64().and_then(whole::from_f64) {
+        let reason = overdue(milliseconds.into());
         return Failure::new(Problem::TimedOut(dependency), reason);
     }
     Failure::unavailable(dependency, message(error))

@@ -2,10 +2,10 @@
 
 use crate::failure::{Failure, Outcome};
 use crate::platform;
-use futures_util::StreamExt;
 use js_sys::{Array, Uint8Array};
 use legis_core::problem::Problem;
 use std::time::Duration;
+use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 
 /// The longest body that is read.
@@ -127,34 +127,27 @@ impl Request {
         if self.declared().is_some_and(|length| length <= MAX_BODY) {
             return self.whole().await;
         }
-        let mut request = worker::Request::from(Clone::clone(&self.inner));
-        let mut stream = request.stream()?;
-        let read = async {
-            let mut body = Vec::new();
-            while let Some(chunk) = stream.next().await {
-                body.extend_from_slice(&chunk?);
-                if body.len() > MAX_BODY {
-                    return Err(Problem::PayloadTooLarge(MAX_BODY).into());
-                }
-            }
-            Ok(body)
-        };
-        platform::within(TIME_LIMIT, read)
+        platform::within(TIME_LIMIT, platform::body_of(&self.inner, MAX_BODY))
             .await
-            .unwrap_or_else(|| Err(Problem::BodyTimedOut.into()))
+            .ok_or(Problem::BodyTimedOut)?
+            .map_err(broken)?
+            .ok_or_else(|| Problem::PayloadTooLarge(MAX_BODY).into())
     }
 }
 
 impl Request {
     async fn whole(&self) -> Outcome<Vec<u8>> {
-        // A body that breaks off is the caller's to send again; nobody else hears of it.
-        let broken = |_| Failure::new(Problem::BodyTimedOut, "the body broke off");
         let read = JsFuture::from(self.inner.array_buffer().map_err(broken)?);
         let body = platform::within(TIME_LIMIT, read)
             .await
             .ok_or(Problem::BodyTimedOut)?;
         Ok(Uint8Array::new(&body.map_err(broken)?).to_vec())
     }
+}
+
+/// A body that breaks off is the caller's to send again; nobody else hears of it.
+fn broken(_: JsValue) -> Failure {
+    Failure::new(Problem::BodyTimedOut, "the body broke off")
 }
 
 /// Origin, path and query as they came. The platform has parsed the address; parsing it again would cost as much as the

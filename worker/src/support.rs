@@ -67,7 +67,8 @@ row! {
     }
 }
 
-pub(crate) async fn user(sub: &str, env: &Env, administrator: &Caller) -> Outcome<Answer> {
+pub(crate) async fn user(sub: String, env: &Env, administrator: &Caller) -> Outcome<Answer> {
+    let sub = sub.as_str();
     let database = Database::open(env)?;
     // No meter is made for somebody who is not there.
     let exists = "SELECT id FROM users WHERE auth0_user_id = ?1";

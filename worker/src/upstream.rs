@@ -2,7 +2,7 @@
 
 use crate::answer::{Answer, Body, Headers};
 use crate::clock;
-use crate::configuration::Configuration;
+use crate::configuration;
 use crate::failure::{Failure, Outcome};
 use crate::log::Line;
 use crate::meter::client;
@@ -57,16 +57,20 @@ thread_local! {
 /// Admits the call, passes it on and settles it. A refused call never reaches the data service.
 pub(crate) async fn call(
     request: &Request,
-    target: &str,
+    path: String,
     env: &Env,
     context: &Context,
-    configuration: &Configuration,
     caller: &Caller,
     line: &mut Line,
 ) -> Outcome<Answer> {
+    let target = match request.query.as_str() {
+        "" => path,
+        query => format!("{path}?{query}"),
+    };
     // What is missing is found before anything is charged.
+    let configuration = configuration::load(env).await?;
     let base = configuration.upstream()?;
-    let (keyed, body) = keyed(request, target).await?;
+    let (keyed, body) = keyed(request, &target).await?;
     let outbound = outbound(
         request,
         format!("{}/{target}", base.trim_end_matches('/')),

@@ -1,9 +1,11 @@
 //! Where an audit goes on: it is done in steps, each small enough for one request.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 /// What is looked at next, and after which id.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "phase", rename_all = "snake_case")]
 pub enum Position {
     /// The rows of `plans`.
@@ -59,6 +61,54 @@ pub enum Position {
     },
     /// Everything was looked at.
     Done,
+}
+
+/// A position as it is stored. It has the members of every phase: a decoder for each of them would be ten times as large.
+#[derive(Deserialize)]
+struct Stored {
+    phase: String,
+    after: Option<Value>,
+    listing: Option<String>,
+    from: Option<String>,
+    page: Option<u32>,
+}
+
+impl<'de> Deserialize<'de> for Position {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Stored::deserialize(deserializer)?
+            .position()
+            .ok_or_else(|| D::Error::custom("no position"))
+    }
+}
+
+impl Stored {
+    fn position(self) -> Option<Position> {
+        let id = || self.after.as_ref().and_then(Value::as_u64);
+        let text = || {
+            self.after
+                .as_ref()
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        };
+        Some(match self.phase.as_str() {
+            "plans" => Position::Plans,
+            "users" => Position::Users { after: id()? },
+            "usage" => Position::Usage { after: id()? },
+            "logs" => Position::Logs { after: text()? },
+            "customers" => Position::Customers { after: text()? },
+            "events" => Position::Events { after: id()? },
+            "listing" => Position::Listing {
+                listing: self.listing,
+                from: self.from?,
+                page: self.page?,
+            },
+            "identities" => Position::Identities { after: text()? },
+            "unlisted" => Position::Unlisted { after: id()? },
+            "subscriptions" => Position::Subscriptions { after: text()? },
+            "done" => Position::Done,
+            _ => return None,
+        })
+    }
 }
 
 impl Position {

@@ -2,7 +2,9 @@
 
 use crate::quota::Usage;
 use crate::time::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 /// Calls, and the part of them made by MCP tools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -76,7 +78,7 @@ pub struct UsageCorrection {
 }
 
 /// What would mend a finding. Each stands on what was found: where that is not so any more, nothing is done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(
     tag = "type",
     rename_all = "snake_case",
@@ -159,6 +161,76 @@ pub enum Repair {
         /// Whom.
         sub: String,
     },
+}
+
+/// A repair as it is stored. It has the members of every kind: a decoder for each of them would be ten times as large.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stored {
+    r#type: String,
+    id: Option<Value>,
+    sub: Option<String>,
+    version: Option<u64>,
+    subscription: Option<String>,
+    event: Option<String>,
+    customer: Option<String>,
+    table: Option<UsageTable>,
+    user_id: Option<u64>,
+    from: Option<Usage>,
+    to: Option<Usage>,
+    opening_from: Option<OpeningBalance>,
+    opening_to: Option<OpeningBalance>,
+}
+
+impl<'de> Deserialize<'de> for Repair {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Stored::deserialize(deserializer)?
+            .repair()
+            .ok_or_else(|| D::Error::custom("no repair"))
+    }
+}
+
+impl Stored {
+    fn repair(self) -> Option<Repair> {
+        let id = || self.id.as_ref().and_then(Value::as_str).map(str::to_owned);
+        Some(match self.r#type.as_str() {
+            "restore_plan" => Repair::RestorePlan {
+                id: self.id?.as_u64()?.try_into().ok()?,
+            },
+            "set_usage" => Repair::SetUsage(Box::new(UsageCorrection {
+                sub: self.sub?,
+                from: self.from?,
+                to: self.to?,
+                opening_from: self.opening_from?,
+                opening_to: self.opening_to?,
+            })),
+            "tell_meter" => Repair::TellMeter {
+                sub: self.sub?,
+                version: self.version?,
+            },
+            "begin_grace" => Repair::BeginGrace { sub: self.sub? },
+            "reconcile" => Repair::Reconcile { sub: self.sub? },
+            "fetch_subscription" => Repair::FetchSubscription {
+                sub: self.sub?,
+                subscription: self.subscription?,
+            },
+            "apply_event" => Repair::ApplyEvent { event: self.event? },
+            "link_customer" => Repair::LinkCustomer {
+                customer: self.customer?,
+                sub: self.sub?,
+            },
+            "quarantine_usage" => Repair::QuarantineUsage {
+                table: self.table?,
+                user_id: self.user_id?,
+            },
+            "quarantine_snapshot" => Repair::QuarantineSnapshot { id: id()? },
+            "clear_user_alerts" => Repair::ClearUserAlerts { sub: self.sub? },
+            "clear_event_alerts" => Repair::ClearEventAlerts { event: self.event? },
+            "quote_log" => Repair::QuoteLog { id: id()? },
+            "register_user" => Repair::RegisterUser { sub: self.sub? },
+            _ => return None,
+        })
+    }
 }
 
 /// A table of calls.

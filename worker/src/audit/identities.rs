@@ -5,8 +5,9 @@ use super::step::step;
 use crate::answer::Answer;
 use crate::clock;
 use crate::configuration;
-use crate::database::{Database, Statement, Value, changes, within};
+use crate::database::{Database, Statement, Value, changes};
 use crate::failure::{Failure, Outcome};
+use crate::platform::{self, Outbound};
 use crate::request::{Request, parameter};
 use crate::variable;
 use legis_core::audit::position::Position;
@@ -21,7 +22,7 @@ use serde_json::json;
 use std::cell::RefCell;
 use std::time::Duration;
 use wasm_bindgen::JsValue;
-use worker::{Env, Fetch, Headers, Method, RequestInit};
+use worker::Env;
 
 const CLIENT_ID: &str = "AUTH0_MANAGEMENT_CLIENT_ID";
 const CLIENT_SECRET: &str = "AUTH0_MANAGEMENT_CLIENT_SECRET";
@@ -191,7 +192,7 @@ impl Management {
             "audience": format!("{}api/v2/", issuer(&self.domain)),
         });
         let granted: Granted = self
-            .ask(Method::Post, "oauth/token", None, Some(asked.to_string()))
+            .ask("oauth/token", None, Some(asked.to_string()))
             .await?;
         // A minute early: a token must not end on its way.
         let seconds = i64::from(granted.expires_in).saturating_sub(60);
@@ -215,37 +216,28 @@ impl Management {
         let path = format!(
             "api/v2/users?per_page={PER_PAGE}&page={page}&sort=created_at:1&fields=user_id,created_at&include_fields=true{query}"
         );
-        self.ask(Method::Get, &path, Some(&token), None).await
+        self.ask(&path, Some(&token), None).await
     }
 
     async fn ask<T: for<'de> Deserialize<'de>>(
         &self,
-        method: Method,
         path: &str,
         token: Option<&str>,
         body: Option<String>,
     ) -> Outcome<T> {
-        let headers = Headers::new();
-        headers.set("Content-Type", "application/json")?;
-        if let Some(token) = token {
-            headers.set("Authorization", &format!("Bearer {token}"))?;
-        }
-        let init = RequestInit {
-            method,
-            headers,
-            body: body.map(|body| JsValue::from_str(&body)),
-            ..RequestInit::default()
+        let bearer = token.map(|token| format!("Bearer {token}"));
+        let authorization = bearer.as_deref().map(|bearer| ("Authorization", bearer));
+        let request = Outbound {
+            url: format!("{}{path}", issuer(&self.domain)),
+            method: if body.is_some() { "POST" } else { "GET" }.to_owned(),
+            headers: platform::lines(
+                [("Content-Type", "application/json")]
+                    .into_iter()
+                    .chain(authorization),
+            ),
+            body: body.map_or(JsValue::UNDEFINED, |body| JsValue::from_str(&body)),
         };
-        let url = format!("{}{path}", issuer(&self.domain));
-        let request = worker::Request::new_with_init(&url, &init)?;
-        let answer = async {
-            let mut response = Fetch::Request(request).send().await?;
-            let body = response.bytes().await?;
-            Ok::<_, worker::Error>((response.status_code(), body))
-        };
-        let (status, body) = within(TIME_LIMIT, Dependency::Issuer, answer)
-            .await?
-            .map_err(failed)?;
+        let (status, body) = request.ask(TIME_LIMIT, Dependency::Issuer).await?;
         if status != 200 {
             let path = path.split('?').next().unwrap_or_default();
             return Err(failed(format!("{path}: status {status}")));

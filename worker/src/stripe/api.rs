@@ -2,9 +2,8 @@
 
 use super::settings::ApiSettings;
 use crate::clock;
-use crate::database::within;
 use crate::failure::{Failure, Outcome};
-use crate::platform;
+use crate::platform::{self, Outbound};
 use legis_core::doctor::sales::{Listed, StripePrice};
 use legis_core::json;
 use legis_core::problem::{Dependency, Problem};
@@ -14,7 +13,6 @@ use serde::Deserialize;
 use std::time::Duration;
 use wasm_bindgen::JsValue;
 use web_sys::UrlSearchParams;
-use worker::{Fetch, Headers, Method, Request, RequestInit};
 
 /// How long Stripe may take.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -133,11 +131,7 @@ impl ApiSettings {
 
     /// What is at a path, if anything is.
     async fn get(&self, path: &str) -> Outcome<Option<Vec<u8>>> {
-        let request = RequestInit {
-            method: Method::Get,
-            ..RequestInit::default()
-        };
-        match self.ask(path, request, None).await? {
+        match self.ask(path, None, None).await? {
             Answered::Made(body) => Ok(Some(body)),
             Answered::Refused(404, _) => Ok(None),
             Answered::Refused(status, reason) => {
@@ -152,11 +146,7 @@ impl ApiSettings {
             "/v1/prices/{}",
             String::from(js_sys::encode_uri_component(id))
         );
-        let request = RequestInit {
-            method: Method::Get,
-            ..RequestInit::default()
-        };
-        match self.ask(&path, request, None).await {
+        match self.ask(&path, None, None).await {
             Ok(Answered::Made(body)) => match json::read::<PriceObject>(&body) {
                 Ok(price) => Listed::Is(price.into()),
                 Err(error) => Listed::Silent(error.to_string()),
@@ -210,36 +200,29 @@ impl ApiSettings {
             parameters.append(name, value);
         }
         let text = String::from(parameters.to_string());
-        let request = RequestInit {
-            method: Method::Post,
-            body: Some(JsValue::from_str(&text)),
-            ..RequestInit::default()
-        };
-        self.ask(path, request, Some(key)).await
+        self.ask(path, Some(&text), Some(key)).await
     }
 
+    /// Asks for what is at a path, or sends a form there.
     async fn ask(
         &self,
         path: &str,
-        mut init: RequestInit,
+        form: Option<&str>,
         idempotency_key: Option<&str>,
     ) -> Outcome<Answered> {
-        let headers = Headers::new();
-        headers.set("Authorization", &format!("Bearer {}", self.key))?;
-        headers.set("Content-Type", "application/x-www-form-urlencoded")?;
-        if let Some(key) = idempotency_key {
-            headers.set("Idempotency-Key", key)?;
-        }
-        init.headers = headers;
-        let request = Request::new_with_init(&format!("{}{path}", self.url), &init)?;
-        let answer = async {
-            let mut response = Fetch::Request(request).send().await?;
-            let body = response.bytes().await?;
-            Ok::<_, worker::Error>((response.status_code(), body))
+        let authorization = format!("Bearer {}", self.key);
+        let headers = [
+            ("Authorization", authorization.as_str()),
+            ("Content-Type", "application/x-www-form-urlencoded"),
+        ];
+        let key = idempotency_key.map(|key| ("Idempotency-Key", key));
+        let request = Outbound {
+            url: format!("{}{path}", self.url),
+            method: if form.is_some() { "POST" } else { "GET" }.to_owned(),
+            headers: platform::lines(headers.into_iter().chain(key)),
+            body: form.map_or(JsValue::UNDEFINED, JsValue::from_str),
         };
-        let (status, body) = within(TIME_LIMIT, Dependency::Stripe, answer)
-            .await?
-            .map_err(failed)?;
+        let (status, body) = request.ask(TIME_LIMIT, Dependency::Stripe).await?;
         if !(200..300).contains(&status) {
             let reason = json::read::<Refused>(&body)
                 .map(|refused| format!("{} {}", refused.error.r#type, refused.error.code))
