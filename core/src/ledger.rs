@@ -263,6 +263,8 @@ pub fn over_limit(
     }
 }
 
+crate::row! { Outcome { status, cost } }
+
 /// How a call that is not open ended, as its row says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {

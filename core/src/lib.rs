@@ -41,6 +41,8 @@ pub mod quota;
 pub mod refusal;
 pub mod report;
 pub mod route;
+pub mod row;
+pub mod rows;
 pub mod schema;
 pub mod stripe;
 pub mod subscription;

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+crate::row! { Migration { name, sha256 } }
+
 /// A migration file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Migration {

@@ -4,6 +4,9 @@ use crate::call::CallStatus;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+crate::row! { EndpointUsage { endpoint, method, total_calls, avg_response_time } }
+crate::row! { ToolUsage { tool_name, usage_count, avg_response_time, error_count } }
+
 /// One line of `GET /api/usage`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]

@@ -2,10 +2,9 @@
 //! Read once a minute in each isolate; data is shared between requests, never promises.
 
 use crate::clock;
-use crate::database::{Database, Statement, row, rows};
+use crate::database::{Database, Statement, rows};
 use crate::failure::{Failure, Outcome};
 use crate::log;
-use crate::rows::{AuthConfigRow, StoredPlan};
 use crate::stripe::settings::further_prices;
 use legis_core::audit::storage::Unreadable;
 use legis_core::history::Retention;
@@ -13,14 +12,14 @@ use legis_core::migration::{Migration, Unfit, fits};
 use legis_core::payload::{AuthClient, AuthConfig};
 use legis_core::plan;
 use legis_core::problem::Problem;
+use legis_core::rows::auth_config::AuthConfigRow;
+use legis_core::rows::plans::StoredPlan;
 use legis_core::stripe::prices::Prices;
 use legis_core::subscription::Grace;
 use legis_core::time::Timestamp;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use worker::Env;
-
-row! { Migration { name, sha256 } }
 
 include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
 
@@ -206,9 +205,9 @@ pub(crate) async fn read(env: &Env, now: Timestamp) -> Outcome<Configuration> {
     for row in &stored {
         match row.decode() {
             Ok(issuer) => issuers.push(issuer),
-            Err(failure) => unreadable.push(Unreadable::AuthConfig {
+            Err(unfit) => unreadable.push(Unreadable::AuthConfig {
                 name: row.name().to_owned(),
-                reason: failure.told().reason,
+                reason: unfit.to_string(),
             }),
         }
     }

@@ -4,17 +4,18 @@
 use crate::audit;
 use crate::clock;
 use crate::configuration;
-use crate::database::{Database, Statement, Value, row, rows};
+use crate::database::{Database, Statement, Value, rows};
 use crate::failure::Outcome;
 use crate::log;
 use crate::registration::SELECT;
-use crate::rows::UserRow;
 use crate::stripe;
 use legis_core::counters::Counters;
 use legis_core::doctor::deployment as doctor;
 use legis_core::history::first_id;
 use legis_core::metrics::{TaskOutcome, TaskRun};
 use legis_core::quota::Usage;
+use legis_core::row;
+use legis_core::rows::users::UserRow;
 use legis_core::time::Timestamp;
 use serde::Serialize;
 use worker::Env;
@@ -229,7 +230,7 @@ async fn close_periods(env: &Env, database: &Database, now: Timestamp) -> Outcom
                     });
                 }
                 // One corrupt row does not hold up the others.
-                Err(failure) => log::event("close_periods_row", &failure),
+                Err(unfit) => log::event("close_periods_row", &unfit.into()),
             }
         }
         let json = legis_core::evaluate::json(&closed);

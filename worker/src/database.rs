@@ -1,16 +1,12 @@
 //! D1 with a time limit, typed values in and typed rows out. The only way to the database (`database.js`).
 
-mod row;
-
-pub(crate) use row::{Columns, Row, Unfit, row};
-
 use crate::failure::{Failure, Outcome};
 use crate::platform::{self, in_time};
 use js_sys::Promise;
-use legis_core::json;
 use legis_core::problem::{Dependency, Problem};
+use legis_core::row::{self, Row, Unfit};
 use legis_core::time::Timestamp;
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 use std::time::Duration;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -118,19 +114,26 @@ pub(crate) fn changes(result: Option<&StatementResult>) -> u64 {
 
 /// The rows of a result, decoded.
 pub(crate) fn rows<T: Row>(what: &str, result: Option<&StatementResult>) -> Outcome<Vec<T>> {
-    let read =
-        |columns| T::read(&mut Columns(columns)).map_err(|unfit| Failure::corrupt(what, unfit));
-    columns(what, result)?.into_iter().map(read).collect()
+    let result = result.ok_or_else(|| Failure::corrupt(what, "no result"))?;
+    row::read(&result.rows).map_err(|unfit| Failure::corrupt(what, unfit))
+}
+
+/// The same, and what each of them says.
+pub(crate) fn decoded<R: Row, T>(
+    what: &str,
+    result: Option<&StatementResult>,
+    decode: impl Fn(R) -> Result<T, Unfit>,
+) -> Outcome<Vec<T>> {
+    let mut all = Vec::new();
+    for row in rows(what, result)? {
+        all.push(decode(row)?);
+    }
+    Ok(all)
 }
 
 /// The one row of a result that has at most one.
 pub(crate) fn first<T: Row>(what: &str, result: Option<&StatementResult>) -> Outcome<Option<T>> {
     Ok(rows(what, result)?.into_iter().next())
-}
-
-fn columns(what: &str, result: Option<&StatementResult>) -> Outcome<Vec<Map<String, Json>>> {
-    let result = result.ok_or_else(|| Failure::corrupt(what, "no result"))?;
-    json::read(result.rows.as_bytes()).map_err(|error| Failure::corrupt(what, error))
 }
 
 fn failed(message: String) -> Failure {

@@ -6,7 +6,7 @@ use crate::burst;
 use crate::clock;
 use crate::configuration::{self, Configuration};
 use crate::cron;
-use crate::database::{Database, Statement, first, row};
+use crate::database::{Database, Statement, first};
 use crate::failure::{Failure, Outcome};
 use crate::identity;
 use crate::mcp;
@@ -19,6 +19,7 @@ use legis_core::doctor::deployment::{Backlog, Issuer, Settings, Snapshot, allowe
 use legis_core::doctor::sales::{ModeFound, Sales};
 use legis_core::json;
 use legis_core::plan;
+use legis_core::row;
 use legis_core::time::Timestamp;
 use serde_json::{Value as Json, json};
 use worker::Env;

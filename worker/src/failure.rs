@@ -2,6 +2,7 @@
 
 use crate::answer::Headers;
 use legis_core::problem::{Dependency, Problem};
+use legis_core::row::Unfit;
 use std::ops::{Deref, DerefMut};
 
 /// A problem, and the reason that only the log has.
@@ -71,6 +72,12 @@ impl From<Problem> for Failure {
             _ => "",
         };
         Self::new(problem, reason)
+    }
+}
+
+impl From<Unfit> for Failure {
+    fn from(unfit: Unfit) -> Self {
+        Self::new(Problem::Internal, format!("corrupt {unfit}"))
     }
 }
 

@@ -1,12 +1,13 @@
 //! The history in D1: what a meter reports, and what its user can read of it.
 
-use crate::database::{Database, Statement, Value, changes, first, row, rows};
+use crate::database::{Database, Statement, Value, changes, first, rows};
 use crate::failure::{Failure, Outcome};
 use legis_core::call::CallStatus;
 use legis_core::counters::Counters;
 use legis_core::ledger::Outcome as CallOutcome;
 use legis_core::report::{Counted, EndpointUsage, ReportPeriod, ReportRequest};
 use legis_core::report::{ToolCallLog, ToolCalls, ToolUsage};
+use legis_core::row;
 use legis_core::time::Timestamp;
 
 /// Whether a row is part of its user's opening balance: one of a call that was admitted before the balance was opened, or by a
@@ -115,8 +116,6 @@ pub(crate) async fn write(database: &Database, report: &Report<'_>) -> Outcome<(
     }
 }
 
-row! { CallOutcome { status, cost } }
-
 /// How a call of `sub` ended, if its row is there.
 pub(crate) async fn outcome(
     database: &Database,
@@ -138,9 +137,6 @@ pub(crate) async fn outcome(
         .await?;
     first("row of a call", results.first())
 }
-
-row! { EndpointUsage { endpoint, method, total_calls, avg_response_time } }
-row! { ToolUsage { tool_name, usage_count, avg_response_time, error_count } }
 
 /// What `sub` called since a moment, by endpoint and method, the most called first.
 pub(crate) async fn usage(

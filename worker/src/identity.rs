@@ -2,7 +2,7 @@
 
 use crate::clock;
 use crate::configuration::Configuration;
-use crate::database::{Database, Statement, Value, first, row};
+use crate::database::{Database, Statement, Value, first};
 use crate::failure::{Failure, Outcome};
 use crate::platform::Outbound;
 use crate::signature;
@@ -12,6 +12,7 @@ use legis_core::auth::issuer::{jwks_url, trusting};
 use legis_core::auth::jwks::{KeyChoice, KeySet, choose};
 use legis_core::auth::token;
 use legis_core::problem::{Dependency, Problem};
+use legis_core::row;
 use legis_core::time::Timestamp;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};

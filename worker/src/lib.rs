@@ -23,7 +23,6 @@ mod platform;
 mod registration;
 mod reports;
 mod request;
-mod rows;
 mod signature;
 mod stripe;
 mod support;

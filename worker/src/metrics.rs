@@ -3,7 +3,7 @@
 use crate::answer::Answer;
 use crate::configuration;
 use crate::cron;
-use crate::database::{Database, Statement, first, row, rows};
+use crate::database::{Database, Statement, first, rows};
 use crate::failure::{Failure, Outcome};
 use crate::request::{Header, Request};
 use crate::stripe::events::{FIGURES, OF_EVENTS};
@@ -15,6 +15,7 @@ use legis_core::contract;
 use legis_core::metrics::{self, AuditFound, CallCount, MEDIA_TYPE, Snapshot};
 use legis_core::problem::Problem;
 use legis_core::quota::Channel;
+use legis_core::row;
 use legis_core::time::Timestamp;
 use worker::Env;
 

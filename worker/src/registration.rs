@@ -1,14 +1,15 @@
 //! One user for one `sub`, whichever path comes first and however many at once.
 
-use crate::database::{Database, Statement, Value, first, row};
+use crate::database::{Database, Statement, Value, first};
 use crate::failure::{Failure, Outcome};
 use crate::log;
-use crate::rows::{StoredUser, UserRow};
 use crate::stripe;
 use legis_core::account::Identity;
 use legis_core::payload::Registration;
 use legis_core::plan::{PlanId, row_id};
 use legis_core::problem::Problem;
+use legis_core::row;
+use legis_core::rows::users::{StoredUser, UserRow};
 use legis_core::subscription::Grace;
 use legis_core::time::Timestamp;
 use worker::Env;
@@ -83,8 +84,8 @@ pub(crate) async fn ensure(
         }
     }
     let row: Option<UserRow> = first("row of users", results.get(2))?;
-    row.ok_or_else(|| Failure::new(Problem::Internal, "registered, yet not there"))?
-        .decode(grace)
+    let missing = || Failure::new(Problem::Internal, "registered, yet not there");
+    Ok(row.ok_or_else(missing)?.decode(grace)?)
 }
 
 row! {

@@ -5,12 +5,10 @@ pub(crate) mod checkout;
 pub(crate) mod events;
 mod processing;
 pub(crate) mod review;
-mod rows;
 pub(crate) mod settings;
 mod store;
 
 pub(crate) use processing::{Asking, Report, apply_again, overdue, reconcile, reconcile_due};
-pub(crate) use rows::interval;
 
 use crate::answer::Answer;
 use crate::clock;

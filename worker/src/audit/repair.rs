@@ -11,7 +11,6 @@ use crate::meter::client;
 use crate::meter::message::Corrected;
 use crate::registration::SELECT;
 use crate::request::parameter;
-use crate::rows::{StoredUser, UserRow};
 use crate::stripe::review::Reviewer;
 use crate::stripe::{self, Asking};
 use legis_core::audit::Code;
@@ -23,6 +22,7 @@ use legis_core::plan::{PlanId, row_id, row_sql};
 use legis_core::problem::Problem;
 use legis_core::quota::Usage;
 use legis_core::route::decode;
+use legis_core::rows::users::{StoredUser, UserRow};
 use legis_core::time::Timestamp;
 use serde::Serialize;
 use serde_json::json;
@@ -336,7 +336,7 @@ impl Work<'_> {
         let statement = Statement::new(&sql, &[Value::Text(sub)]);
         let results = self.database.batch(vec![statement]).await?;
         let found: Option<UserRow> = first("row of users", results.first())?;
-        found.map(|row| row.decode(grace)).transpose()
+        Ok(found.map(|row| row.decode(grace)).transpose()?)
     }
 
     /// Writes, with the record of it, in one transaction.

@@ -2,13 +2,14 @@
 
 use super::Step;
 use crate::clock;
-use crate::database::{Database, Statement, Value, first, row, rows};
+use crate::database::{Database, Statement, Value, first, rows};
 use crate::failure::{Failure, Outcome};
 use legis_core::audit::position::Position;
 use legis_core::audit::{Code, Finding, Severity};
 use legis_core::evaluate::json;
 use legis_core::history::days_before;
 use legis_core::json;
+use legis_core::row;
 use legis_core::time::Timestamp;
 use serde::Serialize;
 

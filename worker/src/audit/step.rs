@@ -5,7 +5,7 @@ use super::identities;
 use super::run::{self, Kind, Run};
 use super::users;
 use crate::configuration;
-use crate::database::{Database, Statement, Value, row, rows};
+use crate::database::{Database, Statement, Value, rows};
 use crate::failure::Outcome;
 use crate::stripe::settings::ApiSettings;
 use legis_core::audit::billing::{
@@ -17,6 +17,7 @@ use legis_core::audit::storage::{self, Unreadable};
 use legis_core::audit::{Finding, identity};
 use legis_core::history::first_id;
 use legis_core::json;
+use legis_core::row;
 use legis_core::stripe::event::envelope;
 use legis_core::time::Timestamp;
 use worker::Env;

@@ -3,13 +3,12 @@
 use super::Step;
 use super::step::step;
 use crate::configuration;
-use crate::database::{Database, Statement, Value, row, rows};
+use crate::database::{Database, Statement, Value, decoded, rows};
 use crate::failure::Outcome;
 use crate::log;
 use crate::meter::client;
 use crate::meter::message::Inspected;
 use crate::registration::SELECT;
-use crate::rows::{StoredUser, UserRow};
 use crate::stripe::review::{Review, Reviewer};
 use futures_util::future::join_all;
 use legis_core::audit::billing::KnownSubscription;
@@ -19,6 +18,8 @@ use legis_core::audit::storage::{self, Unreadable};
 use legis_core::audit::usage::{self, MeterSnapshot, UserSnapshot};
 use legis_core::audit::{Code, Finding, billing};
 use legis_core::json;
+use legis_core::row;
+use legis_core::rows::users::{StoredUser, UserRow};
 use legis_core::time::Timestamp;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,9 +56,9 @@ pub(super) async fn page(
         let sub = row.sub().to_owned();
         match row.decode(grace) {
             Ok(user) => users.push(user),
-            Err(failure) => findings.push(storage::unreadable(&Unreadable::User {
+            Err(unfit) => findings.push(storage::unreadable(&Unreadable::User {
                 sub,
-                reason: failure.told().reason,
+                reason: unfit.to_string(),
             })),
         }
     }
@@ -150,8 +151,9 @@ impl Audit<'_> {
         let subs = json!(subs).to_string();
         let statement = Statement::new(&sql, &[Value::Text(&subs)]);
         let results = self.database.batch(vec![statement]).await?;
-        let found: Vec<UserRow> = rows("rows of users", results.first())?;
-        found.into_iter().map(|row| row.decode(grace)).collect()
+        decoded("rows of users", results.first(), |row: UserRow| {
+            row.decode(grace)
+        })
     }
 
     /// Meters first, which bring their rows to the database; then what the database has.

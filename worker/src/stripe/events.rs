@@ -1,11 +1,12 @@
 //! Events as an administrator sees them.
 
 use crate::answer::Answer;
-use crate::database::{Database, Statement, Value, first, row, rows};
+use crate::database::{Database, Statement, Value, first, rows};
 use crate::failure::{Failure, Outcome};
 use legis_core::auth::claims::Caller;
 use legis_core::json;
 use legis_core::problem::Problem;
+use legis_core::row;
 use legis_core::time::Timestamp;
 use serde::Serialize;
 use serde_json::json;

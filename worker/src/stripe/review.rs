@@ -1,14 +1,15 @@
 //! What the events of a user come to, without storing it; and Stripe asked whether that is so.
 
-use super::rows::SnapshotRow;
 use super::settings::ApiSettings;
 use super::store::{self, Concerned, Written};
-use crate::database::{Database, Statement, Value, row, rows};
+use crate::database::{Database, Statement, Value, rows};
 use crate::failure::{Failure, Outcome};
 use crate::meter::client;
-use crate::rows::StoredUser;
 use legis_core::audit::repair::Repair;
 use legis_core::problem::Problem;
+use legis_core::row;
+use legis_core::rows::billing::SnapshotRow;
+use legis_core::rows::users::StoredUser;
 use legis_core::stripe::apply::{Applied, Payer, Stored, apply};
 use legis_core::stripe::event::{Event, Mode, Subject};
 use legis_core::stripe::prices::Prices;

@@ -1,12 +1,13 @@
 //! What an event concerns, read in one batch and written in one batch. Whoever was overtaken meanwhile writes nothing.
 
-use super::rows::{CustomerRow, PayerRow, PaymentRow, ReversalRow, SnapshotRow};
 use crate::clock;
-use crate::database::{Database, Statement, StatementResult, Value, first, row, rows};
+use crate::database::{Database, Statement, StatementResult, Value, decoded, first, rows};
 use crate::failure::{Failure, Outcome};
 use crate::registration::SELECT;
-use crate::rows::{StoredUser, UserRow};
 use legis_core::evaluate::json;
+use legis_core::row;
+use legis_core::rows::billing::{CustomerRow, PayerRow, PaymentRow, ReversalRow, SnapshotRow};
+use legis_core::rows::users::{StoredUser, UserRow};
 use legis_core::stripe::apply::{Applied, Payer, Stored, Verdict};
 use legis_core::stripe::customer::{Customer, Life};
 use legis_core::stripe::event::Subject;
@@ -159,26 +160,27 @@ fn decode(results: &[StatementResult]) -> Outcome<Loaded> {
     let waiting: Vec<Waiting> = rows("rows of stripe_webhook_logs", results.get(4))?;
     Ok(Loaded {
         stored: Stored {
-            customers: rows::<CustomerRow>("rows of stripe_customers", results.get(1))?
-                .into_iter()
-                .map(CustomerRow::decode)
-                .collect::<Outcome<_>>()?,
-            users: rows::<PayerRow>("rows of users", results.get(2))?
-                .into_iter()
-                .map(PayerRow::decode)
-                .collect::<Outcome<_>>()?,
-            snapshots: rows::<SnapshotRow>("rows of subscription_snapshots", results.get(3))?
-                .into_iter()
-                .map(SnapshotRow::decode)
-                .collect::<Outcome<_>>()?,
-            payments: rows::<PaymentRow>("rows of payment_history", results.get(5))?
-                .into_iter()
-                .map(PaymentRow::decode)
-                .collect::<Outcome<_>>()?,
-            reversals: rows::<ReversalRow>("rows of payment_reversals", results.get(6))?
-                .into_iter()
-                .map(ReversalRow::decode)
-                .collect::<Outcome<_>>()?,
+            customers: decoded(
+                "rows of stripe_customers",
+                results.get(1),
+                CustomerRow::decode,
+            )?,
+            users: decoded("rows of users", results.get(2), PayerRow::decode)?,
+            snapshots: decoded(
+                "rows of subscription_snapshots",
+                results.get(3),
+                SnapshotRow::decode,
+            )?,
+            payments: decoded(
+                "rows of payment_history",
+                results.get(5),
+                PaymentRow::decode,
+            )?,
+            reversals: decoded(
+                "rows of payment_reversals",
+                results.get(6),
+                ReversalRow::decode,
+            )?,
         },
         before: match logged {
             Some(logged) if logged.processing_status == "processed" => Before::Applied,
@@ -240,7 +242,7 @@ pub(super) async fn write(
             .unwrap_or_default()
             .iter()
             .filter_map(|result| first::<UserRow>("row of users", Some(result)).transpose())
-            .map(|row| row?.decode(grace))
+            .map(|row| Ok(row?.decode(grace)?))
             .collect::<Outcome<_>>()
             .map(Written::Stored),
         // The versions' guards; nothing else there can fail this way.

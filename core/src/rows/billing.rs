@@ -1,33 +1,35 @@
-//! Rows about money, decoded and validated.
+//! Rows about money.
 
-use crate::database::row;
-use crate::failure::{Failure, Outcome};
-use legis_core::json;
-use legis_core::plan::{Interval, PlanId, Sold};
-use legis_core::stripe::apply::Payer;
-use legis_core::stripe::billing::Billing;
-use legis_core::stripe::customer::{Customer, Life, Link, LinkKind};
-use legis_core::stripe::payment::{Payment, PaymentStatus, Reversal, ReversalKind};
-use legis_core::stripe::snapshot::{Facts, Snapshot, SnapshotKind};
-use legis_core::stripe::timeline::Scheduled;
-use legis_core::time::Timestamp;
-use legis_core::whole;
+use super::interval;
+use crate::json;
+use crate::plan::{PlanId, Sold};
+use crate::row;
+use crate::row::Unfit;
+use crate::stripe::apply::Payer;
+use crate::stripe::billing::Billing;
+use crate::stripe::customer::{Customer, Life, Link, LinkKind};
+use crate::stripe::payment::{Payment, PaymentStatus, Reversal, ReversalKind};
+use crate::stripe::snapshot::{Facts, Snapshot, SnapshotKind};
+use crate::stripe::timeline::Scheduled;
+use crate::time::Timestamp;
+use crate::whole;
 
-fn moment(what: &str, millis: f64) -> Outcome<Timestamp> {
-    Timestamp::from_js(millis).ok_or_else(|| Failure::corrupt(what, "not a moment"))
+fn moment(what: &str, millis: f64) -> Result<Timestamp, Unfit> {
+    Timestamp::from_js(millis).ok_or_else(|| Unfit::row(what, "not a moment"))
 }
 
-fn optional(what: &str, millis: Option<f64>) -> Outcome<Option<Timestamp>> {
+fn optional(what: &str, millis: Option<f64>) -> Result<Option<Timestamp>, Unfit> {
     millis.map(|millis| moment(what, millis)).transpose()
 }
 
-fn count(what: &str, number: f64) -> Outcome<u64> {
-    whole::from_f64(number).ok_or_else(|| Failure::corrupt(what, "not a whole number"))
+fn count(what: &str, number: f64) -> Result<u64, Unfit> {
+    whole::from_f64(number).ok_or_else(|| Unfit::row(what, "not a whole number"))
 }
 
 row! {
     /// A row of `stripe_customers`.
-    pub(super) struct CustomerRow {
+    #[derive(Debug, Clone)]
+    pub struct CustomerRow {
         id: String,
         sub: Option<String>,
         linked_kind: Option<String>,
@@ -39,8 +41,12 @@ row! {
 }
 
 impl CustomerRow {
-    pub(super) fn decode(self) -> Outcome<Customer> {
-        let what = "row of stripe_customers";
+    /// What it says.
+    ///
+    /// # Errors
+    /// [`Unfit`] when the row breaks a rule.
+    pub fn decode(self) -> Result<Customer, Unfit> {
+        let what = "stripe_customers";
         let kind = self.linked_kind.as_deref().and_then(LinkKind::parse);
         let link = match (self.sub, kind, self.linked_at, self.linked_by) {
             (Some(sub), Some(kind), Some(at), Some(event)) => Some(Link {
@@ -50,7 +56,7 @@ impl CustomerRow {
                 event,
             }),
             (None, None, None, None) => None,
-            _ => return Err(Failure::corrupt(what, "half a link")),
+            _ => return Err(Unfit::row(what, "half a link")),
         };
         Ok(Customer {
             id: self.id,
@@ -66,8 +72,8 @@ impl CustomerRow {
 
 row! {
     /// A row of `subscription_snapshots`.
-    #[derive(Clone)]
-    pub(super) struct SnapshotRow {
+    #[derive(Debug, Clone)]
+    pub struct SnapshotRow {
         id: String,
         customer_id: String,
         subscription_id: String,
@@ -80,19 +86,23 @@ row! {
 }
 
 impl SnapshotRow {
-    pub(super) fn decode(self) -> Outcome<Snapshot> {
-        let what = "row of subscription_snapshots";
+    /// What it says.
+    ///
+    /// # Errors
+    /// [`Unfit`] when the row breaks a rule.
+    pub fn decode(self) -> Result<Snapshot, Unfit> {
+        let what = "subscription_snapshots";
         let facts = |json: &str| {
-            json::read::<Facts>(json.as_bytes()).map_err(|error| Failure::corrupt(what, error))
+            json::read::<Facts>(json.as_bytes()).map_err(|error| Unfit::row(what, error))
         };
         Ok(Snapshot {
             kind: SnapshotKind::parse(&self.kind)
-                .ok_or_else(|| Failure::corrupt(what, "unknown kind"))?,
+                .ok_or_else(|| Unfit::row(what, "unknown kind"))?,
             facts: facts(&self.facts)?,
             before: self.facts_before.as_deref().map(facts).transpose()?,
             seen: match &self.seen {
                 Some(json) => {
-                    json::read(json.as_bytes()).map_err(|error| Failure::corrupt(what, error))?
+                    json::read(json.as_bytes()).map_err(|error| Unfit::row(what, error))?
                 }
                 None => Vec::new(),
             },
@@ -106,7 +116,8 @@ impl SnapshotRow {
 
 row! {
     /// The billing columns of a row of `users`.
-    pub(super) struct PayerRow {
+    #[derive(Debug, Clone)]
+    pub struct PayerRow {
         id: u32,
         auth0_user_id: String,
         entitlement_version: f64,
@@ -125,8 +136,12 @@ row! {
 }
 
 impl PayerRow {
-    pub(super) fn decode(self) -> Outcome<Payer> {
-        let what = "row of users";
+    /// What it says.
+    ///
+    /// # Errors
+    /// [`Unfit`] when the row breaks a rule.
+    pub fn decode(self) -> Result<Payer, Unfit> {
+        let what = "users";
         let scheduled = match (self.scheduled_plan_id, self.scheduled_at) {
             (Some(id), Some(at)) => Some(Scheduled {
                 sold: sold(id)?,
@@ -139,7 +154,7 @@ impl PayerRow {
             Some(sold) => sold,
             None => Sold {
                 plan: PlanId::resolve(&self.plan_slug)
-                    .map_err(|unknown| Failure::corrupt(what, unknown))?,
+                    .map_err(|unknown| Unfit::row(what, unknown))?,
                 interval: None,
             },
         };
@@ -157,8 +172,9 @@ impl PayerRow {
                 scheduled,
                 customer: self.stripe_customer_id,
                 alerts: match &self.billing_alerts {
-                    Some(json) => json::read(json.as_bytes())
-                        .map_err(|error| Failure::corrupt(what, error))?,
+                    Some(json) => {
+                        json::read(json.as_bytes()).map_err(|error| Unfit::row(what, error))?
+                    }
                     None => Vec::new(),
                 },
             },
@@ -166,22 +182,14 @@ impl PayerRow {
     }
 }
 
-fn sold(id: u32) -> Outcome<Sold> {
-    Sold::of_row(id).ok_or_else(|| Failure::corrupt("row of users", format!("plan {id}")))
-}
-
-/// The value of `users.billing_interval`.
-pub(crate) fn interval(column: Option<&str>) -> Outcome<Option<Interval>> {
-    column
-        .map(|word| {
-            Interval::parse(word).ok_or_else(|| Failure::corrupt("row of users", "interval"))
-        })
-        .transpose()
+fn sold(id: u32) -> Result<Sold, Unfit> {
+    Sold::of_row(id).ok_or_else(|| Unfit::row("users", format!("plan {id}")))
 }
 
 row! {
     /// A row of `payment_history` that an event made.
-    pub(super) struct PaymentRow {
+    #[derive(Debug, Clone)]
+    pub struct PaymentRow {
         stripe_invoice_id: String,
         status: String,
         voided: u8,
@@ -196,11 +204,15 @@ row! {
 }
 
 impl PaymentRow {
-    pub(super) fn decode(self) -> Outcome<Payment> {
-        let what = "row of payment_history";
+    /// What it says.
+    ///
+    /// # Errors
+    /// [`Unfit`] when the row breaks a rule.
+    pub fn decode(self) -> Result<Payment, Unfit> {
+        let what = "payment_history";
         Ok(Payment {
             status: PaymentStatus::of_row(&self.status, self.voided == 1)
-                .ok_or_else(|| Failure::corrupt(what, "status"))?,
+                .ok_or_else(|| Unfit::row(what, "status"))?,
             amount: count(what, self.amount)?,
             created_at: moment(what, self.created_at)?,
             at: moment(what, self.event_at)?,
@@ -215,7 +227,8 @@ impl PaymentRow {
 
 row! {
     /// A row of `payment_reversals`.
-    pub(super) struct ReversalRow {
+    #[derive(Debug, Clone)]
+    pub struct ReversalRow {
         id: String,
         kind: String,
         stripe_customer_id: Option<String>,
@@ -231,11 +244,15 @@ row! {
 }
 
 impl ReversalRow {
-    pub(super) fn decode(self) -> Outcome<Reversal> {
-        let what = "row of payment_reversals";
+    /// What it says.
+    ///
+    /// # Errors
+    /// [`Unfit`] when the row breaks a rule.
+    pub fn decode(self) -> Result<Reversal, Unfit> {
+        let what = "payment_reversals";
         Ok(Reversal {
             kind: ReversalKind::parse(&self.kind)
-                .ok_or_else(|| Failure::corrupt(what, "unknown kind"))?,
+                .ok_or_else(|| Unfit::row(what, "unknown kind"))?,
             amount: count(what, self.amount)?,
             created_at: moment(what, self.created_at)?,
             id: self.id,
