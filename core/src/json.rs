@@ -255,3 +255,66 @@ impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Members<V> {
         deserializer.deserialize_map(Strict(self.0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::read;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Inner {
+        x: u8,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    enum Kind {
+        One,
+        Two(Inner),
+        Three { x: u8 },
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Outer {
+        list: Vec<Inner>,
+        maybe: Option<Inner>,
+        kinds: Vec<Kind>,
+        pair: (u8, String),
+    }
+
+    fn outer(text: &str) -> Option<Outer> {
+        read(text.as_bytes()).ok()
+    }
+
+    #[test]
+    fn what_is_right_is_read() {
+        let text = r#"{"list":[{"x":1}],"maybe":{"x":2},"kinds":["One",{"Two":{"x":3}},{"Three":{"x":4}}],"pair":[5,"\u00e9"],"more":[]}"#;
+        let expected = Outer {
+            list: vec![Inner { x: 1 }],
+            maybe: Some(Inner { x: 2 }),
+            kinds: vec![Kind::One, Kind::Two(Inner { x: 3 }), Kind::Three { x: 4 }],
+            pair: (5, "\u{e9}".to_owned()),
+        };
+        assert_eq!(outer(text), Some(expected));
+    }
+
+    #[test]
+    fn an_array_is_no_object() {
+        let with = |list: &str, maybe: &str, kinds: &str| {
+            outer(&format!(
+                r#"{{"list":{list},"maybe":{maybe},"kinds":{kinds},"pair":[5,""]}}"#
+            ))
+        };
+        assert!(with("[]", "null", "[]").is_some());
+        assert!(with("[[1]]", "null", "[]").is_none());
+        assert!(with("[]", "[1]", "[]").is_none());
+        assert!(with("[]", "null", r#"[{"Two":[1]}]"#).is_none());
+        assert!(with("[]", "null", r#"[{"Three":[1]}]"#).is_none());
+        assert!(outer(r#"[[],null,[],[5,""]]"#).is_none());
+    }
+
+    #[test]
+    fn nothing_comes_after_it() {
+        assert!(read::<u8>(b"1 ").is_ok());
+        assert!(read::<u8>(b"1 2").is_err());
+    }
+}

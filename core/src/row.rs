@@ -21,9 +21,7 @@ impl Columns {
     /// [`Unfit`] when it is not there, or not of its kind.
     pub fn take<T: Column>(&mut self, name: &'static str) -> Result<T, Unfit> {
         let value = self.0.remove(name);
-        value
-            .and_then(T::of)
-            .ok_or_else(|| Unfit(format!("column {name}")))
+        value.and_then(T::of).ok_or_else(|| Unfit::column(name))
     }
 }
 
@@ -42,13 +40,15 @@ impl Columns {
 /// # Errors
 /// [`Unfit`] for whatever is no row of that form.
 pub fn read<T: Row>(json: &str) -> Result<Vec<T>, Unfit> {
-    let rows: Vec<Map<String, Json>> =
-        json::read(json.as_bytes()).map_err(|error| Unfit(error.to_string()))?;
-    let mut read = Vec::with_capacity(rows.len());
-    for columns in rows {
+    let mut read = Vec::new();
+    for columns in objects(json)? {
         read.push(T::read(&mut Columns(columns))?);
     }
     Ok(read)
+}
+
+fn objects(json: &str) -> Result<Vec<Map<String, Json>>, Unfit> {
+    json::read(json.as_bytes()).map_err(|error| Unfit(error.to_string()))
 }
 
 /// What is stored and breaks a rule that every row keeps: which row, and how. It is for operators, and has no value of a
@@ -57,6 +57,11 @@ pub fn read<T: Row>(json: &str) -> Result<Vec<T>, Unfit> {
 pub struct Unfit(String);
 
 impl Unfit {
+    #[cold]
+    fn column(name: &str) -> Self {
+        Self(format!("column {name}"))
+    }
+
     /// A row of a table.
     pub fn row(table: &str, why: impl fmt::Display) -> Self {
         Self(format!("row of {table}: {why}"))
