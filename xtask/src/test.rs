@@ -1,12 +1,12 @@
 //! `cargo xtask test`: every suite, or the named ones, and one line that says how it went.
 
+mod vitest;
+
 use crate::process::{command, filter_lines};
 use crate::{build, generate, lint, report, setup};
-use anyhow::{Context, Result, bail};
-use serde::Deserialize;
-use std::fs;
-use std::process::Command;
+use anyhow::{Result, bail};
 use std::time::Instant;
+use vitest::vitest;
 
 /// A suite: its name, what it shows, and how it runs.
 struct Suite {
@@ -167,6 +167,24 @@ const SUITES: [Suite; 29] = [
 struct Count {
     passed: usize,
     failed: usize,
+    /// What failed, by name and with the first line of why; fewer where that is not known.
+    failures: Vec<String>,
+}
+
+impl Count {
+    fn passed(passed: usize) -> Self {
+        Self {
+            passed,
+            ..Self::default()
+        }
+    }
+
+    fn and(mut self, more: Self) -> Self {
+        self.passed += more.passed;
+        self.failed += more.failed;
+        self.failures.extend(more.failures);
+        self
+    }
 }
 
 /// Runs the suites; an error when anything failed.
@@ -193,6 +211,7 @@ pub fn run(names: &[String]) -> Result<()> {
             Count {
                 passed: 0,
                 failed: 1,
+                failures: vec![format!("{error:#}")],
             }
         });
         eprintln!(
@@ -201,10 +220,18 @@ pub fn run(names: &[String]) -> Result<()> {
             count.failed,
             start.elapsed().as_secs_f32()
         );
-        total.passed += count.passed;
-        total.failed += count.failed;
+        let failures = count.failures.iter();
+        let named = failures.map(|failure| format!("{}: {failure}", suite.name));
+        total = total.and(Count {
+            failures: named.collect(),
+            ..count
+        });
     }
     println!("\n{} passed, {} failed", total.passed, total.failed);
+    // Once more, as the end is what is read first.
+    for failure in &total.failures {
+        println!("✗ {failure}");
+    }
     if total.failed > 0 {
         bail!("{} of the tests failed", total.failed);
     }
@@ -212,19 +239,13 @@ pub fn run(names: &[String]) -> Result<()> {
 }
 
 fn checks() -> Result<Count> {
-    Ok(Count {
-        passed: lint::run()?,
-        failed: 0,
-    })
+    Ok(Count::passed(lint::run()?))
 }
 
 /// The rules for licences, then what is there.
 fn dependencies() -> Result<Count> {
     let rules = rust("xtask")?;
-    Ok(Count {
-        passed: rules.passed + crate::dependencies::run()?,
-        failed: rules.failed,
-    })
+    Ok(rules.and(Count::passed(crate::dependencies::run()?)))
 }
 
 fn generated() -> Result<Count> {
@@ -232,10 +253,7 @@ fn generated() -> Result<Count> {
     if !stale.is_empty() {
         bail!("not fresh: {}. Run: cargo xtask generate", stale.join(", "));
     }
-    Ok(Count {
-        passed: 1,
-        failed: 0,
-    })
+    Ok(Count::passed(1))
 }
 
 fn core() -> Result<Count> {
@@ -244,11 +262,7 @@ fn core() -> Result<Count> {
 
 /// Generated old databases, then one through the commands that a person types.
 fn adoption() -> Result<Count> {
-    let (rust, product) = (rust("legis-adopt")?, vitest("adoption")?);
-    Ok(Count {
-        passed: rust.passed + product.passed,
-        failed: rust.failed + product.failed,
-    })
+    Ok(rust("legis-adopt")?.and(vitest("adoption")?))
 }
 
 /// The Rust tests of a package; cargo prints a line of figures for each binary.
@@ -262,6 +276,9 @@ fn rust(package: &str) -> Result<Count> {
     let mut count = Count::default();
     let succeeded = filter_lines(&mut cargo, |line| {
         let Some(figures) = line.strip_prefix("test result: ") else {
+            let name = line.strip_prefix("---- ");
+            let name = name.and_then(|name| name.strip_suffix(" stdout ----"));
+            count.failures.extend(name.map(str::to_owned));
             // Dots and headings of cargo's quiet form.
             return !line.is_empty() && !line.starts_with("running ") && !line.starts_with('.');
         };
@@ -287,45 +304,4 @@ fn figure(text: &str, of: &str) -> usize {
 fn openapi() -> Result<Count> {
     setup::python()?;
     vitest("openapi")
-}
-
-/// One file of `tests/`, against the running product.
-fn vitest(name: &str) -> Result<Count> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Report {
-        num_passed_tests: usize,
-        num_failed_tests: usize,
-        num_failed_test_suites: usize,
-    }
-    let json = crate::paths::root().join("target/vitest.json");
-    let _ = fs::remove_file(&json);
-    let mut vitest: Command = command("vitest");
-    vitest
-        .args([
-            "run",
-            "--root",
-            "tests",
-            "--reporter=default",
-            "--reporter=json",
-        ])
-        .arg(format!("--outputFile.json={}", json.display()))
-        .arg(format!("{name}.test"))
-        .env("CHROMIUM_BIN", setup::chromium()?)
-        .env("LEGIS_XTASK", std::env::current_exe()?);
-    let succeeded = crate::process::shown(&mut vitest)?;
-    let report: Report =
-        serde_json::from_slice(&fs::read(&json).context("vitest wrote no report")?)?;
-    // A file that cannot be loaded, or a hook that fails, has no failed test; it is a failure all the same.
-    let failed = report
-        .num_failed_tests
-        .max(usize::from(!succeeded || report.num_failed_test_suites > 0));
-    Ok(Count {
-        passed: report.num_passed_tests,
-        failed: if succeeded {
-            report.num_failed_tests
-        } else {
-            failed
-        },
-    })
 }
