@@ -5,6 +5,7 @@ import { Client as OldClient } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as OldTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { afterEach, beforeEach, describe, expect, inject, test, vi } from "vitest";
 import { call, newSubject, post, token } from "./callers.ts";
+import { PATIENT } from "./patience.ts";
 
 interface Result {
 	content: { type: string; text: string }[];
@@ -75,14 +76,11 @@ describe.each([
 	const leave = async (calls: number) =>
 		expect((await post("/api/calls", JSON.stringify({ cost: 100 - calls }), bearer)).status).toBe(201);
 	const logs = (calls: number) =>
-		vi.waitFor(
-			async () => {
-				const { logs } = await (await call("/api/mcp/logs", bearer)).json();
-				expect(logs).toHaveLength(calls);
-				return logs as { tool_name: string; status: string; tokens_used: number | null }[];
-			},
-			{ timeout: 10_000, interval: 200 },
-		);
+		vi.waitFor(async () => {
+			const { logs } = await (await call("/api/mcp/logs", bearer)).json();
+			expect(logs).toHaveLength(calls);
+			return logs as { tool_name: string; status: string; tokens_used: number | null }[];
+		}, PATIENT);
 
 	test("lists tools for nothing, calls them for one each, and each is logged", async () => {
 		expect(await agent.tools()).toContain("search-bills");
@@ -93,7 +91,7 @@ describe.each([
 		expect((await agent.run("tokens")).isError).not.toBe(true);
 		await expect(agent.run("internal")).rejects.toThrow(/on purpose/);
 		// The last one was the server's own fault.
-		await vi.waitFor(async () => expect(await used()).toBe(3), { timeout: 5_000 });
+		await vi.waitFor(async () => expect(await used()).toBe(3), PATIENT);
 		const rows = await logs(4);
 		expect(rows.map((row) => [row.tool_name, row.status]).sort()).toEqual([
 			["get-bill", "error"],

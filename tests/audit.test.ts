@@ -110,7 +110,7 @@ async function settled(sub: string) {
 		const storage = await world.worker.getDurableObjectStorage("METER" as never, { name: sub } as never);
 		return storage.exec("SELECT id FROM calls WHERE open IS NOT NULL");
 	};
-	await expect.poll(open, { timeout: 5_000 }).toEqual([]);
+	await expect.poll(open).toEqual([]);
 	await world.ring(sub);
 }
 

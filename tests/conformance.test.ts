@@ -11,6 +11,7 @@ import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import { ResourceUpdatedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { conformanceServer } from "./conformance-server.ts";
+import { PATIENT } from "./patience.ts";
 import { world as makeWorld } from "./world.ts";
 
 const SUITE = createRequire(import.meta.url).resolve("@modelcontextprotocol/conformance/dist/index.js");
@@ -85,18 +86,15 @@ test("whatever passes directly passes through the gateway, and each tool call is
 	const asked = server.asked.filter((asked) => asked.byGateway);
 	expect(asked.some((asked) => asked.verb === "GET" && asked.resumes)).toBe(true);
 	const calls = asked.filter((asked) => asked.method === "tools/call").length;
-	const logged = await vi.waitFor(
-		async () => {
-			await world.ring(sub);
-			const rows = await world.rows<{ tool_name: string; cost: number }>(
-				"SELECT tool_name, cost FROM mcp_logs JOIN users ON users.id = user_id WHERE auth0_user_id = ?",
-				sub,
-			);
-			expect(rows).toHaveLength(calls);
-			return rows;
-		},
-		{ timeout: 8_000, interval: 100 },
-	);
+	const logged = await vi.waitFor(async () => {
+		await world.ring(sub);
+		const rows = await world.rows<{ tool_name: string; cost: number }>(
+			"SELECT tool_name, cost FROM mcp_logs JOIN users ON users.id = user_id WHERE auth0_user_id = ?",
+			sub,
+		);
+		expect(rows).toHaveLength(calls);
+		return rows;
+	}, PATIENT);
 	expect(logged.filter(({ cost }) => cost !== 1)).toEqual([]);
 	expect(await used(bearer)).toMatchObject({ used: calls, mcp: calls });
 });
@@ -111,9 +109,9 @@ test("what belongs to no request comes on a stream of its own, and a session end
 	server.asked.length = 0;
 	const before = server.sessions.size;
 	await client.connect(transport as Transport);
-	await vi.waitFor(() => expect(server.asked.map((asked) => asked.verb)).toContain("GET"));
+	await vi.waitFor(() => expect(server.asked.map((asked) => asked.verb)).toContain("GET"), PATIENT);
 	await client.subscribeResource({ uri: "test://watched-resource" });
-	await vi.waitFor(() => expect(heard).toEqual(["test://watched-resource"]), 5_000);
+	await vi.waitFor(() => expect(heard).toEqual(["test://watched-resource"]), PATIENT);
 	expect(server.sessions.size).toBe(before + 1);
 	await transport.terminateSession();
 	expect(server.sessions.size).toBe(before);

@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { PATIENT } from "./patience.ts";
 import { ROOT } from "./stack.ts";
 import { world as make } from "./world.ts";
 
@@ -92,7 +93,7 @@ describe("the database", () => {
 		await world.set({ database: "is slow", times: 1 });
 		const start = Date.now();
 		const late = await world.call(bearer, "/api/bills");
-		expect(Date.now() - start).toBeLessThan(8_000);
+		expect(Date.now() - start).toBeLessThan(20_000);
 		expect([late.status, late.headers.get("retry-after")]).toEqual([504, "5"]);
 		await world.set({ clock: 6_000 });
 		expect((await world.call(bearer, "/api/bills")).status).toBe(200);
@@ -251,17 +252,14 @@ describe("the meter", () => {
 
 	/** Waits until the database knows how all of a user's calls ended; nothing but the alarm wakes the meter. */
 	async function ended(sub: string, statuses: number[]) {
-		await vi.waitFor(
-			async () => {
-				await world.alarm(sub);
-				const rows = await world.rows<{ status_code: number }>(
-					"SELECT status_code FROM api_usage JOIN users ON users.id = user_id WHERE auth0_user_id = ? AND status = 'success'",
-					sub,
-				);
-				expect(rows.map((row) => row.status_code)).toEqual(statuses);
-			},
-			{ timeout: 5_000, interval: 100 },
-		);
+		await vi.waitFor(async () => {
+			await world.alarm(sub);
+			const rows = await world.rows<{ status_code: number }>(
+				"SELECT status_code FROM api_usage JOIN users ON users.id = user_id WHERE auth0_user_id = ? AND status = 'success'",
+				sub,
+			);
+			expect(rows.map((row) => row.status_code)).toEqual(statuses);
+		}, PATIENT);
 	}
 
 	test("a call that nobody settles is closed after ten minutes: outcome unknown, charged, and it stays so", async () => {

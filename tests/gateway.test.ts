@@ -138,19 +138,19 @@ describe("the metered path", () => {
 		expect(told).toContain("user-agent");
 		expect(told).not.toContain("authorization");
 		const stream = await call("/api/bills?simulate=stream", bearer);
-		const start = performance.now();
 		const reader = (stream.body as ReadableStream<Uint8Array>).getReader();
 		await reader.read();
-		expect(performance.now() - start).toBeLessThan(500);
+		const first = performance.now();
 		while (!(await reader.read()).done) {}
-		expect(performance.now() - start).toBeGreaterThan(500);
+		// What had waited for the whole would come at once.
+		expect(performance.now() - first).toBeGreaterThan(500);
 	});
 
 	test("a data service that does not answer in time: 504, and the call is given back", async () => {
 		const bearer = await token(newSubject());
 		const start = Date.now();
 		const response = await call("/api/bills?simulate=slow", bearer);
-		expect(Date.now() - start).toBeLessThan(40_000);
+		expect(Date.now() - start).toBeLessThan(50_000);
 		expect(response.headers.get("retry-after")).toBe("5");
 		expect(response.headers.get("ratelimit")).toBe('"plan";r=100');
 		expect(await problem(response)).toMatchObject({ status: 504, code: "timed_out" });

@@ -15,6 +15,7 @@ import { token } from "./callers.ts";
 import { fresh, used } from "./clients.ts";
 import { query } from "./database.ts";
 import { current, type Pair, previous, type Result, type Tool } from "./mcp-majors.ts";
+import { PATIENT } from "./patience.ts";
 
 const said = (text: string): Result => ({ content: [{ type: "text", text }] });
 const failure = (text: string): Result => ({ ...said(text), isError: true });
@@ -244,7 +245,7 @@ describe.each([
 		expect(signal.aborted).toBe(false);
 		controller.abort();
 		await answer;
-		await vi.waitFor(() => expect(signal.aborted).toBe(true));
+		await vi.waitFor(() => expect(signal.aborted).toBe(true), PATIENT);
 	});
 
 	test("what is secret is not logged, in any depth; what is long is not either", async () => {
@@ -327,7 +328,7 @@ describe.each([
 			{ meter: { waitUntil } },
 		);
 		expect(await call("tool")).toMatchObject(said("ran"));
-		await vi.waitFor(async () => expect(await settlements()).toMatchObject([{ status: "success" }]));
+		await vi.waitFor(async () => expect(await settlements()).toMatchObject([{ status: "success" }]), PATIENT);
 		expect(errors).toMatchObject([[{ message: "Illegal invocation" }, { tool: "tool" }]]);
 	});
 
@@ -680,7 +681,7 @@ test("in workerd, where the answer does not wait for its settlement", async () =
 	expect(await used(user.client)).toBe(1);
 	await vi.waitFor(async () => {
 		expect((await user.client.toolCalls()).logs).toMatchObject([{ tool_name: "get-bill", status: "success" }]);
-	}, 10_000);
+	}, PATIENT);
 	await model.close();
 	await harness.close();
 });

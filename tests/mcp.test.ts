@@ -3,6 +3,7 @@
 import { decodeProtectedHeader, jwtVerify } from "jose";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { json, type Message, mcpServer, result, stream } from "./mcp-server.ts";
+import { PATIENT } from "./patience.ts";
 import { world as makeWorld } from "./world.ts";
 
 const SECRET = "the local gateway's secret, of no use elsewhere";
@@ -82,19 +83,16 @@ interface Row {
 
 /** The rows of the user's tool calls, once so many are stored. */
 async function logged(calls = 1): Promise<Row[]> {
-	return await vi.waitFor(
-		async () => {
-			await world.ring(sub);
-			const rows = await world.rows<Row>(
-				"SELECT tool_name, status, cost, error_message, request_data, response_data, tokens_used FROM mcp_logs " +
-					"JOIN users ON users.id = user_id WHERE auth0_user_id = ? ORDER BY mcp_logs.id",
-				sub,
-			);
-			expect(rows).toHaveLength(calls);
-			return rows;
-		},
-		{ timeout: 8_000, interval: 100 },
-	);
+	return await vi.waitFor(async () => {
+		await world.ring(sub);
+		const rows = await world.rows<Row>(
+			"SELECT tool_name, status, cost, error_message, request_data, response_data, tokens_used FROM mcp_logs " +
+				"JOIN users ON users.id = user_id WHERE auth0_user_id = ? ORDER BY mcp_logs.id",
+			sub,
+		);
+		expect(rows).toHaveLength(calls);
+		return rows;
+	}, PATIENT);
 }
 
 describe("a tool call", () => {

@@ -81,7 +81,7 @@ describe("importable", () => {
 
 // Raised only in a commit that says why.
 test.each([
-	["legis-edge", "index.js", 56_000],
+	["legis-edge", "index.js", 56_500],
 	["legis-edge/mcp", "mcp.js", 3_300],
 ])("the size of %s stays within its budget", (entry, file, budget) => {
 	const size = gzipSync(readFileSync(join(DIST, file)), { level: 9 }).length;
@@ -176,6 +176,41 @@ test("an account that is none is misuse, and the error says where", () => {
 	} catch (error) {
 		expect(error).toBeInstanceOf(LegisError);
 		expect((error as LegisError).issues[0]?.pointer).toBe("/account/usage/lifetime/used");
+	}
+});
+
+test("a refusal is about its own account, however many others were refused", () => {
+	const refused = (used: number, day: number) => {
+		const text = String(day).padStart(2, "0");
+		const [start, end] = [`2026-02-${text}T10:00:00Z`, `2026-03-${text}T10:00:00Z`];
+		const usage = { ...account.usage, period: { start, end, used, mcp: 0 } };
+		return decide({ ...account, usage }, "2026-02-28T12:00:00Z");
+	};
+	// More than are remembered, each of them again.
+	for (let turn = 0; turn < 2_000; turn++) {
+		const [used, day] = [1_000 + (turn % 700), 1 + (turn % 28)];
+		expect(refused(used, day)).toMatchObject({
+			type: "refuse",
+			message: expect.stringContaining(
+				`You have used ${used.toLocaleString("en")} of the 1,000 calls a month of the Developer plan. More become available on ${day} March 2026, 10:00 UTC.`,
+			),
+			used,
+			resetsAt: `2026-03-${String(day).padStart(2, "0")}T10:00:00.000Z`,
+		});
+	}
+});
+
+test("moments are answered in one form, however the account has them", () => {
+	for (const [start, end] of [
+		["2026-02-01T10:00:00Z", "2026-03-01T10:00:00.5Z"],
+		["2026-02-01T10:00:00.000Z", "2026-03-01T10:00:00.500Z"],
+		["2026-02-01T10:00:00.00Z", "2026-03-01T10:00:00.50Z"],
+	] as const) {
+		const usage = { ...account.usage, period: { start, end, used: 1, mcp: 0 } };
+		expect(decide({ ...account, usage }, "2026-02-02T00:00:00Z")).toMatchObject({
+			periodStart: "2026-02-01T10:00:00.000Z",
+			periodEnd: "2026-03-01T10:00:00.500Z",
+		});
 	}
 });
 
@@ -607,6 +642,7 @@ const valid = { email: "ada@example.com", name: "Ada", plan: "starter" };
 const invalid = { email: "ada", plan: "platinum", extra: true };
 const bytes = [valid, invalid].map((value) => new TextEncoder().encode(JSON.stringify(value)));
 const { registration } = schemas;
+const PACE = JSON.stringify([account, empty]);
 const works = {
 	"validate, valid": () => validate(registration, valid).ok,
 	"validate, refused": () => !validate(registration, invalid).ok,
@@ -630,9 +666,24 @@ for (const [name, work] of Object.entries(works)) {
 		}
 		return performance.now() - start;
 	};
+	// What the machine takes for something else meanwhile: it may be busy for a while.
+	const pace = () => {
+		const start = performance.now();
+		for (let turn = 0; turn < 2_000; turn++) JSON.parse(PACE);
+		return performance.now() - start;
+	};
+	const tenth = () => {
+		let [own, other] = [0, 0];
+		for (let part = 0; part < 20; part++) {
+			own += run(5_000);
+			other += pace();
+		}
+		return own / other;
+	};
 	run(50_000);
+	pace();
 	const [room, before] = [memory.buffer.byteLength, held()];
-	const tenths = Array.from({ length: 10 }, () => run(100_000)).map(Math.round);
+	const tenths = Array.from({ length: 10 }, tenth);
 	console.log(JSON.stringify({ name, tenths, grown: held() - before, room: memory.buffer.byteLength - room }));
 }`;
 
@@ -646,9 +697,8 @@ test("a million calls of each kind: none is slower for it, and nothing grows", {
 		const { name, tenths, grown, room } = JSON.parse(line);
 		expect([name, room]).toEqual([name, 0]);
 		expect([name, grown < 2_000_000 ? "little" : grown]).toEqual([name, "little"]);
-		// A machine may be busy with something else for a while, not for most of the time.
 		const [early, late] = [Math.min(...tenths.slice(0, 5)), Math.min(...tenths.slice(5))];
-		expect([name, late <= early * 1.5 + 5 ? "as fast" : tenths]).toEqual([name, "as fast"]);
+		expect([name, late <= early * 1.5 ? "as fast" : tenths]).toEqual([name, "as fast"]);
 	}
 });
 

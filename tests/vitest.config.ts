@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { PATIENT } from "./patience.ts";
 
 export default defineConfig({
 	test: {
@@ -9,5 +10,6 @@ export default defineConfig({
 		fileParallelism: false,
 		testTimeout: 60_000,
 		hookTimeout: 120_000,
+		expect: { poll: PATIENT },
 	},
 });

@@ -19,22 +19,31 @@ pub fn group(number: u64) -> String {
 }
 
 /// As [`group`], at the end of a text: what is refused is told often, and a text for each of its numbers cost more than
-/// the decision.
+/// the decision. So would a division of 64 bits for each digit, for which WebAssembly has no multiplication.
 pub(crate) fn push_group(text: &mut String, number: u64) {
+    if let Ok(number) = u32::try_from(number) {
+        push_small(text, number);
+        return;
+    }
+    push_group(text, number / 1000);
+    text.push(',');
+    push_digits(text, u32::try_from(number % 1000).unwrap_or(0), 3);
+}
+
+fn push_small(text: &mut String, number: u32) {
     if number < 1000 {
         push_digits(text, number, 1);
         return;
     }
-    push_group(text, number / 1000);
+    push_small(text, number / 1000);
     text.push(',');
     push_digits(text, number % 1000, 3);
 }
 
 /// A number of so many digits at least.
-pub(crate) fn push_digits(text: &mut String, number: u64, digits: u32) {
+pub(crate) fn push_digits(text: &mut String, number: u32, digits: u32) {
     if number >= 10 || digits > 1 {
         push_digits(text, number / 10, digits.saturating_sub(1));
     }
-    let digit = u8::try_from(number % 10).unwrap_or(0);
-    text.push(char::from(b'0'.saturating_add(digit)));
+    text.push(char::from_digit(number % 10, 10).unwrap_or('0'));
 }

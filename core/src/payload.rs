@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+mod email;
 pub mod format;
 pub mod json;
 pub mod stripe;

@@ -423,6 +423,7 @@ fn suggest(entitlement: &Entitlement, usage: &Usage, cost: Cost, now: Timestamp)
     })
 }
 
+/// It is about nothing that the refusal does not say: the npm package remembers messages by what it says.
 fn message(
     reason: Reason,
     balance: &Balance,
@@ -440,7 +441,9 @@ fn message(
             push_group(&mut text, u64::from(cost.get()));
             text.push_str(" calls, more than the ");
             push_group(&mut text, limit);
-            push_all(&mut text, [" that ", plan, " allows."]);
+            text.push_str(" that ");
+            text.push_str(plan);
+            text.push_str(" allows.");
         }
         (Reason::AllowanceExhausted, allowance) => {
             let once = matches!(allowance, Allowance::Once { .. });
@@ -448,8 +451,13 @@ fn message(
             push_group(&mut text, balance.used);
             text.push_str(" of the ");
             push_group(&mut text, limit);
-            let each = if once { "" } else { " a month" };
-            push_all(&mut text, [" calls", each, " of the ", plan, " plan."]);
+            text.push_str(" calls");
+            if !once {
+                text.push_str(" a month");
+            }
+            text.push_str(" of the ");
+            text.push_str(plan);
+            text.push_str(" plan.");
             if once {
                 text.push_str(" They do not renew.");
             } else if let Some(end) = resets_at {
@@ -460,25 +468,25 @@ fn message(
         }
     }
     if let Some(plan) = suggested {
-        push_all(&mut text, [" ", plan.name(), " includes "]);
-        match plan.allowance() {
-            Allowance::Once { calls } => {
-                push_group(&mut text, u64::from(calls));
-                text.push_str(" calls once");
-            }
-            Allowance::Monthly { calls } => {
-                push_group(&mut text, u64::from(calls));
-                text.push_str(" calls a month");
-            }
-            Allowance::Unlimited => text.push_str("unlimited calls"),
-        }
-        text.push('.');
+        push_suggestion(&mut text, plan);
     }
     text
 }
 
-fn push_all<const N: usize>(text: &mut String, parts: [&str; N]) {
-    for part in parts {
-        text.push_str(part);
+fn push_suggestion(text: &mut String, plan: PlanId) {
+    text.push(' ');
+    text.push_str(plan.name());
+    text.push_str(" includes ");
+    match plan.allowance() {
+        Allowance::Once { calls } => {
+            push_group(text, u64::from(calls));
+            text.push_str(" calls once");
+        }
+        Allowance::Monthly { calls } => {
+            push_group(text, u64::from(calls));
+            text.push_str(" calls a month");
+        }
+        Allowance::Unlimited => text.push_str("unlimited calls"),
     }
+    text.push('.');
 }

@@ -128,15 +128,15 @@ impl Timestamp {
             .ok()
             .and_then(|index| MONTHS.get(index))
             .unwrap_or(&"");
-        push_digits(text, moment.day().into(), 1);
+        push_digits(text, moment.day(), 1);
         text.push(' ');
         text.push_str(month);
         text.push(' ');
-        push_digits(text, moment.year().unsigned_abs().into(), 1);
+        push_digits(text, moment.year().unsigned_abs(), 1);
         text.push_str(", ");
-        push_digits(text, moment.hour().into(), 2);
+        push_digits(text, moment.hour(), 2);
         text.push(':');
-        push_digits(text, moment.minute().into(), 2);
+        push_digits(text, moment.minute(), 2);
         text.push_str(" UTC");
     }
 }

@@ -501,3 +501,80 @@ proptest! {
         prop_assert!(admits);
     }
 }
+
+proptest! {
+    #[test]
+    fn a_number_with_its_thousands_separated_is_the_number(number in any::<u64>(), digits in 0_u32..64) {
+        let number = number >> digits;
+        let text = legis_core::digits::group(number);
+        prop_assert_eq!(text.replace(',', ""), number.to_string());
+        let mut groups = text.split(',').rev().map(str::len);
+        prop_assert!(groups.next_back().is_some_and(|first| (1..=3).contains(&first)));
+        prop_assert!(groups.all(|length| length == 3));
+    }
+}
+
+/// The npm package remembers messages by what the refusal says beside them.
+#[test]
+fn a_message_is_about_what_the_refusal_says() {
+    let (start, end, now) = (
+        at("2026-03-01T00:00:00Z"),
+        at("2026-04-01T00:00:00Z"),
+        at("2026-03-10T00:00:00Z"),
+    );
+    let mut told = std::collections::HashMap::new();
+    let mut refused = 0;
+    for plan in PlanId::ALL {
+        for standing in Standing::ALL {
+            for next in PlanId::ALL {
+                for (from, until) in [
+                    (start, end),
+                    (at("2026-02-20T00:00:00Z"), end),
+                    (start, at("2026-03-20T00:00:00Z")),
+                ] {
+                    for (used, cost) in [(100, 1), (1_000, 1), (10_000, 7), (10_001, 1_000_000)] {
+                        let entitlement = Entitlement {
+                            standing,
+                            changes: vec![ScheduledChange {
+                                plan: next,
+                                at: until,
+                            }],
+                            version: used,
+                            ..on(plan, from)
+                        };
+                        let mut usage = Usage::none(from);
+                        usage.lifetime.used = used;
+                        usage.period = Some(PeriodUsage {
+                            start: from,
+                            end: until,
+                            used,
+                            mcp: used / 2,
+                        });
+                        let Decision::Refuse(refusal) =
+                            decide(&entitlement, &usage, Cost::new(cost).unwrap(), now)
+                        else {
+                            continue;
+                        };
+                        refused += 1;
+                        let about = (
+                            refusal.reason.as_str(),
+                            refusal.plan,
+                            refusal.used,
+                            refusal.cost,
+                            refusal.resets_at,
+                            refusal.suggested_plan,
+                        );
+                        let message = told.entry(about).or_insert_with(|| refusal.message.clone());
+                        assert_eq!(*message, refusal.message, "{about:?}");
+                    }
+                }
+            }
+        }
+    }
+    // Most were told before, by another account.
+    assert!(
+        refused > 3 * told.len(),
+        "{refused} refusals, {} messages",
+        told.len()
+    );
+}

@@ -206,7 +206,7 @@ export function decision(slots: Float64Array, text: (length: number) => string, 
 	}
 	const type = "refuse";
 	const reason = REASONS[slots[9] as number] as (typeof REASONS)[number];
-	const message = text(length);
+	const message = told(slots, text, length);
 	const suggested = slots[10] as number;
 	if (!is(suggested)) {
 		return ended({ type, reason, message, plan, limit, used, remaining, cost, periodStart }, end, resets);
@@ -230,6 +230,51 @@ export function decision(slots: Float64Array, text: (length: number) => string, 
 		};
 	}
 	return ended({ type, reason, message, suggestedPlan, plan, limit, used, remaining, cost, periodStart }, end, resets);
+}
+
+/** A message, and all that it is about: a law of core's (`a_message_is_about_what_the_refusal_says`). */
+interface Told {
+	plan: number;
+	used: number;
+	cost: number;
+	resets: number;
+	reason: number;
+	suggested: number;
+	message: string;
+}
+
+/** The messages of the last refusals: who is refused asks again, and to read a text out of the module costs as much as the
+ * rest of the decision. */
+let messages = new Map<number, Told>();
+const MESSAGES = 500;
+
+/** The message of the refusal in the slots. */
+function told(slots: Float64Array, text: (length: number) => string, length: number): string {
+	const plan = slots[1] as number;
+	const used = slots[3] as number;
+	const cost = slots[5] as number;
+	const resets = slots[8] as number;
+	const reason = slots[9] as number;
+	const suggested = slots[10] as number;
+	const key = (used * 31 + resets / 60_000 + plan) & 0x3fff_ffff;
+	const known = messages.get(key);
+	if (
+		known !== undefined &&
+		known.used === used &&
+		Object.is(known.resets, resets) &&
+		known.plan === plan &&
+		known.cost === cost &&
+		known.reason === reason &&
+		Object.is(known.suggested, suggested)
+	) {
+		return known.message;
+	}
+	if (messages.size >= MESSAGES) {
+		messages = new Map();
+	}
+	const message = text(length);
+	messages.set(key, { plan, used, cost, resets, reason, suggested, message });
+	return message;
 }
 
 /** With the end of the period and the moment of renewal, where there are any. */

@@ -1,5 +1,6 @@
 //! The forms a text can be asked to have. Plain loops: a regular expression engine would be larger than the rest.
 
+use super::email;
 use crate::plan::PlanId;
 
 /// A form a text can have.
@@ -103,7 +104,7 @@ impl Format {
             Self::Any => true,
             Self::Line if text.is_ascii() => !text.bytes().any(|byte| byte.is_ascii_control()),
             Self::Line => !text.chars().any(char::is_control),
-            Self::Email => email(text),
+            Self::Email => email::holds(text),
             Self::PlanName => PlanId::resolve(text).is_ok(),
             Self::ToolName => text.bytes().all(|byte| {
                 byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'..=b'/' | b':')
@@ -142,7 +143,7 @@ impl Format {
             Self::ToolName => all(text, TOOL),
             Self::Method => all(text, UPPER),
             Self::Path => text.first() == Some(&b'/') && all(text, PATH),
-            Self::Email => plain_email(text),
+            Self::Email => email::holds_plainly(text),
             Self::DateTime => plain_moment(text),
             Self::PlanName => PlanId::ALL.into_iter().any(|plan| plan.is_named(text)),
             Self::Ip => plain_ip(text),
@@ -213,25 +214,8 @@ pub enum Plain {
     },
 }
 
-/// The practical part of RFC 5321: an atom or dotted atoms, then a domain of at least two labels.
-fn email(text: &str) -> bool {
-    let Some((local, domain)) = text.rsplit_once('@') else {
-        return false;
-    };
-    local.len() <= 64
-        && local
-            .split('.')
-            .all(|part| !part.is_empty() && part.bytes().all(is_atom))
-        && domain.contains('.')
-        && name(domain)
-        && domain
-            .rsplit('.')
-            .next()
-            .is_some_and(|tld| tld.len() >= 2 && !tld.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
 /// A dotted name: labels of letters, digits and inner hyphens, at most 63 characters each.
-fn name(text: &str) -> bool {
+pub(super) fn name(text: &str) -> bool {
     text.len() <= 253
         && text.split('.').all(|label| {
             (1..=63).contains(&label.len())
@@ -282,9 +266,7 @@ const GRAPHIC: u8 = 1;
 const TOOL: u8 = 2;
 const UPPER: u8 = 4;
 const PATH: u8 = 8;
-const ATOM: u8 = 16;
-const DIGIT: u8 = 32;
-const LABEL: u8 = 64;
+const DIGIT: u8 = 16;
 
 /// The classes of every byte.
 static CLASSES: [u8; 256] = {
@@ -313,18 +295,7 @@ const fn classes_of(byte: u8) -> u8 {
         } else {
             0
         })
-        | (if is_atom(byte) { ATOM } else { 0 })
         | (if byte.is_ascii_digit() { DIGIT } else { 0 })
-        | (if letter || byte == b'-' { LABEL } else { 0 })
-}
-
-/// What the local part of an e-mail address may have between its dots.
-const fn is_atom(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'/' | b'=' | b'?' | b'^'..=b'`' | b'{'..=b'~'
-        )
 }
 
 /// Whether every byte is of a class.
@@ -359,49 +330,6 @@ fn has_delete(text: &[u8]) -> bool {
 fn run(text: &[u8], class: u8) -> usize {
     let end = text.iter().position(|byte| !is(*byte, class));
     end.unwrap_or(text.len())
-}
-
-/// [`email`] of atoms and labels of a usual length.
-fn plain_email(text: &[u8]) -> bool {
-    let mut rest = text;
-    loop {
-        let atom = run(rest, ATOM);
-        match (atom, rest.get(atom)) {
-            (1.., Some(b'.' | b'@')) => {}
-            _ => return false,
-        }
-        let ended = rest.get(atom) == Some(&b'@');
-        rest = rest.get(atom.wrapping_add(1)..).unwrap_or_default();
-        if ended {
-            break;
-        }
-    }
-    let local = text.len().wrapping_sub(rest.len()).wrapping_sub(1);
-    local <= 64 && rest.len() <= 253 && plain_domain(rest)
-}
-
-/// Labels of letters, digits and inner hyphens, at least two of them; the last begins with a letter.
-fn plain_domain(domain: &[u8]) -> bool {
-    let mut rest = domain;
-    let mut labels = 0_u32;
-    loop {
-        let length = run(rest, LABEL);
-        let (label, after) = rest.split_at_checked(length).unwrap_or_default();
-        if !matches!(length, 1..=63) || label.first() == Some(&b'-') || label.last() == Some(&b'-')
-        {
-            return false;
-        }
-        labels = labels.wrapping_add(1);
-        match after.split_first() {
-            None => {
-                return labels > 1
-                    && length > 1
-                    && label.first().is_some_and(u8::is_ascii_alphabetic);
-            }
-            Some((b'.', after)) => rest = after,
-            Some(_) => return false,
-        }
-    }
 }
 
 /// Four numbers below 256 (RFC 6943, section 3.1.1, the strict form).
