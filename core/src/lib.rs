@@ -23,6 +23,7 @@ pub mod doctor;
 pub mod entitlement;
 pub mod evaluate;
 pub mod fnv;
+pub mod header;
 pub mod history;
 pub mod idempotency;
 pub mod json;

@@ -1,6 +1,7 @@
 //! Every error a caller can get, as a problem document (RFC 9457).
 
 use crate::auth::{Scope, Unauthenticated};
+use crate::header;
 use crate::ledger::Outcome;
 use crate::plan::UnknownPlan;
 use crate::quota::Refusal;
@@ -364,14 +365,14 @@ impl Problem {
     pub fn headers(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::Unauthenticated(Unauthenticated::Missing) => {
-                vec![("WWW-Authenticate", "Bearer".to_owned())]
+                vec![(header::AUTHENTICATE, "Bearer".to_owned())]
             }
             Self::Unauthenticated(_) => vec![(
-                "WWW-Authenticate",
+                header::AUTHENTICATE,
                 "Bearer error=\"invalid_token\"".to_owned(),
             )],
             Self::InsufficientScope(scope) => vec![(
-                "WWW-Authenticate",
+                header::AUTHENTICATE,
                 format!(
                     "Bearer error=\"insufficient_scope\", scope=\"{}\"",
                     scope.as_str()
@@ -379,12 +380,12 @@ impl Problem {
             )],
             Self::MethodNotAllowed(allow) => vec![("Allow", (*allow).to_owned())],
             Self::SchemaMismatch | Self::Misconfigured => {
-                vec![("Retry-After", "30".to_owned())]
+                vec![(header::RETRY_AFTER, "30".to_owned())]
             }
-            Self::CallInProgress => vec![("Retry-After", "1".to_owned())],
-            Self::TooManyRequests => vec![("Retry-After", crate::burst::SECONDS.to_string())],
+            Self::CallInProgress => vec![(header::RETRY_AFTER, "1".to_owned())],
+            Self::TooManyRequests => vec![(header::RETRY_AFTER, crate::burst::SECONDS.to_string())],
             Self::Unavailable(_) | Self::TimedOut(_) | Self::BadGateway => {
-                vec![("Retry-After", "5".to_owned())]
+                vec![(header::RETRY_AFTER, "5".to_owned())]
             }
             _ => Vec::new(),
         }

@@ -1,5 +1,6 @@
 //! A decision as others need it: headers for HTTP, a result for MCP. The page shows the decision's own message.
 
+use crate::header;
 use crate::quota::{Decision, Refusal};
 use crate::time::Timestamp;
 use serde::Serialize;
@@ -36,18 +37,21 @@ pub fn headers(decision: &Decision, now: Timestamp) -> Vec<(&'static str, String
         let left = seconds_up(end.since(now));
         policy.push_str(&format!(";w={window}"));
         rate.push_str(&format!(";t={left}"));
-        headers.push(("X-RateLimit-Reset", seconds_up(end.millis()).to_string()));
+        headers.push((header::RESET, seconds_up(end.millis()).to_string()));
     }
-    headers.push(("RateLimit-Policy", policy));
-    headers.push(("RateLimit", rate));
-    headers.push(("X-RateLimit-Limit", limit.to_string()));
-    headers.push(("X-RateLimit-Remaining", remaining.to_string()));
+    headers.push((header::RATE_LIMIT_POLICY, policy));
+    headers.push((header::RATE_LIMIT, rate));
+    headers.push((header::LIMIT, limit.to_string()));
+    headers.push((header::REMAINING, remaining.to_string()));
     if let Decision::Refuse(Refusal {
         resets_at: Some(reset),
         ..
     }) = decision
     {
-        headers.push(("Retry-After", seconds_up(reset.since(now)).to_string()));
+        headers.push((
+            header::RETRY_AFTER,
+            seconds_up(reset.since(now)).to_string(),
+        ));
     }
     headers
 }

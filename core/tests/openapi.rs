@@ -1,6 +1,7 @@
 //! The description of the API: every address is described, and what is described is there.
 #![cfg(feature = "schema")]
 
+use legis_core::header::{EXPOSED, MCP_SESSION};
 use legis_core::openapi::{Payloads, described, document};
 use legis_core::route::{Access, NoRoute, route};
 use serde_json::Value;
@@ -14,6 +15,35 @@ fn sample(path: &str) -> String {
         .replace("{name}", "free")
         .replace("{path}", "1")
         .replace("{sub}", "auth0%7C1")
+}
+
+/// The names of all headers that answers are described to have.
+fn headers(described: &Value, names: &mut BTreeSet<String>) {
+    match described {
+        Value::Object(members) => {
+            for (name, member) in members {
+                if let ("headers", Value::Object(headers)) = (name.as_str(), member) {
+                    names.extend(headers.keys().cloned());
+                }
+                headers(member, names);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| headers(item, names)),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_page_of_another_origin_may_read_every_header_that_is_described() {
+    let mut names = BTreeSet::new();
+    headers(&document(&Payloads::new()), &mut names);
+    let exposed: BTreeSet<String> = EXPOSED.map(str::to_owned).into();
+    // The session's is the MCP server's, which describes it.
+    let ours: BTreeSet<String> = exposed
+        .into_iter()
+        .filter(|name| name != MCP_SESSION)
+        .collect();
+    assert_eq!(names, ours);
 }
 
 /// The names in `Route::name`, which the compiler holds to have every route.

@@ -1,5 +1,6 @@
 // What goes wrong between a client and the gateway, in types.
 
+import { HEADERS } from "./facts.ts";
 import type { Decision, ProblemDocument } from "./types.ts";
 
 /** The gateway answered with a problem (RFC 9457). */
@@ -64,6 +65,6 @@ export async function problemOf(response: Response): Promise<ProblemError | Quot
 	if (problem.decision?.type === "refuse") {
 		return new QuotaExceeded(problem.decision, problem);
 	}
-	const after = Number(response.headers.get("Retry-After") ?? Number.NaN);
+	const after = Number(response.headers.get(HEADERS.retryAfter) ?? Number.NaN);
 	return new ProblemError(response.status, problem, Number.isNaN(after) ? undefined : after);
 }

@@ -6,6 +6,7 @@
 import { contract, decide, LegisError } from "legis-edge";
 import { apart } from "./apart.ts";
 import { problemOf, QuotaExceeded, Unreachable } from "./client-errors.ts";
+import { HEADERS } from "./facts.ts";
 import { learned } from "./learned.ts";
 import type {
 	Account,
@@ -111,7 +112,7 @@ export function createClient(options: ClientOptions) {
 			response = await send(`${base}${path}`, { ...init, headers });
 		} catch (error) {
 			init.signal?.throwIfAborted();
-			throw new Unreachable(error, headers.get("Idempotency-Key") ?? undefined);
+			throw new Unreachable(error, headers.get(HEADERS.idempotencyKey) ?? undefined);
 		}
 		compare(response);
 		const account = known && understood(known, (before) => learned(before, response.headers, now()));
@@ -122,7 +123,7 @@ export function createClient(options: ClientOptions) {
 	}
 
 	function compare(response: Response): void {
-		const theirs = response.headers.get("Legis-Contract");
+		const theirs = response.headers.get(HEADERS.contract);
 		const ours = contract();
 		if (theirs !== null && theirs !== mismatch && !theirs.includes(`"${ours.fingerprint}"`)) {
 			mismatch = theirs;
@@ -165,14 +166,14 @@ export function createClient(options: ClientOptions) {
 				return (await response.json()) as T;
 			} catch (error) {
 				init.signal?.throwIfAborted();
-				throw new Unreachable(error, new Headers(init.headers).get("Idempotency-Key") ?? undefined);
+				throw new Unreachable(error, new Headers(init.headers).get(HEADERS.idempotencyKey) ?? undefined);
 			}
 		});
 	}
 
 	const post = (body: unknown, { signal }: RequestOptions, key?: string): RequestInit => ({
 		method: "POST",
-		headers: { "Content-Type": "application/json", ...(key === undefined ? {} : { "Idempotency-Key": key }) },
+		headers: { "Content-Type": "application/json", ...(key === undefined ? {} : { [HEADERS.idempotencyKey]: key }) },
 		body: JSON.stringify(body),
 		...(signal === undefined ? {} : { signal }),
 	});
@@ -248,10 +249,10 @@ export function createClient(options: ClientOptions) {
 			}
 			const headers = new Headers(init.headers);
 			// A call that is sent again must not be charged again.
-			if (retries > 0 && !headers.has("Idempotency-Key")) {
-				headers.set("Idempotency-Key", crypto.randomUUID());
+			if (retries > 0 && !headers.has(HEADERS.idempotencyKey)) {
+				headers.set(HEADERS.idempotencyKey, crypto.randomUUID());
 			}
-			const mayRepeat = headers.has("Idempotency-Key");
+			const mayRepeat = headers.has(HEADERS.idempotencyKey);
 			return request(path, { ...rest, headers } as RequestInit, mayRepeat, async (response) => {
 				if (response.ok || !response.headers.get("Content-Type")?.startsWith("application/problem+json")) {
 					return response;
@@ -307,7 +308,7 @@ function waitAfter(response: Response, attempt: number): number | undefined {
 	if (![502, 503, 504].includes(response.status) && response.status !== 409) {
 		return undefined;
 	}
-	const after = response.headers.get("Retry-After") ?? "";
+	const after = response.headers.get(HEADERS.retryAfter) ?? "";
 	const asked = /^\d+$/.test(after) ? Number(after) * 1_000 : Number.NaN;
 	// Of conflicts only a call that is still running asks to be waited for.
 	if (response.status === 409 && Number.isNaN(asked)) {

@@ -1,6 +1,7 @@
 // What the headers of an answer say of the account.
 
 import { decide, meter, plan } from "legis-edge";
+import { HEADERS } from "./facts.ts";
 import type { Account } from "./types.ts";
 
 /**
@@ -8,8 +9,8 @@ import type { Account } from "./types.ts";
  * known: then it has to be asked for.
  */
 export function learned(account: Account, headers: Headers, now: number): Account | undefined {
-	const limit = number(headers, "X-RateLimit-Limit");
-	const remaining = number(headers, "X-RateLimit-Remaining");
+	const limit = number(headers, HEADERS.limit);
+	const remaining = number(headers, HEADERS.remaining);
 	if (limit === undefined || remaining === undefined || meter(account, now).limit !== limit) {
 		return undefined;
 	}
@@ -19,7 +20,7 @@ export function learned(account: Account, headers: Headers, now: number): Accoun
 		return { ...account, usage: { ...account.usage, lifetime: { ...account.usage.lifetime, used } } };
 	}
 	const { periodStart: start, periodEnd: end } = decision;
-	const reset = number(headers, "X-RateLimit-Reset");
+	const reset = number(headers, HEADERS.reset);
 	// The header has seconds, rounded up.
 	if (end === undefined || reset === undefined || Math.ceil(Date.parse(end) / 1_000) !== reset) {
 		return undefined;

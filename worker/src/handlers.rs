@@ -26,6 +26,7 @@ use legis_core::auth::claims::{Caller, CallerKind};
 use legis_core::auth::issuer::{PublicAuthConfig, allows_origin};
 use legis_core::contract;
 use legis_core::evaluate;
+use legis_core::header::{self, EXPOSED};
 use legis_core::mcp::resource::metadata;
 use legis_core::payload::{AuthClient, Registration};
 use legis_core::plan::{self, PlanId};
@@ -40,10 +41,6 @@ use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use worker::Env;
 use worker::worker_sys::Context;
-
-/// What a page of another origin may read of an answer.
-const EXPOSED: &str = "Legis-Contract, Legis-Call, RateLimit, RateLimit-Policy, Retry-After, X-RateLimit-Limit, \
-     X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id, Mcp-Session-Id, WWW-Authenticate";
 
 /// Answers every request: the outermost handler, which turns every failure into a problem document and a line.
 pub(crate) async fn answer(
@@ -68,8 +65,8 @@ pub(crate) async fn answer(
         line.reason = failure.told().reason;
         answer
     });
-    answer.set("Legis-Contract", contract::header());
-    answer.set("X-Request-Id", line.request.clone());
+    answer.set(header::CONTRACT, contract::header());
+    answer.set(header::REQUEST_ID, line.request.clone());
     if let Some(origin) = request.header(Header::Origin) {
         // Health is about the process alone, and who just waited for the database in vain does not wait again.
         let configuration = match line.route {
@@ -91,7 +88,7 @@ fn share(answer: &mut Answer, origin: &str, configuration: Option<&Configuration
     // Without a configuration nobody is allowed; the answer itself tells what is wrong.
     if configuration.is_some_and(|known| allows_origin(&known.issuers, origin)) {
         answer.set("Access-Control-Allow-Origin", origin.to_owned());
-        answer.set("Access-Control-Expose-Headers", EXPOSED.to_owned());
+        answer.set("Access-Control-Expose-Headers", EXPOSED.join(", "));
     }
 }
 

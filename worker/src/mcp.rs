@@ -19,6 +19,7 @@ use legis_core::account::{SessionProps, session_props};
 use legis_core::auth::claims::Caller;
 use legis_core::auth::issuer::allows_origin;
 use legis_core::call::{CallEnd, Called, Settler, Toll};
+use legis_core::header;
 use legis_core::mcp::message::{Call, Headers as Said, Message, read};
 use legis_core::mcp::resource::{SCOPE, challenge};
 use legis_core::mcp::{RefusalForm, refused, session};
@@ -51,7 +52,7 @@ pub(crate) async fn answer(
     let passed = pass(request, env, context, line).await;
     passed.map_err(|mut failure| {
         let known = failure.problem.headers();
-        let asked = known.iter().find(|(name, _)| *name == "WWW-Authenticate");
+        let asked = known.iter().find(|(name, _)| *name == header::AUTHENTICATE);
         if let Some((name, known)) = asked {
             let told = challenge(known, &request.origin, Resource::Mcp.path());
             failure.headers.push((name, told));
@@ -166,7 +167,7 @@ async fn metered_call(
     // A tool may do something in the world: it is not run twice for one call, and its result is not kept.
     if decided.charging == Charging::Before {
         let made = Failure::from(Problem::CallMade);
-        return Err(made.with(vec![(metered::CALL, decided.call)]));
+        return Err(made.with(vec![(header::CALL, decided.call)]));
     }
     let begun = clock::now();
     let reached = match props(&decided) {

@@ -10,6 +10,7 @@ use crate::platform::Deadline;
 use crate::request::{Header, Request};
 use legis_core::account::Identity;
 use legis_core::call::{CallEnd, CallStart, Called, Settled, Settler, Toll};
+use legis_core::header;
 use legis_core::idempotency::KeyedCall;
 use legis_core::ledger::Candidate;
 use legis_core::problem::{Dependency, Problem};
@@ -17,9 +18,6 @@ use legis_core::quota::{Decision, Refusal};
 use legis_core::refusal;
 use legis_core::time::Timestamp;
 use worker::Env;
-
-/// The header with the call's id.
-pub(crate) const CALL: &str = "Legis-Call";
 
 /// A call that asks to be admitted, with what the request tells of it. A request makes one call at most, so the call
 /// has its id.
@@ -86,7 +84,7 @@ pub(crate) async fn admit(
 /// The headers of a metered answer.
 pub(crate) fn headers(decision: &Decision, call: String, now: Timestamp) -> Headers {
     let mut headers = refusal::headers(decision, now);
-    headers.push((CALL, call));
+    headers.push((header::CALL, call));
     headers
 }
 

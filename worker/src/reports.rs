@@ -12,6 +12,7 @@ use crate::request::Request;
 use legis_core::auth::claims::Caller;
 use legis_core::call::{CallEnd, Toll};
 use legis_core::evaluate;
+use legis_core::header;
 use legis_core::payload::ToolCall;
 use legis_core::quota::Decision;
 use legis_core::report::ReportRequest;
@@ -50,7 +51,7 @@ pub(crate) async fn log(
     });
     let mut headers = metered::headers(&decided.decision, decided.call, decided.now);
     // Nothing was refused, so there is nothing to wait for.
-    headers.retain(|(name, _)| *name != "Retry-After");
+    headers.retain(|(name, _)| *name != header::RETRY_AFTER);
     Ok(Answer::json(201, &answer).with(headers))
 }
 

@@ -3,6 +3,7 @@
 use crate::failure::{Failure, Outcome};
 use crate::platform;
 use js_sys::{Array, Uint8Array};
+use legis_core::header;
 use legis_core::problem::Problem;
 use std::time::Duration;
 use wasm_bindgen::JsValue;
@@ -14,7 +15,7 @@ const MAX_BODY: usize = 1 << 20;
 const TIME_LIMIT: Duration = Duration::from_secs(15);
 
 macro_rules! headers {
-    ($($variant:ident = $name:literal,)+) => {
+    ($($variant:ident = $name:expr,)+) => {
         /// A header that somebody here reads. Others are not looked at.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum Header { $($variant,)+ }
@@ -33,7 +34,7 @@ macro_rules! headers {
 headers! {
     Authorization = "Authorization",
     Origin = "Origin",
-    IdempotencyKey = "Idempotency-Key",
+    IdempotencyKey = header::IDEMPOTENCY_KEY,
     ConnectingIp = "CF-Connecting-IP",
     ContentLength = "Content-Length",
     ContentType = "Content-Type",
@@ -51,7 +52,7 @@ headers! {
     McpMethod = "Mcp-Method",
     McpName = "Mcp-Name",
     McpProtocolVersion = "MCP-Protocol-Version",
-    McpSessionId = "Mcp-Session-Id",
+    McpSessionId = header::MCP_SESSION,
 }
 
 thread_local! {

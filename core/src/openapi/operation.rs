@@ -2,6 +2,7 @@
 
 use crate::auth::{Scope, Unauthenticated};
 use crate::entitlement::Entitlement;
+use crate::header;
 use crate::problem::{Dependency, Problem};
 use crate::quota::{Cost, Decision, Usage, decide};
 use crate::time::Timestamp;
@@ -101,7 +102,7 @@ impl Operation {
     /// It can be sent again under a key.
     pub(super) fn keyed(mut self) -> Self {
         self.parameters.push(json!({
-            "name": "Idempotency-Key",
+            "name": header::IDEMPOTENCY_KEY,
             "in": "header",
             "description": "The caller's name for a call that may be sent twice: it is charged once.",
             "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
@@ -238,18 +239,18 @@ fn exhausted() -> Option<Problem> {
 
 /// The headers of a metered answer (`crate::refusal::headers`). None is sent where the allowance is unlimited.
 pub(super) fn metered() -> Map<String, Value> {
-    let header = |name: &str, schema: Value| (name.to_owned(), json!({ "schema": schema }));
+    let described = |name: &str, schema: Value| (name.to_owned(), json!({ "schema": schema }));
     let (text, number) = (
         json!({ "type": "string" }),
         json!({ "type": "integer", "minimum": 0 }),
     );
     [
-        header("RateLimit-Policy", text.clone()),
-        header("RateLimit", text),
-        header("X-RateLimit-Limit", number.clone()),
-        header("X-RateLimit-Remaining", number.clone()),
-        header("X-RateLimit-Reset", number.clone()),
-        header("Retry-After", number),
+        described(header::RATE_LIMIT_POLICY, text.clone()),
+        described(header::RATE_LIMIT, text),
+        described(header::LIMIT, number.clone()),
+        described(header::REMAINING, number.clone()),
+        described(header::RESET, number.clone()),
+        described(header::RETRY_AFTER, number),
     ]
     .into_iter()
     .collect()
@@ -258,8 +259,8 @@ pub(super) fn metered() -> Map<String, Value> {
 /// Those, and the id of the call.
 pub(super) fn admitted(always: bool) -> Map<String, Value> {
     let mut headers = metered();
-    headers.remove("Retry-After");
+    headers.remove(header::RETRY_AFTER);
     let id = json!({ "required": always, "schema": { "type": "string", "format": "uuid" } });
-    headers.insert("Legis-Call".to_owned(), id);
+    headers.insert(header::CALL.to_owned(), id);
     headers
 }

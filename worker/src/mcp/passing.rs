@@ -10,6 +10,7 @@ use crate::upstream::unanswered;
 use js_sys::{Array, Uint8Array};
 use legis_core::account::SessionProps;
 use legis_core::call::CallEnd;
+use legis_core::header;
 use legis_core::ledger::UNSETTLED_AFTER_MILLIS;
 use legis_core::mcp::answer::{Close, Form, Seen, end};
 use legis_core::mcp::message::Call;
@@ -43,7 +44,7 @@ const HANDED_ON: [&str; 5] = [
     "Content-Type",
     "MCP-Protocol-Version",
     "Allow",
-    "Retry-After",
+    header::RETRY_AFTER,
     session::HEADER,
 ];
 

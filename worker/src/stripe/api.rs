@@ -5,6 +5,7 @@ use crate::clock;
 use crate::failure::{Failure, Outcome};
 use crate::platform::{self, Outbound};
 use legis_core::doctor::sales::{Listed, StripePrice};
+use legis_core::header;
 use legis_core::json;
 use legis_core::problem::{Dependency, Problem};
 use legis_core::stripe::event::fetched;
@@ -215,7 +216,7 @@ impl ApiSettings {
             ("Authorization", authorization.as_str()),
             ("Content-Type", "application/x-www-form-urlencoded"),
         ];
-        let key = idempotency_key.map(|key| ("Idempotency-Key", key));
+        let key = idempotency_key.map(|key| (header::IDEMPOTENCY_KEY, key));
         let request = Outbound {
             url: format!("{}{path}", self.url),
             method: if form.is_some() { "POST" } else { "GET" }.to_owned(),

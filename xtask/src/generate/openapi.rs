@@ -3,7 +3,7 @@
 use super::Generated;
 use crate::paths;
 use anyhow::{Context, Result};
-use legis_core::contract;
+use legis_core::{contract, header};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,7 +29,8 @@ pub(super) fn headers() -> Result<Generated> {
         path,
         content: format!(
             "{own}{MARK}/openapi.json\n  Content-Type: application/json\n  Access-Control-Allow-Origin: *\n  \
-             Access-Control-Expose-Headers: Legis-Contract\n  Legis-Contract: {}\n",
+             Access-Control-Expose-Headers: {0}\n  {0}: {1}\n",
+            header::CONTRACT,
             contract::header()
         ),
     })
