@@ -1,5 +1,6 @@
 // `legis-edge/mcp` against the running gateway, with servers and clients of both majors of the MCP SDK.
 
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Client, InMemoryTransport, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { InMemoryTaskStore } from "@modelcontextprotocol/sdk/experimental/tasks/stores/in-memory.js";
@@ -11,11 +12,13 @@ import { type FailedCall, type MeterOptions, meterTools } from "legis-edge/mcp";
 import { describe, expect, inject, test, vi } from "vitest";
 import { createTestHarness } from "wrangler";
 import { z } from "zod";
+import { record, secrets } from "../pkg/src/mcp-record.ts";
 import { token } from "./callers.ts";
 import { fresh, used } from "./clients.ts";
 import { query } from "./database.ts";
 import { current, type Pair, previous, type Result, type Tool } from "./mcp-majors.ts";
 import { PATIENT } from "./patience.ts";
+import { ROOT } from "./stack.ts";
 
 const said = (text: string): Result => ({ content: [{ type: "text", text }] });
 const failure = (text: string): Result => ({ ...said(text), isError: true });
@@ -246,6 +249,16 @@ describe.each([
 		controller.abort();
 		await answer;
 		await vi.waitFor(() => expect(signal.aborted).toBe(true), PATIENT);
+	});
+
+	test("what is kept is what the gateway keeps", () => {
+		const path = join(ROOT, "core/tests/data/records.json");
+		const vectors = JSON.parse(readFileSync(path, "utf8")) as { secret: string; value: unknown; kept: unknown }[];
+		expect(vectors.length).toBeGreaterThan(8);
+		for (const { secret, value, kept } of vectors) {
+			const names = secret.split(",").map((name) => name.trim());
+			expect(record(value, secrets(names.filter((name) => name !== "")))).toEqual(kept);
+		}
 	});
 
 	test("what is secret is not logged, in any depth; what is long is not either", async () => {

@@ -392,8 +392,23 @@ fn a_secret_in_json_in_a_text_is_a_secret_too() {
     assert_eq!(kept["content"][1]["text"], "{not JSON");
 }
 
+/// `tests/mcp-wrapper.test.ts` holds the wrapper of the npm package to the same.
+#[test]
+fn what_is_kept_is_what_the_wrapper_keeps() {
+    let vectors: Vec<Value> = serde_json::from_str(include_str!("data/records.json")).unwrap();
+    assert!(vectors.len() > 8);
+    for vector in vectors {
+        let recorder = Recorder::parse(vector["secret"].as_str().unwrap());
+        assert_eq!(
+            recorder.record(&vector["value"]),
+            vector["kept"],
+            "{vector}"
+        );
+    }
+}
+
 proptest! {
-    #[test]
+#[test]
     fn what_is_kept_is_bounded_and_holds_no_secret(words in prop::collection::vec("\\PC{0,3000}", 0..12), secret in "[a-z]{8}") {
         let value = json!({"words": words, "deep": [{"TOKEN": secret.clone(), "token": {"x": secret.clone()}}]});
         let kept = Recorder::parse("token").record(&value).to_string();
