@@ -107,7 +107,7 @@ function read(result: legis.Result<unknown>): boolean {
 const user = { id: 1, sub: "auth0|1", createdAt: "2026-01-31T10:00:00.000Z", updatedAt: "2026-01-31T10:00:00.000Z" };
 const lifetime = { start: "2026-01-31T10:00:00.000Z", used: 12, mcp: 3 };
 
-/** Accounts of all kinds, many of each, so that nothing is remembered from the call before. */
+/** Accounts of all kinds, many of each, so that nothing is remembered from the call before; messages of refusals are, of 500. */
 function accounts(used: number): legis.Account[] {
 	return Array.from({ length: 256 }, (_, index) => {
 		const day = String((index % 28) + 1).padStart(2, "0");
