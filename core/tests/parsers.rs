@@ -3,8 +3,11 @@
 //! JSON has tests of its own (`reader.rs`).
 #![allow(clippy::unwrap_used, reason = "a test that fails should stop")]
 
+mod fuzzed;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fuzzed::cases;
 use legis_core::auth::claims;
 use legis_core::auth::jwks::KeySet;
 use legis_core::auth::token;
@@ -95,17 +98,6 @@ fn spoilt(text: &[u8], spoils: &[Spoil]) -> Vec<u8> {
 
 fn spoils() -> impl Strategy<Value = Vec<Spoil>> {
     prop::collection::vec(spoil(), 0..4)
-}
-
-fn cases() -> ProptestConfig {
-    ProptestConfig {
-        cases: std::env::var("LEGIS_FUZZ")
-            .ok()
-            .and_then(|cases| cases.parse().ok())
-            .unwrap_or(3_000),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
 }
 
 fn now() -> Timestamp {

@@ -7,6 +7,9 @@
     reason = "a test that fails should stop"
 )]
 
+mod fuzzed;
+
+use fuzzed::cases;
 use legis_core::row::{Row, Unfit, read};
 use legis_core::rows::auth_config::AuthConfigRow;
 use legis_core::rows::billing::{CustomerRow, PayerRow, PaymentRow, ReversalRow, SnapshotRow};
@@ -172,17 +175,6 @@ fn decoded<R: Row, T>(json: &str, decode: impl Fn(R) -> Result<T, Unfit>) -> Res
 
 fn of_user(json: &str) -> Result<StoredUser, Unfit> {
     decoded(json, |row: UserRow| row.decode(Grace::default()))
-}
-
-fn cases() -> ProptestConfig {
-    ProptestConfig {
-        cases: std::env::var("LEGIS_FUZZ")
-            .ok()
-            .and_then(|cases| cases.parse().ok())
-            .unwrap_or(3_000),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
 }
 
 /// The last whole number of which a double knows its neighbours.

@@ -81,11 +81,4 @@ impl From<Unfit> for Failure {
     }
 }
 
-impl From<worker::Error> for Failure {
-    /// The platform refused something that it never should.
-    fn from(error: worker::Error) -> Self {
-        Self::new(Problem::Internal, error.to_string())
-    }
-}
-
 pub(crate) type Outcome<T> = Result<T, Failure>;
