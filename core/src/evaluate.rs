@@ -8,7 +8,7 @@ use crate::plan::{PlanId, UnknownPlan};
 use crate::quota::{Cost, Decision};
 use crate::schema::{self, Origin, Schema, Violations};
 use crate::time::Moment;
-use crate::violation::{Violation, refused};
+use crate::violation::{Code, Path, Violation, refused};
 use serde::{Deserialize, Serialize};
 
 /// A question about an account at a moment.
@@ -70,8 +70,8 @@ pub fn decode<T: for<'de> Deserialize<'de>>(
     // serde gets only what the schema knows, so members that are ignored cannot trouble it. Reader and serde agree on
     // the rest (tests/reader.rs); if they ever did not, the document would be refused rather than half understood.
     let malformed = || {
-        let code = crate::violation::Code::Malformed { offset: 0 };
-        vec![Violation::new(Vec::new(), code)]
+        let code = Code::Malformed { offset: 0 };
+        vec![Violation::new(Path::default(), code)]
     };
     let schema = schema::by_name(name).ok_or_else(malformed)?;
     let tape = schema.read(text, origin)?;

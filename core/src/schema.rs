@@ -64,6 +64,30 @@ pub type Tape = Vec<u32>;
 /// Why a document was not accepted. Ordered and without repetition; at most [`MAX_VIOLATIONS`].
 pub type Violations = Vec<Violation>;
 
+/// What the last document that was read in this place was: its tape, or what is wrong with it.
+#[derive(Debug, Default)]
+pub struct Reading {
+    tape: Tape,
+    violations: Violations,
+}
+
+impl Reading {
+    /// Of no document yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            tape: Tape::new(),
+            violations: Violations::new(),
+        }
+    }
+
+    /// The tape of the last document, if it was accepted.
+    #[must_use]
+    pub fn tape(&self) -> &[u32] {
+        &self.tape
+    }
+}
+
 /// How many violations of a document are reported.
 pub const MAX_VIOLATIONS: usize = 100;
 
@@ -88,21 +112,23 @@ impl Schema {
     /// # Errors
     /// What is wrong, in the order of the places.
     pub fn read(&self, text: &[u8], origin: Origin) -> Result<Tape, Violations> {
-        let mut tape = Tape::new();
-        self.read_into(text, origin, &mut tape)?;
-        Ok(tape)
+        let mut reading = Reading::default();
+        match self.read_into(text, origin, &mut reading) {
+            Ok(_) => Ok(reading.tape),
+            Err(_) => Err(reading.violations),
+        }
     }
 
-    /// The same onto a tape that is used again: memory is asked for once, not with every document.
+    /// The same where documents were read before: memory is asked for once, not with every document.
     ///
     /// # Errors
     /// What is wrong, in the order of the places.
-    pub fn read_into(
+    pub fn read_into<'r>(
         &self,
         text: &[u8],
         origin: Origin,
-        tape: &mut Tape,
-    ) -> Result<(), Violations> {
-        reader::read(text, self.root, origin, tape)
+        reading: &'r mut Reading,
+    ) -> Result<&'r Tape, &'r Violations> {
+        reader::read(text, self.root, origin, reading)
     }
 }

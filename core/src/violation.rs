@@ -1,7 +1,9 @@
 //! What is wrong with a payload: where, which rule, and in words.
 
 use serde::Serialize;
+use smallvec::SmallVec;
 use std::borrow::Cow;
+use std::ops::Deref;
 
 /// One step from a document to a value inside it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -14,13 +16,39 @@ pub enum Segment {
     Key(Cow<'static, str>),
 }
 
+/// The steps from a document to a value inside it. Most are few, and lie where the path lies: what is wrong is told without
+/// asking for memory.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Path(SmallVec<[Segment; 3]>);
+
+impl Path {
+    /// One step further.
+    pub fn push(&mut self, segment: Segment) {
+        self.0.push(segment);
+    }
+}
+
+impl Deref for Path {
+    type Target = [Segment];
+
+    fn deref(&self) -> &[Segment] {
+        &self.0
+    }
+}
+
+impl<const N: usize> From<[Segment; N]> for Path {
+    fn from(segments: [Segment; N]) -> Self {
+        Self(segments.into_iter().collect())
+    }
+}
+
 /// One broken rule of a payload.
 ///
 /// Ordered by place, then by code, so that the list of a payload is the same whatever order its keys came in.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Violation {
     /// Where the value is; for a missing member, where it should be.
-    pub path: Vec<Segment>,
+    pub path: Path,
     /// Which rule was broken.
     pub code: Code,
 }
@@ -252,7 +280,7 @@ fn quoted(out: &mut String, text: &str) {
 impl Violation {
     /// The violation of `code` at `path`.
     #[must_use]
-    pub const fn new(path: Vec<Segment>, code: Code) -> Self {
+    pub const fn new(path: Path, code: Code) -> Self {
         Self { path, code }
     }
 
@@ -260,13 +288,13 @@ impl Violation {
     ///
     /// ```
     /// use legis_core::violation::{Code, Segment, Violation};
-    /// let path = vec![Segment::Key("a/b".into()), Segment::Index(0)];
-    /// assert_eq!(Violation::new(path, Code::Required).pointer(), "/a~1b/0");
+    /// let path = [Segment::Key("a/b".into()), Segment::Index(0)];
+    /// assert_eq!(Violation::new(path.into(), Code::Required).pointer(), "/a~1b/0");
     /// ```
     #[must_use]
     pub fn pointer(&self) -> String {
         let mut pointer = String::new();
-        for segment in &self.path {
+        for segment in &*self.path {
             pointer.push('/');
             match segment {
                 Segment::Index(index) => pointer.push_str(&index.to_string()),

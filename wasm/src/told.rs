@@ -38,7 +38,7 @@ impl Told {
         if let Some(place) = self.places.iter().position(|told| told == violations) {
             return Telling::Again(place);
         }
-        let names = violations.iter().flat_map(|violation| &violation.path);
+        let names = violations.iter().flat_map(|violation| &*violation.path);
         let length: usize = names
             .map(|segment| match segment {
                 Segment::Key(name) => name.len(),

@@ -34,6 +34,11 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use worker::worker_sys::Context;
 use worker::{Env, ScheduleContext, ScheduledEvent, event};
 
+/// As in the npm package.
+#[cfg(target_family = "wasm")]
+#[global_allocator]
+static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+
 /// Every request. The types are the browser's own: the crate's would read more of them than is needed.
 ///
 /// # Errors

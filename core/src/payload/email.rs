@@ -4,7 +4,7 @@ use super::format::name;
 
 /// An atom or dotted atoms, then a domain of at least two labels.
 pub(super) fn holds(text: &str) -> bool {
-    let Some((local, domain)) = text.rsplit_once('@') else {
+    let Some((local, domain)) = parts(text) else {
         return false;
     };
     local.len() <= 64
@@ -17,6 +17,13 @@ pub(super) fn holds(text: &str) -> bool {
             .rsplit('.')
             .next()
             .is_some_and(|tld| tld.len() >= 2 && !tld.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// What is before the last `@`, and what is after it.
+fn parts(text: &str) -> Option<(&str, &str)> {
+    let at = text.bytes().rposition(|byte| byte == b'@')?;
+    let (local, rest) = text.split_at_checked(at)?;
+    Some((local, rest.strip_prefix('@')?))
 }
 
 /// What the local part of an e-mail address may have between its dots.

@@ -1,5 +1,6 @@
 //! JSON's grammar (RFC 8259), one step at a time: where the next byte is, and past what it begins.
 
+use super::object::same;
 use crate::payload::json::MAX_DEPTH;
 use std::borrow::Cow;
 
@@ -177,6 +178,24 @@ impl<'t> Cursor<'t> {
             Some(b'{') => self.depth < MAX_DEPTH && self.word(b"{}").is_ok(),
             _ => self.digits().is_some(),
         }
+    }
+
+    /// Past this name of a member to its value; if another one is here, nothing happens.
+    #[inline(always)]
+    pub(super) fn named(&mut self, name: &str) -> bool {
+        let rest = match self.bytes.get(self.at..) {
+            Some([b'"', rest @ ..]) => rest,
+            _ => return false,
+        };
+        let Some((given, [b'"', b':', ..])) = rest.split_at_checked(name.len()) else {
+            return false;
+        };
+        if !same(given, name.as_bytes()) {
+            return false;
+        }
+        self.at = self.at.wrapping_add(name.len()).wrapping_add(3);
+        self.space();
+        true
     }
 
     /// Past the name of a member to its value, if the name is plain and its colon follows at once, as nearly all do.

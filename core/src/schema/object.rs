@@ -45,6 +45,12 @@ pub(super) enum Unknown {
 pub const NONE: u8 = u8::MAX;
 
 impl Object {
+    /// The member at a position.
+    #[inline(always)]
+    pub(super) fn at(&self, position: u32) -> Option<&'static Field> {
+        self.fields.get(usize::try_from(position).ok()?)
+    }
+
     /// The member of that name, and its position.
     #[inline(always)]
     pub(super) fn find(&self, name: &[u8]) -> Option<(u32, &'static Field)> {

@@ -5,10 +5,10 @@ use super::number::{Whole, whole};
 use super::object::{Field, Object, Presence, Unknown, same};
 use super::survey::Survey;
 use super::violations::unreadable;
-use super::{Mark, Node, Tape, Violations};
+use super::{Mark, Node, Reading, Tape, Violations};
 use crate::payload::format::Format;
 use crate::payload::json::MAX_VALUES;
-use crate::violation::{Code, Segment};
+use crate::violation::{Code, Path, Segment};
 use std::borrow::Cow;
 
 /// Where a text comes from.
@@ -27,27 +27,31 @@ pub enum Origin {
 /// Announces a JavaScript value that JSON cannot say.
 pub(super) const FOREIGN: u8 = 0x01;
 
-pub(super) fn read(
+pub(super) fn read<'r>(
     text: &[u8],
     root: &'static Node,
     origin: Origin,
-    tape: &mut Tape,
-) -> Result<(), Violations> {
+    reading: &'r mut Reading,
+) -> Result<&'r Tape, &'r Violations> {
+    let Reading { tape, violations } = reading;
     tape.clear();
+    violations.clear();
     let mut reader = Reader {
         cursor: Cursor::new(text),
         origin,
         tape,
-        violations: Vec::new(),
+        violations,
     };
     if let Err(stop) = reader.document(root) {
-        return Err(vec![unreadable(text, &stop, reader.cursor.at)]);
+        let at = reader.cursor.at;
+        reader.violations.clear();
+        reader.violations.push(unreadable(text, &stop, at));
     }
     if reader.violations.is_empty() {
         if origin == Origin::Doubts {
-            tape.clear();
+            reader.tape.clear();
         }
-        return Ok(());
+        return Ok(reader.tape);
     }
     reader.trim();
     Err(reader.violations)
@@ -57,7 +61,7 @@ pub(super) struct Reader<'t, 'b> {
     pub(super) cursor: Cursor<'t>,
     pub(super) origin: Origin,
     tape: &'b mut Tape,
-    pub(super) violations: Violations,
+    pub(super) violations: &'b mut Violations,
 }
 
 /// Where the reader is, as a chain up the stack: nothing is stored unless something is wrong.
@@ -69,15 +73,21 @@ pub(super) enum Place<'p> {
 }
 
 impl Place<'_> {
-    pub(super) fn path(&self) -> Vec<Segment> {
-        let (mut path, segment) = match self {
-            Self::Root => return Vec::new(),
-            Self::Name(parent, name) => (parent.path(), Segment::Key(Cow::Borrowed(name))),
-            Self::Key(parent, key) => (parent.path(), Segment::Key(Cow::Owned((*key).to_owned()))),
-            Self::Index(parent, index) => (parent.path(), Segment::Index(*index)),
-        };
-        path.push(segment);
+    pub(super) fn path(&self) -> Path {
+        let mut path = Path::default();
+        self.write(&mut path);
         path
+    }
+
+    fn write(&self, path: &mut Path) {
+        let (parent, segment) = match self {
+            Self::Root => return,
+            Self::Name(parent, name) => (parent, Segment::Key(Cow::Borrowed(name))),
+            Self::Key(parent, key) => (parent, Segment::Key(Cow::Owned((*key).to_owned()))),
+            Self::Index(parent, index) => (parent, Segment::Index(*index)),
+        };
+        parent.write(path);
+        path.push(segment);
     }
 }
 
@@ -147,12 +157,22 @@ impl<'t> Reader<'t, '_> {
         let slot = self.open(Mark::Object);
         let mut cursor = self.cursor;
         let mut more = cursor.enter(b'}')?;
+        // Where all members are known they mostly come in the order of the schema; elsewhere none is expected.
+        let nowhere = match object.unknown {
+            Unknown::Refused => 0,
+            Unknown::Ignored => u32::MAX,
+        };
+        let mut next = nowhere;
         while more {
-            let name = cursor.name();
+            let found = match object.at(next).filter(|field| cursor.named(field.name)) {
+                Some(field) => Some(Ok((next, field))),
+                None => cursor.name().map(|name| object.find(name).ok_or(name)),
+            };
             self.cursor = cursor;
-            match name {
-                Some(name) => match object.find(name) {
-                    Some((position, field)) => {
+            match found {
+                Some(found) => match found {
+                    Ok((position, field)) => {
+                        next = position.wrapping_add(1) | nowhere;
                         let bit = 1_u64.wrapping_shl(position);
                         let again = seen & bit != 0;
                         seen |= bit;
@@ -164,12 +184,16 @@ impl<'t> Reader<'t, '_> {
                             count = count.wrapping_add(added);
                         }
                     }
-                    None => match object.unknown {
+                    Err(name) => match object.unknown {
                         Unknown::Ignored => self.pass()?,
                         Unknown::Refused => self.stranger(object, name, place)?,
                     },
                 },
-                None => self.elaborate_member(object, &mut seen, &mut count, place)?,
+                None => {
+                    let added;
+                    (seen, added) = self.elaborate_member(object, seen, place)?;
+                    count = count.wrapping_add(added);
+                }
             }
             cursor = self.cursor;
             more = cursor.more(b'}')?;
@@ -233,26 +257,25 @@ impl<'t> Reader<'t, '_> {
         Some(cursor)
     }
 
-    /// A member whose name is not plain.
+    /// A member whose name is not plain: what was seen with it, and how many were added.
     #[cold]
     fn elaborate_member(
         &mut self,
         object: &'static Object,
-        seen: &mut u64,
-        count: &mut u32,
+        seen: u64,
         place: &Place<'_>,
-    ) -> Step {
+    ) -> Step<(u64, u32)> {
         let name = self.cursor.elaborate()?;
         // Half a surrogate pair cannot be written in a pointer; the replacement character stands for it.
         let name = name.content().unwrap_or(Cow::Borrowed("\u{fffd}"));
         self.cursor.colon()?;
         let Some((position, field)) = object.find(name.as_bytes()) else {
-            return self.stranger(object, name.as_bytes(), place);
+            self.stranger(object, name.as_bytes(), place)?;
+            return Ok((seen, 0));
         };
         let bit = 1_u64.wrapping_shl(position);
-        *count = count.wrapping_add(self.member(field, *seen & bit != 0, place)?);
-        *seen |= bit;
-        Ok(())
+        let added = self.member(field, seen & bit != 0, place)?;
+        Ok((seen | bit, added))
     }
 
     /// Reads the value of a known member; how many entries it adds to the object.
@@ -308,10 +331,6 @@ impl<'t> Reader<'t, '_> {
     fn text_value(&mut self, min: u32, max: u32, format: Format, place: &Place<'_>) -> Step {
         match self.marked()? {
             Marked::Plain(bytes) => {
-                let length = offset(bytes.len());
-                if length >= min && length <= max && format.holds_plainly(bytes) {
-                    return Ok(());
-                }
                 let content = std::str::from_utf8(bytes).ok();
                 self.judge(content, min, max, format, place);
             }

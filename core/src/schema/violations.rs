@@ -7,7 +7,7 @@ use super::survey::foreign;
 use super::{MAX_VIOLATIONS, Node, Violations};
 use crate::payload::format::Format;
 use crate::payload::json::MAX_DEPTH;
-use crate::violation::{Code, Violation};
+use crate::violation::{Code, Path, Violation};
 
 /// What is wrong with a text that is no document. First of all it must be UTF-8.
 #[cold]
@@ -18,7 +18,7 @@ pub(super) fn unreadable(text: &[u8], stop: &Stop, at: usize) -> Violation {
         (Ok(_), Stop::Malformed) => malformed(at),
         (Ok(_), Stop::TooDeep) => Code::TooDeep { max: MAX_DEPTH },
     };
-    Violation::new(Vec::new(), code)
+    Violation::new(Path::default(), code)
 }
 
 impl Reader<'_, '_> {
@@ -45,7 +45,7 @@ impl Reader<'_, '_> {
             }
         }
         sorted.truncate(MAX_VIOLATIONS);
-        self.violations = sorted;
+        *self.violations = sorted;
     }
 
     #[cold]
