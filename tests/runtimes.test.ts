@@ -4,6 +4,7 @@
 import { execFile } from "node:child_process";
 import {
 	cpSync,
+	existsSync,
 	mkdirSync,
 	mkdtempSync,
 	readdirSync,
@@ -20,6 +21,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { type Browser, chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createTestHarness } from "wrangler";
 import { CHROMIUM_FLAGS, chromiumPath } from "./chromium.ts";
 import { ROOT } from "./stack.ts";
 
@@ -67,11 +69,12 @@ const EXPECTED = [
 /** What was seen to work, in the order of the tests: the place with its version, and how the package got there. */
 const seen = new Map<string, string[]>();
 
-/** Notes that a place works. Its version is that of the npm package it comes from. */
+/** Notes that a place works. Its version is that of the npm package it comes from, here or in the project's own folder. */
 function works(name: string, origin: string | undefined, ...how: string[]): void {
 	let version = "";
 	if (origin !== undefined) {
-		const manifest = readFileSync(join(home, "node_modules", origin, "package.json"), "utf8");
+		const places = [home, ROOT].map((folder) => join(folder, "node_modules", origin, "package.json"));
+		const manifest = readFileSync(places.find((place) => existsSync(place)) ?? "", "utf8");
 		// Before 1, the second number tells what breaks.
 		version = ` ${/^0\.\d+|^\d+/.exec(JSON.parse(manifest).version)?.[0]}`;
 	}
@@ -281,6 +284,26 @@ describe("bundlers: one copy of the module, and it answers", () => {
 			),
 		);
 		works("webpack", "webpack", "in Node", "in Chromium");
+	});
+
+	test("Wrangler: what is uploaded, and in workerd", { timeout: 120_000 }, async () => {
+		writeFileSync(
+			join(home, "worker.js"),
+			`${IMPORT}export default { fetch() { ${PROGRAM} return new Response(answer); } };\n`,
+		);
+		const configPath = join(home, "wrangler.json");
+		writeFileSync(
+			configPath,
+			JSON.stringify({ name: "legis-runtimes", main: "worker.js", compatibility_date: "2026-11-01" }),
+		);
+		const wrangler = join(ROOT, "node_modules/.bin/wrangler");
+		await run(wrangler, ["deploy", "--dry-run", "--outdir", "uploaded"], { cwd: home });
+		expect(copies(join(home, "uploaded"))).toBe(1);
+		const harness = createTestHarness({ workers: [{ configPath }] });
+		await harness.listen();
+		check(await (await harness.fetch("/")).text());
+		await harness.close();
+		works("Wrangler", "wrangler", "what is uploaded", "in workerd");
 	});
 
 	test("Vite: built, and while it is developed", async () => {
