@@ -12,6 +12,7 @@ import { type FailedCall, type MeterOptions, meterTools } from "legis-edge/mcp";
 import { describe, expect, inject, test, vi } from "vitest";
 import { createTestHarness } from "wrangler";
 import { z } from "zod";
+import { settlementOf } from "../pkg/src/mcp-ending.ts";
 import { record, secrets } from "../pkg/src/mcp-record.ts";
 import { token } from "./callers.ts";
 import { fresh, used } from "./clients.ts";
@@ -280,17 +281,31 @@ describe.each([
 		expect(second.responseData.bytes).toBeGreaterThan(20_000);
 	});
 
-	test.each([
-		[{ tokensUsed: 7, usage: { total_tokens: 9 } }, 7],
-		[{ usage: { total_tokens: 9, input_tokens: 1, output_tokens: 1 } }, 9],
-		[{ usage: { totalTokens: 9 } }, 9],
-		[{ usage: { input_tokens: 3, output_tokens: 4 } }, 7],
-		[{ usage: { input_tokens: 3 } }, undefined],
-		[{ tokensUsed: -1 }, undefined],
-	])("tokens are read as the gateway reads them: %j", async (_meta, tokens) => {
+	test("how a call ended is what the gateway says", () => {
+		const path = join(ROOT, "core/tests/data/results.json");
+		const vectors = JSON.parse(readFileSync(path, "utf8")) as {
+			why: string;
+			result: unknown;
+			status: string;
+			charged: boolean;
+			message?: string;
+			tokens?: number;
+		}[];
+		expect(vectors.length).toBeGreaterThan(12);
+		for (const { why, result, ...expected } of vectors) {
+			const about = { arguments: {}, millis: 1, errorsAreCharged: true, secret: new Set<string>() };
+			const said = settlementOf({ type: "answered", result }, { type: "result", result }, about);
+			const charged = said.status === "success" || said.fault === "caller";
+			const told = { status: said.status, charged, message: said.errorMessage, tokens: said.tokensUsed };
+			expect(told, why).toEqual(expected);
+		}
+	});
+
+	test("the tokens that a result tells are logged", async () => {
+		const _meta = { tokensUsed: 7 };
 		const { call, settlements } = await metered(major, { tool: { run: () => ({ ...said("ran"), _meta }) } });
 		await call("tool");
-		expect((await settlements()).map(({ tokensUsed }) => tokensUsed)).toEqual([tokens]);
+		expect((await settlements()).map(({ tokensUsed }) => tokensUsed)).toEqual([7]);
 	});
 
 	test("a secret that is repeated as JSON in a text, or in an error, is a secret there too", async () => {

@@ -407,8 +407,35 @@ fn what_is_kept_is_what_the_wrapper_keeps() {
     }
 }
 
-proptest! {
+/// `tests/mcp-wrapper.test.ts` holds the wrapper of the npm package to the same.
 #[test]
+fn how_a_call_ended_is_what_the_wrapper_says() {
+    let vectors: Vec<Value> = serde_json::from_str(include_str!("data/results.json")).unwrap();
+    assert!(vectors.len() > 12);
+    for vector in vectors {
+        let answer = json!({"jsonrpc": "2.0", "id": 1, "result": vector["result"]}).to_string();
+        let seen = Seen {
+            status: 200,
+            form: Form::Json,
+            bytes: answer.as_bytes(),
+            length: answer.len(),
+            close: Close::Complete,
+        };
+        let end = end(seen, &json!(1), None, 1, &Recorder::default());
+        let told = json!({
+            "status": end.status, "charged": end.settled == Settled::Charged,
+            "message": end.error, "tokens": end.tokens_used,
+        });
+        let expected = json!({
+            "status": vector["status"], "charged": vector["charged"],
+            "message": vector["message"], "tokens": vector["tokens"],
+        });
+        assert_eq!(told, expected, "{}", vector["why"]);
+    }
+}
+
+proptest! {
+    #[test]
     fn what_is_kept_is_bounded_and_holds_no_secret(words in prop::collection::vec("\\PC{0,3000}", 0..12), secret in "[a-z]{8}") {
         let value = json!({"words": words, "deep": [{"TOKEN": secret.clone(), "token": {"x": secret.clone()}}]});
         let kept = Recorder::parse("token").record(&value).to_string();

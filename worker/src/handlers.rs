@@ -93,12 +93,26 @@ fn share(answer: &mut Answer, origin: &str, configuration: Option<&Configuration
 }
 
 /// The headers that a page of another origin may send.
-const ALLOWED: &str = "Accept, Authorization, Content-Type, Idempotency-Key, If-Modified-Since, If-None-Match, Last-Event-ID, \
-     MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, Range, Traceparent, Tracestate";
+const ALLOWED: [Header; 14] = [
+    Header::Accept,
+    Header::Authorization,
+    Header::ContentType,
+    Header::IdempotencyKey,
+    Header::IfModifiedSince,
+    Header::IfNoneMatch,
+    Header::LastEventId,
+    Header::McpProtocolVersion,
+    Header::McpMethod,
+    Header::McpName,
+    Header::McpSessionId,
+    Header::Range,
+    Header::Traceparent,
+    Header::Tracestate,
+];
 
 /// What a page of another origin may send.
 fn preflight(request: &Request) -> Answer {
-    let mut allowed = ALLOWED.to_owned();
+    let mut allowed = ALLOWED.map(Header::name).join(", ");
     // Those of a tool's own parameters, which MCP repeats in headers.
     let asked = request.header(Header::AccessControlRequestHeaders);
     for name in asked.unwrap_or_default().split(',').map(str::trim) {

@@ -199,7 +199,7 @@ fn told(message: &Value, recorder: &Recorder) -> CallEnd {
     };
     CallEnd {
         error: match failed {
-            true => text(result.pointer("/content/0/text"), recorder),
+            true => text(first_text(result), recorder),
             false => None,
         },
         response_data: Some(recorder.record(result)),
@@ -255,6 +255,13 @@ fn doubtful(seen: Seen<'_>) -> CallEnd {
             "the answer was not understood, or goes on in another stream",
         ),
     }
+}
+
+/// The first text of a result.
+fn first_text(result: &Value) -> Option<&Value> {
+    let content = result.get("content")?.as_array()?;
+    let mut texts = content.iter().filter_map(|block| block.get("text"));
+    texts.find(|text| text.is_string())
 }
 
 fn text(value: Option<&Value>, recorder: &Recorder) -> Option<String> {
