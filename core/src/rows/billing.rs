@@ -147,6 +147,7 @@ impl PayerRow {
                 sold: sold(id)?,
                 at: moment(what, at)?,
             }),
+            // Half of a change is none here: an event must not be stopped by it, and what is written after it is whole.
             _ => None,
         };
         // A plan that left the catalog's rows is still a plan by its name.
