@@ -18,7 +18,7 @@ use std::cell::RefCell;
 use told::{Telling, Told};
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// A tenth of the module smaller than with the one that Rust brings along.
+/// 3 kB smaller under gzip than the one that Rust brings along.
 #[cfg(target_family = "wasm")]
 #[global_allocator]
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();

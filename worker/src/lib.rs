@@ -34,7 +34,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use worker::worker_sys::Context;
 use worker::{Env, ScheduleContext, ScheduledEvent, event};
 
-/// As in the npm package.
+/// As in the npm package: the one that Rust brings along is larger.
 #[cfg(target_family = "wasm")]
 #[global_allocator]
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
