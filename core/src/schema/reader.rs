@@ -170,24 +170,22 @@ impl<'t> Reader<'t, '_> {
             };
             self.cursor = cursor;
             match found {
-                Some(found) => match found {
-                    Ok((position, field)) => {
-                        next = position.wrapping_add(1) | nowhere;
-                        let bit = 1_u64.wrapping_shl(position);
-                        let again = seen & bit != 0;
-                        seen |= bit;
-                        if let (false, Some(after)) = (again, self.plainly(field, cursor)) {
-                            count = count.wrapping_add(1);
-                            self.cursor = after;
-                        } else {
-                            let added = self.member(field, again, place)?;
-                            count = count.wrapping_add(added);
-                        }
+                Some(Ok((position, field))) => {
+                    next = position.wrapping_add(1) | nowhere;
+                    let bit = 1_u64.wrapping_shl(position);
+                    let again = seen & bit != 0;
+                    seen |= bit;
+                    if let (false, Some(after)) = (again, self.plainly(field, cursor)) {
+                        count = count.wrapping_add(1);
+                        self.cursor = after;
+                    } else {
+                        let added = self.member(field, again, place)?;
+                        count = count.wrapping_add(added);
                     }
-                    Err(name) => match object.unknown {
-                        Unknown::Ignored => self.pass()?,
-                        Unknown::Refused => self.stranger(object, name, place)?,
-                    },
+                }
+                Some(Err(name)) => match object.unknown {
+                    Unknown::Ignored => self.pass()?,
+                    Unknown::Refused => self.stranger(object, name, place)?,
                 },
                 None => {
                     let added;
