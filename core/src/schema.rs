@@ -81,7 +81,7 @@ impl Reading {
         }
     }
 
-    /// The tape of the last document, if it was accepted.
+    /// The tape of the last document; empty if it was refused.
     #[must_use]
     pub fn tape(&self) -> &[u32] {
         &self.tape
@@ -112,7 +112,7 @@ impl Schema {
     /// # Errors
     /// What is wrong, in the order of the places.
     pub fn read(&self, text: &[u8], origin: Origin) -> Result<Tape, Violations> {
-        let mut reading = Reading::default();
+        let mut reading = Reading::new();
         match self.read_into(text, origin, &mut reading) {
             Ok(_) => Ok(reading.tape),
             Err(_) => Err(reading.violations),

@@ -103,8 +103,9 @@ function write(module: Exports, text: string | Uint8Array): number {
 	return text.length;
 }
 
-/** Node's own `encodeInto` begins in 50 ns; a browser's, which leaves the engine, in 300: so many characters by hand. */
 const { process } = globalThis as { process?: { versions?: { node?: string } } };
+
+/** So many characters are written faster by hand: Node's `encodeInto` begins in 50 ns, a browser's, which leaves the engine, in 300. */
 const SHORT = process?.versions?.node === undefined ? 300 : 40;
 
 /** Writes a text of ASCII; false for any other. */

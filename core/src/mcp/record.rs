@@ -49,15 +49,16 @@ impl Recorder {
         match value {
             Value::Array(items) => items.iter().map(|item| self.redacted(item)).collect(),
             Value::Object(members) => {
-                let members = members.iter().map(|(name, value)| {
-                    let secret = self.secret.contains(&name.to_lowercase());
-                    let value = match secret {
+                // To collect them would sort them, which they are.
+                let mut kept = Map::new();
+                for (name, value) in members {
+                    let value = match self.secret.contains(&name.to_lowercase()) {
                         true => Value::from(REDACTED),
                         false => self.redacted(value),
                     };
-                    (name.clone(), value)
-                });
-                Value::Object(members.collect::<Map<_, _>>())
+                    kept.insert(name.clone(), value);
+                }
+                Value::Object(kept)
             }
             Value::String(text) => Value::String(self.text(text)),
             other => other.clone(),

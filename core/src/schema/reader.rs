@@ -53,6 +53,7 @@ pub(super) fn read<'r>(
         }
         return Ok(reader.tape);
     }
+    reader.tape.clear();
     reader.trim();
     Err(reader.violations)
 }
