@@ -239,13 +239,13 @@ impl Code {
                 "customer_without_user",
                 Warning,
                 "A customer of Stripe's belongs to no user.",
-                "None: set `metadata.auth0_user_id` of the customer at Stripe, which sends an event.",
+                "None: set `metadata.sub` of the customer at Stripe, which sends an event.",
             ),
             Self::SubscriptionWithoutUser => (
                 "subscription_without_user",
                 Critical,
                 "A subscription entitles, and its customer belongs to no registered user: somebody pays for nothing.",
-                "None: set `metadata.auth0_user_id` of the customer at Stripe, which sends an event; or the user has to sign in once.",
+                "None: set `metadata.sub` of the customer at Stripe, which sends an event; or the user has to sign in once.",
             ),
             Self::PriceUnknown => (
                 "price_unknown",

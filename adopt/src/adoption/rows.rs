@@ -25,7 +25,10 @@ pub(super) const CUSTOMERS: Rows = Rows {
     rank: 3,
     head: "INSERT INTO stripe_customers (id, sub, linked_kind, linked_at, linked_by, version) \
            SELECT column1, column2, 'users', 0, '', 1 FROM (VALUES ",
-    tail: ") JOIN users ON auth0_user_id = column2 AND stripe_customer_id = column1 WHERE true ON CONFLICT DO NOTHING",
+    // A customer whose events came before its user is there already, without a link. A user may have several.
+    tail: ") JOIN users ON auth0_user_id = column2 WHERE true ON CONFLICT (id) DO UPDATE SET sub = excluded.sub, \
+           linked_kind = excluded.linked_kind, linked_at = excluded.linked_at, linked_by = excluded.linked_by, \
+           version = version + 1 WHERE stripe_customers.sub IS NULL",
 };
 pub(super) const CLIENTS: Rows = Rows {
     rank: 0,

@@ -136,7 +136,8 @@ pub enum Repair {
         /// The id that they refer to.
         user_id: u64,
     },
-    /// Moves a snapshot that does not decode to the quarantine, and applies what is left.
+    /// Moves a snapshot that does not decode to the quarantine, and applies the event that brought it again, where that is
+    /// kept still.
     QuarantineSnapshot {
         /// Its id.
         id: String,

@@ -132,6 +132,7 @@ row! {
         scheduled_at: Option<f64>,
         stripe_customer_id: Option<String>,
         billing_alerts: Option<String>,
+        prior_plan_id: Option<u32>,
     }
 }
 
@@ -163,6 +164,7 @@ impl PayerRow {
             id: u64::from(self.id),
             sub: self.auth0_user_id,
             version: count(what, self.entitlement_version)?,
+            prior: self.prior_plan_id.map(self::sold).transpose()?,
             billing: Billing {
                 sold,
                 interval: interval(self.billing_interval.as_deref())?,
@@ -192,6 +194,7 @@ row! {
     #[derive(Debug, Clone)]
     pub struct PaymentRow {
         stripe_invoice_id: String,
+        stripe_customer_id: Option<String>,
         status: String,
         voided: u8,
         amount: f64,
@@ -218,6 +221,7 @@ impl PaymentRow {
             created_at: moment(what, self.created_at)?,
             at: moment(what, self.event_at)?,
             invoice: self.stripe_invoice_id,
+            customer: self.stripe_customer_id,
             currency: self.currency,
             charge: self.stripe_charge_id,
             payment_intent: self.stripe_payment_intent_id,

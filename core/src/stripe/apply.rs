@@ -8,6 +8,7 @@ use super::payment::{Payment, Reversal};
 use super::prices::Prices;
 use super::snapshot::Snapshot;
 use super::timeline::{Held, held};
+use crate::plan::{PlanId, Sold};
 use crate::subscription::Grace;
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
@@ -38,6 +39,8 @@ pub struct Payer {
     pub version: u64,
     /// The billing columns.
     pub billing: Billing,
+    /// The plan that was held before the first subscription was heard of, of whoever had one: adopted, or agreed.
+    pub prior: Option<Sold>,
 }
 
 /// What is to be stored, all of it or nothing.
@@ -47,7 +50,7 @@ pub struct Applied {
     pub customers: Vec<Customer>,
     /// Snapshots that are new.
     pub snapshots: Vec<Snapshot>,
-    /// Payments that are new or changed, with the id of the user who paid.
+    /// Payments that are new or changed, with the id of the user who paid. Whose customer moves takes theirs along.
     pub payments: Vec<(u64, Payment)>,
     /// Reversals that are new or changed.
     pub reversals: Vec<Reversal>,
@@ -244,15 +247,18 @@ impl<'s> Work<'s> {
                 .filter(|held| own.iter().any(|customer| customer.id == held.customer))
                 .cloned()
                 .collect();
-            keep(&mut held, &subscriptions, prices, grace);
-            let after = match (held.is_empty() && self.has_lost(payer), tells) {
-                (true, _) => Billing::none(),
+            let prior = self.prior(payer, &own);
+            keep(&mut held, &subscriptions, prior, payer, prices, grace);
+            let mut after = match (held.is_empty() && self.has_lost(payer), tells) {
+                (true, _) => Billing::with_customers(&own),
                 (false, true) => billing(&payer.billing, &held, &own, grace, now),
                 (false, false) => billing(&payer.billing, &[], &own, grace, now),
             };
-            if after != payer.billing {
+            after.customer = after.customer.or_else(|| self.unlinked(payer));
+            if after != payer.billing || prior != payer.prior {
                 self.applied.users.push(Payer {
                     billing: after,
+                    prior,
                     ..payer.clone()
                 });
             }
@@ -277,12 +283,39 @@ impl<'s> Work<'s> {
         self.applied
     }
 
+    /// The customer that a user has and that was linked to nobody yet.
+    fn unlinked(&self, payer: &Payer) -> Option<String> {
+        let id = payer.billing.customer.as_ref()?;
+        let known = self.customers.get(id).and_then(Customer::sub);
+        known.is_none().then(|| id.clone())
+    }
+
+    /// The plan that a user held before the first subscription was heard of. It is looked at when that is, whichever of the
+    /// events comes first.
+    fn prior(&self, payer: &Payer, own: &[Customer]) -> Option<Sold> {
+        let was_own = |id: &str| {
+            let mut customers = self.stored.customers.iter();
+            customers.any(|customer| customer.id == id && customer.sub() == Some(&payer.sub))
+        };
+        let is_own = |id: &str| own.iter().any(|customer| customer.id == id);
+        let mut before = self.stored.snapshots.iter();
+        let mut after = self.snapshots.iter();
+        if payer.prior.is_some()
+            || self.has_lost(payer)
+            || before.any(|snapshot| was_own(&snapshot.customer))
+            || !after.any(|snapshot| is_own(&snapshot.customer))
+        {
+            return payer.prior;
+        }
+        Some(payer.billing.sold).filter(|sold| sold.plan != PlanId::Free)
+    }
+
     /// Whether the customer that gave a user their plan has turned out to be somebody else's.
     fn has_lost(&self, payer: &Payer) -> bool {
         let customer = payer.billing.customer.as_ref();
         customer
-            .and_then(|id| self.customers.get(id))
-            .is_some_and(|customer| customer.sub() != Some(&payer.sub))
+            .and_then(|id| self.customers.get(id)?.sub())
+            .is_some_and(|sub| sub != payer.sub)
     }
 
     /// The snapshots of each subscription.
@@ -298,21 +331,21 @@ impl<'s> Work<'s> {
     }
 }
 
-/// For a subscription whose price nobody knows: the plan that the others held when it began. So what is kept does not
-/// depend on which event came first.
+/// For a subscription whose price nobody knows: the plan that was held when it began, by the others or else before any. So
+/// what is kept does not depend on which event came first.
 fn keep(
     held: &mut [Held],
     subscriptions: &BTreeMap<String, Vec<Snapshot>>,
+    prior: Option<Sold>,
+    payer: &Payer,
     prices: &Prices,
     grace: Grace,
 ) {
+    let prior = prior.unwrap_or(Sold::FREE);
     let ids: Vec<String> = held.iter().map(|held| held.subscription.clone()).collect();
-    for own in held
-        .iter_mut()
-        .filter(|own| own.sold.is_none() && ids.len() > 1)
-    {
+    for own in held.iter_mut().filter(|own| own.sold.is_none()) {
         let others = ids.iter().filter(|id| **id != own.subscription);
-        own.kept = others
+        let theirs = others
             .filter_map(|id| {
                 let then = subscriptions.get(id)?.iter();
                 let then: Vec<Snapshot> = then
@@ -321,7 +354,15 @@ fn keep(
                     .collect();
                 self::held(&order(then), prices)?.plan_at(own.begun_at, grace)
             })
-            .max_by_key(|sold| sold.plan)
-            .or(Some(crate::plan::Sold::FREE));
+            .max_by_key(|sold| sold.plan);
+        own.kept = theirs.unwrap_or(match ids.len() {
+            // Its price may have been known before, and be configured no more.
+            1 => larger(prior, payer.billing.sold),
+            _ => prior,
+        });
     }
+}
+
+fn larger(one: Sold, other: Sold) -> Sold {
+    if one.plan > other.plan { one } else { other }
 }

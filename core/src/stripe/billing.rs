@@ -46,6 +46,14 @@ impl Billing {
             alerts: Vec::new(),
         }
     }
+
+    /// The columns of a user who has customers and no subscription.
+    pub(super) fn with_customers(customers: &[Customer]) -> Self {
+        Self {
+            customer: customer(None, customers),
+            ..Self::none()
+        }
+    }
 }
 
 /// What an operator must look at.
@@ -180,10 +188,7 @@ pub fn billing(
             false => held.clone(),
         })
         .collect();
-    let plan_at = |held: &Held, at| {
-        held.plan_at(at, grace)
-            .unwrap_or(held.kept.unwrap_or(before.sold))
-    };
+    let plan_at = |held: &Held, at| held.plan_at(at, grace).unwrap_or(held.kept);
     let worth = |held: &Held| {
         let plan = plan_at(held, now).plan;
         let rank = match (plan, held.standing) {

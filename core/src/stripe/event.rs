@@ -367,10 +367,12 @@ fn payment(event: &StripeEvent, status: PaymentStatus) -> Result<Subject, Unread
             (invoice.amount_due, "data.object.amount_due")
         }
     };
+    let customer = owned(invoice.customer.as_ref(), "data.object.customer")?;
     Ok(Subject::Payment {
-        customer: owned(invoice.customer.as_ref(), "data.object.customer")?,
+        customer: customer.clone(),
         payment: Box::new(Payment {
             invoice: id(invoice)?,
+            customer: Some(customer),
             status,
             amount: amount(paid.0, paid.1)?,
             currency: currency(invoice)?,

@@ -126,6 +126,7 @@ fn outcome(kind: &str, status: &str) -> (String, String) {
             sub: "user".to_owned(),
             version: 0,
             billing: Billing::none(),
+            prior: None,
         }],
         ..Stored::default()
     };

@@ -40,6 +40,8 @@ impl PaymentStatus {
 pub struct Payment {
     /// The invoice.
     pub invoice: String,
+    /// Who paid, at Stripe; not known of rows from before that was stored.
+    pub customer: Option<String>,
     /// How it ended.
     pub status: PaymentStatus,
     /// What was paid, or was to be, in the smallest unit.

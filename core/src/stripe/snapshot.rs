@@ -37,6 +37,9 @@ pub struct PaidPrice {
     /// How often; absent for intervals by which no plan is sold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<Interval>,
+    /// The period it is paid for, where that is another one than the subscription's: an addition may be paid otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub period: Option<PaidPeriod>,
 }
 
 /// A billing period `[start, end)`.
@@ -114,7 +117,7 @@ impl Facts {
 
     /// Reads a subscription; `None` when it has no status.
     ///
-    /// Since 2025-03-31 periods are the items', before they were the subscription's.
+    /// Since 2025-03-31 periods are the items', before they were the subscription's. The longest is the subscription's.
     #[must_use]
     pub fn of(subscription: &StripeObject) -> Option<Self> {
         let items = subscription.items.as_ref();
@@ -127,10 +130,14 @@ impl Facts {
             .iter()
             .filter_map(|item| period(item.current_period_start, item.current_period_end))
             .max_by_key(|period| period.end);
+        let shared = latest.or(own);
         Some(Self {
             status: subscription.status.as_ref()?.as_str().to_owned(),
-            prices: items.iter().filter_map(price).collect(),
-            period: latest.or(own),
+            prices: items
+                .iter()
+                .filter_map(|item| price(item, shared))
+                .collect(),
+            period: shared,
             anchor: subscription.billing_cycle_anchor.map(moment),
             cancel_at: subscription.cancel_at.map(moment),
             cancel_at_period_end: subscription.cancel_at_period_end.is_some_and(|flag| flag.0),
@@ -193,7 +200,7 @@ fn period(start: Option<Seconds>, end: Option<Seconds>) -> Option<PaidPeriod> {
     })
 }
 
-fn price(item: &StripeItem) -> Option<PaidPrice> {
+fn price(item: &StripeItem, shared: Option<PaidPeriod>) -> Option<PaidPrice> {
     let price: &StripePrice = item.price.as_ref().or(item.plan.as_ref())?;
     let recurring = price.recurring.as_ref();
     let interval = recurring
@@ -202,5 +209,7 @@ fn price(item: &StripeItem) -> Option<PaidPrice> {
     Some(PaidPrice {
         id: price.id.as_str().to_owned(),
         interval: interval.and_then(|word| Interval::parse(word.as_str())),
+        period: period(item.current_period_start, item.current_period_end)
+            .filter(|own| Some(*own) != shared),
     })
 }

@@ -2,7 +2,7 @@
 
 use super::order::{Certainty, Ordered};
 use super::prices::Prices;
-use super::snapshot::{Facts, Snapshot};
+use super::snapshot::{Facts, PaidPrice, Snapshot};
 use crate::plan::{Interval, Sold};
 use crate::subscription::{Grace, Standing, Status};
 use crate::time::Timestamp;
@@ -20,8 +20,8 @@ pub struct Held {
     pub standing: Option<Standing>,
     /// The plan it pays for; `None` while no price of it was ever known.
     pub sold: Option<Sold>,
-    /// The plan that the user's other subscriptions held when this one began: it is kept while its own is not known.
-    pub kept: Option<Sold>,
+    /// The plan that the user held when this one began: it is kept while its own is not known.
+    pub kept: Sold,
     /// When it was first heard of.
     pub begun_at: Timestamp,
     /// How often is paid now; a smaller plan that follows may be paid otherwise.
@@ -65,7 +65,7 @@ pub fn held(ordered: &Ordered, prices: &Prices) -> Option<Held> {
         status: Status::Free,
         standing: None,
         sold: None,
-        kept: None,
+        kept: Sold::FREE,
         begun_at: first.at,
         interval: None,
         paid_until: None,
@@ -103,8 +103,15 @@ impl Held {
     }
 
     fn knowing(self, standing: Standing, facts: &Facts, at: Timestamp, prices: &Prices) -> Self {
-        let period_end = facts.period.map(|period| period.end);
-        let offered = offered(facts, prices);
+        let paid = paid(facts, prices);
+        let offered = paid.map(|(sold, _)| sold);
+        // A plan is paid as its own price is, whatever else is on the bill.
+        let period = paid.and_then(|(_, price)| price.period).or(facts.period);
+        let interval = match paid {
+            Some((_, price)) => price.interval,
+            None => facts.prices.iter().find_map(|price| price.interval),
+        };
+        let period_end = period.map(|period| period.end);
         let unknown_prices = match offered {
             None => facts.prices.iter().map(|price| price.id.clone()).collect(),
             Some(_) => Vec::new(),
@@ -123,7 +130,7 @@ impl Held {
                 downgrade: self.downgrade,
             }),
         };
-        let since = facts.period.map_or(at, |period| period.start.max(at));
+        let since = period.map_or(at, |period| period.start.max(at));
         let running = match (standing, offered, runs) {
             (Standing::Free, offered, _) => Running::unpaid(offered.or(self.sold)),
             (_, None, Some(running)) => Some(running.renewed(since, paid_until)),
@@ -139,11 +146,7 @@ impl Held {
         Self {
             standing: Some(standing),
             sold: running.map(|running| running.sold),
-            interval: facts
-                .prices
-                .iter()
-                .find_map(|price| price.interval)
-                .or(self.interval),
+            interval: interval.or(self.interval),
             paid_until: running.and_then(|running| running.paid_until),
             downgrade: running.and_then(|running| running.downgrade),
             cancel_at: facts.cancel_at.or(match facts.cancel_at_period_end {
@@ -184,18 +187,20 @@ impl Held {
     }
 }
 
-/// The largest plan among the prices that are paid. An item that is no plan's, such as an addition, is passed over.
-fn offered(facts: &Facts, prices: &Prices) -> Option<Sold> {
+/// The largest plan among the prices that are paid, and its price. An item that is no plan's, such as an addition, is
+/// passed over.
+fn paid<'f>(facts: &'f Facts, prices: &Prices) -> Option<(Sold, &'f PaidPrice)> {
     facts
         .prices
         .iter()
         .filter_map(|price| {
-            Some(Sold {
+            let sold = Sold {
                 plan: prices.plan(&price.id)?,
                 interval: price.interval,
-            })
+            };
+            Some((sold, price))
         })
-        .max_by_key(|sold| sold.plan)
+        .max_by_key(|(sold, _)| sold.plan)
 }
 
 /// A plan that is paid for.

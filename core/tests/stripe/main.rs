@@ -10,6 +10,8 @@
 )]
 
 mod account;
+mod adopted;
+mod links;
 mod signature;
 mod store;
 
@@ -619,4 +621,43 @@ fn a_stub_before_the_anchor_is_a_period_of_its_own() {
     let period = balance(&entitlement, &Usage::none(at(START)), at(account.now)).period;
     assert!(period.start <= at(account.now));
     assert_eq!(period.end, Some(entitlement.anchor));
+}
+
+/// An item that is no plan's may be paid for another period than the plan is.
+#[test]
+fn a_plan_is_paid_as_its_own_price_is_whatever_else_is_on_the_bill() {
+    let event = |id: &str, kind: &str, seconds: i64, plan: PlanId| {
+        read(&serde_json::json!({
+            "id": id, "type": kind, "created": seconds, "livemode": false,
+            "data": { "object": {
+                "id": "sub_1", "object": "subscription", "customer": "cus_1", "status": "active",
+                "billing_cycle_anchor": START, "metadata": { "sub": "auth0|payer" },
+                "items": { "data": [
+                    { "price": { "id": "price_support", "recurring": { "interval": "year" } },
+                      "current_period_start": START, "current_period_end": START + 365 * DAY },
+                    { "price": { "id": account::price(plan, Interval::Month), "recurring": { "interval": "month" } },
+                      "current_period_start": START, "current_period_end": START + 30 * DAY },
+                ] },
+            } },
+        }))
+    };
+    let created = event(
+        "evt_1",
+        "customer.subscription.created",
+        START,
+        PlanId::Professional,
+    );
+    let mut store = taken(&[created], at(START));
+    let billing = store.billing();
+    assert_eq!(billing.interval, Some(Interval::Month));
+    assert_eq!(billing.period_end, Some(at(START + 30 * DAY)));
+    let smaller = event(
+        "evt_2",
+        "customer.subscription.updated",
+        START + DAY,
+        PlanId::Developer,
+    );
+    store.take(&[smaller], at(START + DAY));
+    let scheduled = store.billing().scheduled.unwrap();
+    assert_eq!(scheduled.at, at(START + 30 * DAY));
 }

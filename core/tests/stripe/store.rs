@@ -54,6 +54,7 @@ impl Store {
             sub: sub.to_owned(),
             version: 0,
             billing: Billing::none(),
+            prior: None,
         });
     }
 

@@ -2,10 +2,13 @@
 
 use super::repair::{Made, Recorded, Work};
 use super::run::Unrepaired;
-use crate::database::{Statement, Value, changes};
+use crate::database::{Statement, Value, changes, first};
 use crate::failure::Outcome;
+use crate::meter::client;
+use crate::stripe::{self, Asking};
 use legis_core::audit::Code;
 use legis_core::audit::repair::UsageTable;
+use legis_core::row;
 
 /// How many rows go there at once, and how often in one repair.
 const MOVED_AT_ONCE: u32 = 2_000;
@@ -108,6 +111,7 @@ impl Work<'_> {
         ]
     }
 
+    /// The event that brought the snapshot still says it, as long as it is kept: it is applied again.
     pub(super) async fn quarantine_snapshot(
         &self,
         id: &str,
@@ -124,13 +128,41 @@ impl Work<'_> {
             "created_at",
         ];
         let reason = Code::ColumnUnreadable;
-        let statements = self.moved(
+        let mut statements = self.moved(
             "subscription_snapshots",
             &columns,
             reason,
             "id = ?1",
             &Value::Text(id),
         );
-        self.write(statements, finding).await
+        statements.push(Statement::new(
+            "UPDATE stripe_webhook_logs SET processing_status = 'pending', processed_at = NULL WHERE stripe_event_id = ?1",
+            &[Value::Text(id)],
+        ));
+        let made = self.write(statements, finding).await?;
+        self.apply_waiting(id).await?;
+        Ok(made)
+    }
+
+    /// Brings whoever an event waits for to what it says.
+    async fn apply_waiting(&self, event: &str) -> Outcome<()> {
+        row! {
+            struct Owner {
+                sub: String,
+            }
+        }
+        let owner = Statement::new(
+            "SELECT sub FROM stripe_webhook_logs JOIN stripe_customers ON stripe_customers.id = customer_id \
+             WHERE stripe_event_id = ?1 AND sub IS NOT NULL",
+            &[Value::Text(event)],
+        );
+        let results = self.database.batch(vec![owner]).await?;
+        let Some(owner) = first::<Owner>("row of stripe_customers", results.first())? else {
+            return Ok(());
+        };
+        if let Some(user) = stripe::reconcile(self.env, &owner.sub, Asking::Stripe).await? {
+            client::learn(self.env, user).await?;
+        }
+        Ok(())
     }
 }

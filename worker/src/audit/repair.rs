@@ -99,8 +99,8 @@ pub(crate) async fn repair(query: &str, env: &Env, administrator: &Caller) -> Ou
 }
 
 pub(super) struct Work<'w> {
-    env: &'w Env,
-    database: &'w Database,
+    pub(super) env: &'w Env,
+    pub(super) database: &'w Database,
     run: &'w str,
     by: &'w str,
     pub(super) now: Timestamp,
@@ -170,7 +170,9 @@ impl Work<'_> {
                 let insert = Statement::new(
                     "INSERT INTO stripe_customers (id, sub, linked_kind, linked_at, linked_by, version) \
                      SELECT ?1, auth0_user_id, 'users', 0, '', 1 FROM users WHERE auth0_user_id = ?2 \
-                     AND stripe_customer_id = ?1 ON CONFLICT DO NOTHING",
+                     AND stripe_customer_id = ?1 ON CONFLICT (id) DO UPDATE SET sub = excluded.sub, \
+                     linked_kind = excluded.linked_kind, linked_at = excluded.linked_at, linked_by = excluded.linked_by, \
+                     version = version + 1 WHERE stripe_customers.sub IS NULL",
                     &[text(customer), text(sub)],
                 );
                 self.write_guarded(vec![insert], finding).await

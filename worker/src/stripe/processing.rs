@@ -14,7 +14,8 @@ use legis_core::problem::Problem;
 use legis_core::row;
 use legis_core::rows::users::StoredUser;
 use legis_core::stripe::apply::{Applied, Verdict, apply};
-use legis_core::stripe::event::{Envelope, Event, envelope, read};
+use legis_core::stripe::customer::Customer;
+use legis_core::stripe::event::{Envelope, Event, read};
 use legis_core::stripe::prices::Prices;
 use legis_core::subscription::Grace;
 use legis_core::time::Timestamp;
@@ -43,7 +44,13 @@ pub(super) async fn take(
     text: &str,
 ) -> Outcome<Report> {
     let database = Database::open(env)?;
-    let (changed, report) = stored(env, &database, prices, envelope, text, 0).await?;
+    let event = StoredEvent {
+        stripe_event_id: envelope.id.clone(),
+        event_type: envelope.r#type.clone(),
+        raw_payload: text.to_owned(),
+        attempts: 0,
+    };
+    let (changed, report) = stored(env, &database, prices, &event).await?;
     tell(env, changed).await;
     Ok(report)
 }
@@ -53,17 +60,16 @@ async fn stored(
     env: &Env,
     database: &Database,
     prices: &Prices,
-    envelope: &Envelope,
-    text: &str,
-    attempts: u32,
+    stored: &StoredEvent,
 ) -> Outcome<(Vec<StoredUser>, Report)> {
     let mut incoming = Incoming {
-        id: &envelope.id,
-        kind: &envelope.r#type,
+        id: &stored.stripe_event_id,
+        kind: &stored.event_type,
         customer: None,
-        payload: text,
+        payload: &stored.raw_payload,
     };
-    let event = match read(text.as_bytes()) {
+    let attempts = stored.attempts;
+    let event = match read(stored.raw_payload.as_bytes()) {
         Ok(event) => event,
         Err(unreadable) => {
             let reason = unreadable.to_string();
@@ -184,13 +190,7 @@ impl Work<'_> {
                     changed.extend(users);
                     let waits = is_waiting(&applied, incoming);
                     // Whoever registered while we wrote has found nothing that waits for them.
-                    if waits
-                        && applied
-                            .customers
-                            .iter()
-                            .any(|customer| customer.link.is_some())
-                        && !self.is_settled(&applied).await?
-                    {
+                    if waits && !self.is_settled(&applied, incoming).await? {
                         continue;
                     }
                     return Ok(Done {
@@ -204,15 +204,24 @@ impl Work<'_> {
         Err(Failure::new(Problem::Internal, "overtaken again and again"))
     }
 
-    /// Whether those whose events wait are still not registered.
-    async fn is_settled(&self, applied: &Applied) -> Outcome<bool> {
+    /// Whether the one whose event waits is still not registered, or not known.
+    async fn is_settled(
+        &self,
+        applied: &Applied,
+        incoming: Option<&Incoming<'_>>,
+    ) -> Outcome<bool> {
         row! {
             struct Registered {}
         }
-        let sub = applied.customers.iter().find_map(|customer| customer.sub());
+        let id = incoming.and_then(|incoming| incoming.customer);
+        let mut customers = applied.customers.iter();
+        let customer = customers.find(|customer| Some(customer.id.as_str()) == id);
+        let Some(sub) = customer.and_then(Customer::sub) else {
+            return Ok(true);
+        };
         let statement = Statement::new(
             "SELECT id FROM users WHERE auth0_user_id = ?1",
-            &[Value::OptionalText(sub)],
+            &[Value::Text(sub)],
         );
         let results = self.database.batch(vec![statement]).await?;
         let users: Vec<Registered> = rows("rows of users", results.first())?;
@@ -286,6 +295,8 @@ const AT_ONCE: u32 = 100;
 row! {
     /// An event that is stored.
     struct StoredEvent {
+        stripe_event_id: String,
+        event_type: String,
         raw_payload: String,
         attempts: u32,
     }
@@ -297,7 +308,7 @@ pub(crate) async fn overdue(env: &Env, database: &Database, now: Timestamp) -> O
     let prices = configuration.prices()?;
     let statement = Statement::new(
         &format!(
-            "SELECT raw_payload, attempts FROM stripe_webhook_logs WHERE next_attempt_at <= ?1 \
+            "SELECT stripe_event_id, event_type, raw_payload, attempts FROM stripe_webhook_logs WHERE next_attempt_at <= ?1 \
              ORDER BY next_attempt_at LIMIT {AT_ONCE}"
         ),
         &[Value::Moment(now)],
@@ -306,11 +317,7 @@ pub(crate) async fn overdue(env: &Env, database: &Database, now: Timestamp) -> O
     let events: Vec<StoredEvent> = rows("rows of stripe_webhook_logs", results.first())?;
     let mut changed: u64 = 0;
     for event in events {
-        let Some(envelope) = envelope(event.raw_payload.as_bytes()) else {
-            continue;
-        };
-        let text = &event.raw_payload;
-        match stored(env, database, prices, &envelope, text, event.attempts).await {
+        match stored(env, database, prices, &event).await {
             Ok((users, _)) => {
                 changed = changed.saturating_add(1);
                 tell(env, users).await;
@@ -325,16 +332,14 @@ pub(crate) async fn overdue(env: &Env, database: &Database, now: Timestamp) -> O
 pub(crate) async fn apply_again(env: &Env, database: &Database, id: &str) -> Outcome<()> {
     let configuration = configuration::load(env).await?;
     let statement = Statement::new(
-        "SELECT raw_payload, attempts FROM stripe_webhook_logs WHERE stripe_event_id = ?1",
+        "SELECT stripe_event_id, event_type, raw_payload, attempts FROM stripe_webhook_logs WHERE stripe_event_id = ?1",
         &[Value::Text(id)],
     );
     let results = database.batch(vec![statement]).await?;
     let event: Option<StoredEvent> = first("row of stripe_webhook_logs", results.first())?;
     let event = event.ok_or(Problem::NotFound)?;
-    let envelope = envelope(event.raw_payload.as_bytes()).ok_or(Problem::NotAnEvent)?;
     let prices = configuration.prices()?;
-    let text = &event.raw_payload;
-    let (users, _) = stored(env, database, prices, &envelope, text, event.attempts).await?;
+    let (users, _) = stored(env, database, prices, &event).await?;
     tell(env, users).await;
     Ok(())
 }

@@ -5,6 +5,7 @@ use crate::database::{Database, Statement, StatementResult, Value, decoded, firs
 use crate::failure::{Failure, Outcome};
 use crate::registration::SELECT;
 use legis_core::evaluate::json;
+use legis_core::plan::Sold;
 use legis_core::row;
 use legis_core::rows::billing::{CustomerRow, PayerRow, PaymentRow, ReversalRow, SnapshotRow};
 use legis_core::rows::users::{StoredUser, UserRow};
@@ -75,11 +76,14 @@ pub(super) enum Before {
     NotApplied,
 }
 
-/// The subjects that are concerned, and the customers.
+/// The subjects that are concerned, and the customers: theirs, and those that stand in their rows.
 const SUBS: &str = "(SELECT sub FROM stripe_customers WHERE id = ?1 AND sub IS NOT NULL UNION SELECT ?2 WHERE ?2 IS NOT NULL)";
 
 fn customers_of(columns: &str) -> String {
-    format!("SELECT {columns} FROM stripe_customers WHERE id = ?1 OR sub IN {SUBS}")
+    format!(
+        "SELECT {columns} FROM stripe_customers WHERE id = ?1 OR sub IN {SUBS} \
+         OR id IN (SELECT stripe_customer_id FROM users WHERE auth0_user_id IN {SUBS})"
+    )
 }
 
 pub(super) async fn load(database: &Database, concerned: &Concerned<'_>) -> Outcome<Loaded> {
@@ -103,7 +107,7 @@ pub(super) async fn load(database: &Database, concerned: &Concerned<'_>) -> Outc
                 &format!(
                     "SELECT users.id, auth0_user_id, entitlement_version, current_plan_id, plans.slug AS plan_slug, \
                      billing_interval, subscription_status, subscription_period_end, billing_anchor, past_due_since, \
-                     scheduled_plan_id, scheduled_at, stripe_customer_id, billing_alerts \
+                     scheduled_plan_id, scheduled_at, stripe_customer_id, billing_alerts, prior_plan_id \
                      FROM users JOIN plans ON plans.id = current_plan_id WHERE auth0_user_id IN {SUBS}"
                 ),
                 &keys,
@@ -125,7 +129,7 @@ pub(super) async fn load(database: &Database, concerned: &Concerned<'_>) -> Outc
             ),
             Statement::new(
                 &format!(
-                    "SELECT stripe_invoice_id, status, voided, amount, currency, stripe_charge_id, stripe_payment_intent_id, \
+                    "SELECT stripe_invoice_id, stripe_customer_id, status, voided, amount, currency, stripe_charge_id, stripe_payment_intent_id, \
                      stripe_event_id, event_at, created_at FROM payment_history WHERE stripe_event_id IS NOT NULL \
                      AND (stripe_invoice_id = ?3 OR user_id IN ({users})) ORDER BY created_at DESC LIMIT 500"
                 ),
@@ -217,6 +221,7 @@ pub(super) async fn write(
     for (user, payment) in &applied.payments {
         statements.push(payment_statement(*user, payment));
     }
+    statements.push(moved_statement(&applied.customers));
     for reversal in &applied.reversals {
         statements.push(reversal_statement(reversal));
     }
@@ -291,7 +296,7 @@ fn log_statement(incoming: &Incoming<'_>, applied: &Applied) -> Statement {
          created_at, customer_id, alerts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, nullif(?8, '[]')) \
          ON CONFLICT (stripe_event_id) DO UPDATE SET processing_status = excluded.processing_status, error_message = NULL, \
          processed_at = excluded.processed_at, customer_id = excluded.customer_id, alerts = excluded.alerts, \
-         next_attempt_at = NULL",
+         next_attempt_at = NULL, event_type = excluded.event_type, raw_payload = excluded.raw_payload",
         &[
             Value::Text(incoming.id),
             Value::Text(incoming.kind),
@@ -349,14 +354,17 @@ fn snapshot_statement(snapshot: &Snapshot) -> Statement {
     )
 }
 
+/// One that was taken over from an old database has no event; what it says is paid stays paid.
 fn payment_statement(user: u64, payment: &Payment) -> Statement {
     Statement::new(
         "INSERT INTO payment_history (user_id, stripe_invoice_id, amount, currency, status, voided, stripe_charge_id, \
-         stripe_payment_intent_id, stripe_event_id, event_at, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+         stripe_payment_intent_id, stripe_event_id, event_at, created_at, stripe_customer_id) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
          ON CONFLICT (stripe_invoice_id) DO UPDATE SET amount = excluded.amount, currency = excluded.currency, \
          status = excluded.status, voided = excluded.voided, stripe_charge_id = excluded.stripe_charge_id, \
          stripe_payment_intent_id = excluded.stripe_payment_intent_id, stripe_event_id = excluded.stripe_event_id, \
-         event_at = excluded.event_at, created_at = excluded.created_at",
+         event_at = excluded.event_at, created_at = excluded.created_at, stripe_customer_id = excluded.stripe_customer_id \
+         WHERE stripe_event_id IS NOT NULL OR status <> 'succeeded' OR excluded.status = 'succeeded'",
         &[
             Value::Count(user),
             Value::Text(&payment.invoice),
@@ -369,7 +377,27 @@ fn payment_statement(user: u64, payment: &Payment) -> Statement {
             Value::Text(&payment.event),
             Value::Moment(payment.at),
             Value::Moment(payment.created_at),
+            Value::OptionalText(payment.customer.as_deref()),
         ],
+    )
+}
+
+/// The payments of customers are those users' whose customers they are now.
+fn moved_statement(customers: &[Customer]) -> Statement {
+    let ids: Vec<&str> = customers
+        .iter()
+        .map(|customer| customer.id.as_str())
+        .collect();
+    let owner = "SELECT users.id FROM stripe_customers JOIN users ON auth0_user_id = sub \
+                 WHERE stripe_customers.id = payment_history.stripe_customer_id";
+    Statement::new(
+        &format!(
+            "UPDATE payment_history SET user_id = ({owner}) WHERE stripe_customer_id IN (SELECT value FROM json_each(?1)) \
+             AND user_id <> ({owner})"
+        ),
+        &[Value::Text(
+            &String::from_utf8(json(&ids)).unwrap_or_default(),
+        )],
     )
 }
 
@@ -408,7 +436,7 @@ fn user_statement(user: &Payer) -> Statement {
         "UPDATE users SET current_plan_id = ?2, billing_interval = ?3, subscription_status = ?4, subscription_period_end = ?5, \
          billing_anchor = ?6, past_due_since = ?7, scheduled_plan_id = ?8, scheduled_at = ?9, stripe_customer_id = ?10, \
          entitlement_version = CASE WHEN entitlement_version = ?11 THEN entitlement_version + 1 ELSE -1 END, \
-         updated_at = ?12, billing_alerts = nullif(?13, '[]') WHERE id = ?1",
+         updated_at = ?12, billing_alerts = nullif(?13, '[]'), prior_plan_id = ?14 WHERE id = ?1",
         &[
             Value::Count(user.id),
             Value::Id(billing.sold.row_id()),
@@ -423,6 +451,7 @@ fn user_statement(user: &Payer) -> Statement {
             Value::Count(user.version),
             Value::Moment(clock::now()),
             Value::Text(&String::from_utf8(json(&billing.alerts)).unwrap_or_default()),
+            Value::OptionalId(user.prior.map(Sold::row_id)),
         ],
     )
 }
@@ -442,7 +471,8 @@ pub(super) async fn fail(
          ON CONFLICT (stripe_event_id) DO UPDATE SET processing_status = \
          CASE processing_status WHEN 'pending' THEN 'pending' ELSE 'failed' END, error_message = excluded.error_message, \
          customer_id = coalesce(excluded.customer_id, customer_id), attempts = attempts + 1, \
-         next_attempt_at = excluded.next_attempt_at WHERE processing_status <> 'processed'",
+         next_attempt_at = excluded.next_attempt_at, event_type = excluded.event_type, raw_payload = excluded.raw_payload \
+         WHERE processing_status <> 'processed'",
         &[
             Value::Text(incoming.id),
             Value::Text(incoming.kind),
