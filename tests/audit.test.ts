@@ -738,6 +738,42 @@ describe("money", () => {
 			await whole(row);
 		}
 	});
+
+	test("a subscription's last word that does not decode: its event says it again", async () => {
+		const { sub, bearer, event } = await payer();
+		const ended = event("customer.subscription.deleted", { at: Math.floor(Date.now() / 1000) + 1 });
+		await deliver(ended);
+		expect((await account(bearer)).entitlement.plan).toBe("free");
+		await run("UPDATE subscription_snapshots SET facts = '{}' WHERE id = ?", ended.id);
+		await mended("column_unreadable", `subscription_snapshots ${ended.id} facts`);
+		expect((await account(bearer)).entitlement.plan).toBe("free");
+		const [stored] = await world.rows<{ facts: string }>(
+			"SELECT facts FROM subscription_snapshots WHERE id = ?",
+			ended.id,
+		);
+		expect(JSON.parse(stored?.facts ?? "{}")).toMatchObject({ status: "canceled" });
+		await settled(sub);
+	});
+
+	test("a customer whose events came before its user was adopted", async () => {
+		const { sub, bearer, event, subscription } = await payer();
+		const { customer } = subscription;
+		await run(
+			"UPDATE stripe_customers SET sub = NULL, linked_kind = NULL, linked_at = NULL, linked_by = NULL WHERE id = ?",
+			customer,
+		);
+		const ended = event("customer.subscription.deleted", { at: Math.floor(Date.now() / 1000) + 1 });
+		Object.assign(ended.data.object, { metadata: {} });
+		await deliver(ended);
+		expect((await account(bearer)).entitlement.plan).toBe("developer");
+		const { id } = await audit();
+		const asked = `run=${id}&code=user_without_customer&subject=${encodeURIComponent(sub)}`;
+		expect((await post(`/api/admin/repair?${asked}`)).repairs).toMatchObject([{ outcome: "repaired" }]);
+		await world.worker.scheduled({ cron: "7 * * * *" } as never);
+		expect((await account(bearer)).entitlement.plan).toBe("free");
+		await settled(sub);
+		await clean();
+	});
 });
 
 describe("what everybody stands on", () => {

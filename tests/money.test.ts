@@ -237,6 +237,73 @@ describe("what is paid is had", () => {
 	});
 });
 
+describe("whose it is", () => {
+	const payments = (sub: string) =>
+		world.rows<{ invoice: string; status: string }>(
+			"SELECT stripe_invoice_id AS invoice, status FROM payment_history JOIN users ON users.id = user_id WHERE auth0_user_id = ? ORDER BY 1",
+			sub,
+		);
+	const linked = (event: { data: { object: object } }, sub: string) => {
+		Object.assign(event.data.object, { metadata: { sub } });
+		return event;
+	};
+
+	test("payments go with their customer, whenever it moves", async () => {
+		const owners = await Promise.all(
+			[0, 1].map(async (late) => {
+				const { sub, event } = await payer();
+				const { sub: other } = await payer();
+				const paid = event("invoice.paid", { plan: "starter" });
+				const moved = linked(event("customer.updated", { at: now() + 1 }), other);
+				const created = event("customer.subscription.created", { plan: "starter" });
+				await sent(late ? [created, moved, paid] : [created, paid, moved]);
+				return [(await payments(sub)).length, (await payments(other)).length];
+			}),
+		);
+		expect(owners).toEqual([
+			[0, 1],
+			[0, 1],
+		]);
+	});
+
+	test("a payment that was taken over as paid stays so, whatever was heard of it before", async () => {
+		const { sub, event } = await payer();
+		const failed = event("invoice.payment_failed", { plan: "starter" });
+		const { id: invoice } = failed.data.object as { id: string };
+		await world.rows(
+			"INSERT INTO payment_history (user_id, stripe_invoice_id, amount, currency, status, created_at) SELECT id, ?, 999, 'usd', 'succeeded', 1 FROM users WHERE auth0_user_id = ? RETURNING id",
+			invoice,
+			sub,
+		);
+		await sent([event("customer.updated"), failed]);
+		expect(await payments(sub)).toEqual([{ invoice, status: "succeeded" }]);
+	});
+
+	test("a customer that is said to be somebody else's waits for the one it is, and is no failure", async () => {
+		const { sub, event } = await payer();
+		await sent([event("customer.updated")]);
+		const mistyped = { ...local(), ids: 2_000_000_000 };
+		const tell = (type: string) => happen(mistyped, { type, user: sub, at: now(), plan: "starter" });
+		const nobody = linked(tell("customer.updated"), `${sub}|mistyped`);
+		const session = tell("checkout.session.completed");
+		await sent([nobody, session]);
+		expect(await logged(session.id)).toMatchObject({ processing_status: "pending", attempts: 1 });
+	});
+
+	test("an event that is sent again is stored as it came this time", async () => {
+		const sub = newSubject();
+		const paid = happen(local(), { type: "customer.subscription.created", user: sub, plan: "starter", at: now() });
+		await world.rows(
+			"INSERT INTO stripe_webhook_logs (stripe_event_id, event_type, processing_status, raw_payload, created_at) VALUES (?, 'unknown', 'failed', '{\"id\":\"sub_1\"}', 1) RETURNING id",
+			paid.id,
+		);
+		await sent([paid]);
+		expect(await logged(paid.id)).toMatchObject({ processing_status: "pending" });
+		const bearer = await world.token(sub);
+		expect((await account(bearer)).entitlement.plan).toBe("developer");
+	});
+});
+
 describe("any order, any number of times", () => {
 	const seed = Number(process.env.LEGIS_SEED ?? Math.floor(Math.random() * 2 ** 31));
 	console.log(`seed ${seed}`);

@@ -106,6 +106,47 @@ fn whoever_registered_here_before_keeps_what_is_known_and_has_what_they_paid_for
 }
 
 #[test]
+fn the_customer_who_pays_is_linked_whatever_was_known_of_it_before() {
+    let old = Old::new(&format!(
+        "{USERS} INSERT INTO users VALUES (7, 'a|1', NULL, 'pro', 40, NULL, 'active', '2026-03-20', 'cus_old', '2026-01-01');"
+    ));
+    let links = |target: &Memory| -> Vec<(String, String)> {
+        let rows = target.find("SELECT id, sub FROM stripe_customers ORDER BY id");
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        rows.iter()
+            .map(|row| (text(&row["id"]), text(&row["sub"])))
+            .collect()
+    };
+    let linked = |id: &str| (id.to_owned(), "a|1".to_owned());
+    // An event of the customer came before its user.
+    let mut target = Memory::new();
+    target
+        .connection
+        .execute_batch("INSERT INTO stripe_customers (id, version) VALUES ('cus_old', 1)")
+        .unwrap();
+    for _ in 0..2 {
+        adopt(&old.file, &mut target, Does::Apply, now()).unwrap();
+        assert_eq!(links(&target), [linked("cus_old")]);
+    }
+    // The user opened Checkout here, and never paid.
+    let mut target = Memory::new();
+    target
+        .connection
+        .execute_batch(
+            "INSERT INTO users (id, auth0_user_id, current_plan_id, stripe_customer_id, created_at, updated_at) \
+             VALUES (1, 'a|1', 10, 'cus_new', 0, 0);
+             INSERT INTO stripe_customers (id, sub, linked_kind, linked_at, linked_by, version) \
+             VALUES ('cus_new', 'a|1', 'metadata', 1, 'evt_1', 1)",
+        )
+        .unwrap();
+    for _ in 0..2 {
+        adopt(&old.file, &mut target, Does::Apply, now()).unwrap();
+        assert_eq!(links(&target), [linked("cus_new"), linked("cus_old")]);
+        assert_eq!(target.number("SELECT current_plan_id FROM users"), 30);
+    }
+}
+
+#[test]
 fn of_two_rows_of_one_user_the_paid_one_holds_and_all_their_calls_are_theirs() {
     let old = Old::new(&format!(
         "{USERS} INSERT INTO users VALUES (1, 'a|1', NULL, 'free', 3, NULL, NULL, NULL, NULL, '2026-01-01'), \
