@@ -246,6 +246,22 @@ describe("the old MCP server", () => {
 		expect(await lifetime(bearer)).toMatchObject({ used: 1, mcp: 1 });
 	});
 
+	test("a log of a tool that was too late is one log too, though it costs nothing", async () => {
+		const bearer = await token(newSubject(), { client: MCP });
+		const send = (tool_name: string) =>
+			call("/api/mcp/logs", bearer, {
+				method: "POST",
+				body: JSON.stringify({ tool_name, status: "timeout" }),
+				headers: { "Content-Type": "application/json", "Idempotency-Key": "log-2" },
+			});
+		const [one, two] = [await send("get-bill"), await send("get-bill")];
+		expect(await two.json()).toEqual(await one.json());
+		expect(two.headers.get("x-ratelimit-remaining")).toBe(one.headers.get("x-ratelimit-remaining"));
+		expect((await send("whoami")).status).toBe(422);
+		expect((await (await call("/api/mcp/logs", bearer)).json()).pagination.total).toBe(1);
+		expect(await lifetime(bearer)).toMatchObject({ used: 0, mcp: 0 });
+	});
+
 	test("the history of tool calls: pages, figures, the tools called most", async () => {
 		const bearer = await token(newSubject(), { client: MCP });
 		const tools = ["get-bill", "get-bill", "get-bill", "whoami", "whoami", "get-member"];

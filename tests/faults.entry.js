@@ -5,8 +5,11 @@
 
 import worker, { Meter as Unharmed } from "../worker/entry.js";
 
-/** Milliseconds the clock is off; what befalls the next batches of the database; how many messages to meters are lost. */
-const world = { clock: 0, database: "well", times: 0, lost: 0 };
+/**
+ * Milliseconds the clock is off; what befalls the next batches of the database; how many messages to meters are lost, and how
+ * many of their answers to admissions; how many give-ups they heard.
+ */
+const world = { clock: 0, database: "well", times: 0, lost: 0, unanswered: 0, givenUp: 0 };
 
 const TrueDate = Date;
 globalThis.Date = class extends TrueDate {
@@ -65,6 +68,11 @@ class D1Database {
 			case "loses its answer":
 				await this.inner.batch(statements);
 				throw new Error("D1_ERROR: Network connection lost.");
+			case "waits":
+				while (world.database === "waits") {
+					await new Promise((resolve) => setTimeout(resolve, 10));
+				}
+				return this.inner.batch(statements);
 			case "is slow":
 				await new Promise((resolve) => setTimeout(resolve, 6_000));
 				return this.inner.batch(statements);
@@ -98,7 +106,20 @@ export class Meter extends Unharmed {
 			world.lost -= 1;
 			throw new Error("Network connection lost.");
 		}
-		return super.ask(message, told);
+		const answer = super.ask(message, told);
+		if (message.includes('"give_up"')) {
+			return Promise.resolve(answer).finally(() => {
+				world.givenUp += 1;
+			});
+		}
+		if (world.unanswered > 0 && message.includes('"admit"')) {
+			world.unanswered -= 1;
+			world.lost += 1;
+			return Promise.resolve(answer).then(() => {
+				throw new Error("Network connection lost.");
+			});
+		}
+		return answer;
 	}
 
 	ring() {

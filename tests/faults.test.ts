@@ -262,6 +262,46 @@ describe("the meter", () => {
 		}, PATIENT);
 	}
 
+	test("a reservation that was told under its key is not given up by the attempt whose answer was lost", async () => {
+		const bearer = await world.token(newSubject());
+		await account(bearer);
+		const send = () =>
+			world.call(bearer, "/api/calls", {
+				method: "POST",
+				body: '{"cost":3}',
+				headers: { "Idempotency-Key": "one" },
+			});
+		// The answer is lost, and so is the first word that nobody waits for it.
+		await world.set({ unanswered: 1, givenUp: 0 });
+		expect((await send()).status).toBe(503);
+		const again = await send();
+		expect(again.status).toBe(201);
+		const { id } = await again.json();
+		await expect.poll(async () => (await world.set({})).givenUp, PATIENT).toBe(1);
+		expect(await used(bearer)).toBe(3);
+		const settled = await world.call(bearer, `/api/calls/${id}`, { method: "PATCH", body: '{"status":"success"}' });
+		expect(settled.status).toBe(200);
+		expect(await used(bearer)).toBe(3);
+	});
+
+	test("a plan that changes while a report is on its way is reported after it", async () => {
+		const sub = newSubject();
+		const bearer = await world.token(sub);
+		const { id } = await (await reserve(bearer, 7)).json();
+		await world.call(bearer, `/api/calls/${id}`, { method: "PATCH", body: '{"status":"success"}' });
+		const before = await world.batches(sub);
+		await world.set({ database: "waits", times: 1 });
+		const reporting = world.alarm(sub);
+		await expect.poll(() => world.batches(sub), PATIENT).toBeGreaterThan(before);
+		await subscribe(sub, 20, Date.now() - DAY);
+		expect((await world.call(bearer, "/api/users/register", { method: "POST" })).status).toBe(200);
+		await world.set({ database: "well", times: 0 });
+		await reporting;
+		await world.alarm(sub);
+		const columns = "SELECT api_calls_count AS used, api_calls_reset_at AS resets FROM users WHERE auth0_user_id = ?";
+		expect(await world.rows(columns, sub)).toEqual([{ used: 0, resets: expect.any(Number) }]);
+	});
+
 	test("a call that nobody settles is closed after ten minutes: outcome unknown, charged, and it stays so", async () => {
 		const sub = newSubject();
 		const bearer = await world.token(sub, "mcp");

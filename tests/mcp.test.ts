@@ -113,6 +113,23 @@ describe("a tool call", () => {
 		expect(await used()).toMatchObject({ used: 1, mcp: 1 });
 	});
 
+	test("is settled however deep what it was told or said is", async () => {
+		const deep = (levels: number) => JSON.parse("[".repeat(levels) + "]".repeat(levels));
+		server.answer((_, response) => json(response, {}, 503));
+		expect((await send(calling("get-bill", deep(125)))).status).toBe(503);
+		server.answer((message, response) => json(response, result(message, { structuredContent: { deep: deep(120) } })));
+		expect((await send(calling("get-bill"))).status).toBe(200);
+		const rows = await logged(2);
+		expect(rows.map((row) => [row.status, row.cost])).toEqual([
+			["error", 0],
+			["success", 1],
+		]);
+		for (const kept of [rows[0]?.request_data, rows[1]?.response_data]) {
+			expect(JSON.parse(kept ?? "")).toEqual({ truncated: true, bytes: expect.any(Number) });
+		}
+		expect(await used()).toMatchObject({ used: 1, mcp: 1 });
+	});
+
 	test("everything else is free", async () => {
 		for (const method of ["initialize", "tools/list", "ping", "resources/list", "server/discover"]) {
 			expect((await send({ jsonrpc: "2.0", id: 1, method })).status).toBe(200);

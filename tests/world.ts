@@ -8,10 +8,14 @@ import { createTestHarness } from "wrangler";
 
 export interface World {
 	clock?: number;
-	database?: "well" | "fails before it commits" | "loses its answer" | "is slow";
+	database?: "well" | "fails before it commits" | "loses its answer" | "is slow" | "waits";
 	times?: number;
 	/** How many messages to meters are lost. */
 	lost?: number;
+	/** How many of their answers to admissions are, each with the message after it. */
+	unanswered?: number;
+	/** How many give-ups they heard. */
+	givenUp?: number;
 }
 
 /** With which status the data service answers to a path; 0 hangs up. */
@@ -84,8 +88,9 @@ export async function world(vars: Record<string, string> = {}) {
 			answers = said;
 		},
 		/** Sets what is named of the world. */
-		async set(said: World): Promise<void> {
-			await harness.fetch("/test/world", { method: "POST", body: JSON.stringify(said) });
+		async set(said: World): Promise<World> {
+			const answer = await harness.fetch("/test/world", { method: "POST", body: JSON.stringify(said) });
+			return (await answer.json()) as World;
 		},
 		/** How many batches about a user have reached the database. */
 		async batches(sub: string): Promise<number> {

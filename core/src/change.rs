@@ -135,17 +135,27 @@ pub fn preview(
     let (kind, entitlement) = decided(before, plan, interval, now);
     let effective_at = match kind {
         ChangeKind::Upgrade if entitlement.plan_at(now) != plan => None,
-        ChangeKind::Downgrade | ChangeKind::Cancel => entitlement
+        ChangeKind::Cancel => Some(cancellation(before, now).at),
+        ChangeKind::Downgrade => entitlement
             .changes
             .iter()
             .find(|change| change.plan == plan)
             .map_or(Some(now), |change| Some(change.at)),
         _ => Some(now),
     };
-    let at = |moment| standing_at(&entitlement, usage, moment);
-    let present = at(now);
+    let present = standing_at(&entitlement, usage, now);
     let later = effective_at.filter(|effective_at| *effective_at > now);
-    let renewal = later.or(present.period_end).map(at);
+    let decided = match kind {
+        // Another plan may come before it.
+        ChangeKind::Cancel => &Entitlement {
+            changes: vec![cancellation(before, now)],
+            ..entitlement.clone()
+        },
+        _ => &entitlement,
+    };
+    let renewal = later
+        .or(present.period_end)
+        .map(|moment| standing_at(decided, usage, moment));
     ChangePreview {
         kind,
         effective_at,
@@ -231,11 +241,19 @@ fn scheduled(
         .collect()
 }
 
-fn cancelled(before: &Entitlement, now: Timestamp) -> Entitlement {
+/// When whoever cancels is free: at the end of what is paid, or of a grace before it.
+fn cancellation(before: &Entitlement, now: Timestamp) -> ScheduledChange {
     let end = ScheduledChange {
         plan: PlanId::Free,
         at: paid_until(before, now),
     };
+    lapse(before)
+        .filter(|lapse| lapse.at <= end.at)
+        .unwrap_or(end)
+}
+
+fn cancelled(before: &Entitlement, now: Timestamp) -> Entitlement {
+    let end = cancellation(before, now);
     // A smaller plan that begins earlier begins all the same.
     let next = pending(before, now)
         .filter(|change| change.at < end.at)

@@ -204,9 +204,19 @@ fn within(
 pub struct Closing {
     /// What the history says.
     pub row: HistoryRow,
-    /// The usage with the charge taken back, where it was; the call's key is then free again, because a call that was
-    /// taken back never was.
+    /// The usage with the charge taken back, where it was.
     pub refunded: Option<Usage>,
+    /// What becomes of the call's key.
+    pub key: KeyAfter,
+}
+
+/// What becomes of the key of a call that is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyAfter {
+    /// It names the call still.
+    Kept,
+    /// It is free again: a call that was taken back never was, and may be tried again.
+    Freed,
 }
 
 /// Closes an open call.
@@ -214,6 +224,10 @@ pub struct Closing {
 pub fn close(account: &Account, open: OpenCall, end: CallEnd) -> Closing {
     let refunded = (end.settled == Settled::Refunded).then(|| refund(&account.usage, open.charge));
     Closing {
+        key: match refunded {
+            Some(_) => KeyAfter::Freed,
+            None => KeyAfter::Kept,
+        },
         row: row(
             &open.id,
             account.user.id,
@@ -223,6 +237,15 @@ pub fn close(account: &Account, open: OpenCall, end: CallEnd) -> Closing {
             open.admitted_at,
         ),
         refunded,
+    }
+}
+
+/// Closes a call that was over when it was reported: it is not tried again, whatever it cost, so its key stays its own.
+#[must_use]
+pub fn close_reported(account: &Account, open: OpenCall, end: CallEnd) -> Closing {
+    Closing {
+        key: KeyAfter::Kept,
+        ..close(account, open, end)
     }
 }
 

@@ -15,8 +15,8 @@ use legis_core::entitlement::Entitlement;
 use legis_core::history::HistoryRow;
 use legis_core::idempotency::KeyedCall;
 use legis_core::ledger::{
-    Candidate, KnownKey, MAX_REPEATS, OpenCall, Step, StoredKey, UNSETTLED_AFTER_MILLIS, admit,
-    close, learn, over_limit,
+    Candidate, Closing, KeyAfter, KnownKey, MAX_REPEATS, OpenCall, Step, StoredKey,
+    UNSETTLED_AFTER_MILLIS, admit, close, close_reported, learn, over_limit,
 };
 use legis_core::plan::{Allowance, PlanId};
 use legis_core::quota::{Channel, Cost, Decision, ToolCall, Usage};
@@ -173,7 +173,10 @@ impl Meter {
     fn report(&mut self, candidate: Candidate, end: CallEnd, now: Timestamp) -> Came {
         let came = self.admit(candidate.clone(), now);
         match &came {
-            Came::Admitted(id) => self.settle(&id.clone(), end),
+            Came::Admitted(id) => {
+                let open = self.open.remove(id).unwrap();
+                self.close(&close_reported(&self.account, open, end));
+            }
             Came::Refused => {
                 let Step::Refuse(decision) = self.step(&candidate, now) else {
                     panic!("refused a moment ago");
@@ -194,12 +197,18 @@ impl Meter {
         let Some(open) = self.open.remove(id) else {
             return;
         };
-        let closing = close(&self.account, open, end);
-        if let Some(usage) = closing.refunded {
-            self.account.usage = usage;
-            self.keys.retain(|_, (key, _)| key.call != id);
+        self.close(&close(&self.account, open, end));
+    }
+
+    fn close(&mut self, closing: &Closing) {
+        let id = &closing.row.id;
+        if let Some(usage) = &closing.refunded {
+            self.account.usage = usage.clone();
         }
-        self.outbox.insert(id.to_owned(), closing.row);
+        if closing.key == KeyAfter::Freed {
+            self.keys.retain(|_, (key, _)| key.call != *id);
+        }
+        self.outbox.insert(id.clone(), closing.row.clone());
     }
 
     fn close_overdue(&mut self, now: Timestamp) -> Vec<String> {
@@ -414,7 +423,8 @@ impl Run {
                 assert_eq!(self.meter.report(candidate, end, self.now), expected);
                 self.note(&expected, Toll::TOOL, key);
                 match expected {
-                    Came::Admitted(id) if timeout => self.refund(&id),
+                    // What was reported keeps its key: it is over, and is not tried again.
+                    Came::Admitted(id) if timeout => self.take_back(&id),
                     Came::Refused => {
                         self.reference.charges.insert(
                             id.clone(),
@@ -553,8 +563,12 @@ impl Run {
         }
     }
 
-    fn refund(&mut self, id: &str) {
+    fn take_back(&mut self, id: &str) {
         self.reference.charges.get_mut(id).unwrap().refunded = true;
+    }
+
+    fn refund(&mut self, id: &str) {
+        self.take_back(id);
         self.reference.keys.retain(|_, (call, ..)| call != id);
     }
 

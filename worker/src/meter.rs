@@ -20,7 +20,9 @@ use legis_core::account::{Identity, SessionProps, session_props};
 use legis_core::call::{CallEnd, Called, Settler};
 use legis_core::evaluate::json;
 use legis_core::json;
-use legis_core::ledger::{Candidate, Step, UNSETTLED_AFTER_MILLIS, admit, learn, over_limit};
+use legis_core::ledger::{
+    Candidate, Step, UNSETTLED_AFTER_MILLIS, admit, close_reported, learn, over_limit,
+};
 use legis_core::problem::{Dependency, Problem};
 use legis_core::quota::{Decision, settled};
 use legis_core::time::Timestamp;
@@ -265,10 +267,15 @@ impl Meter {
             decided => decided?,
         };
         let reply = match step {
-            Step::Open(opening) => {
-                let decision = settled(opening.decision.clone(), end.settled);
+            Step::Open(mut opening) => {
+                let decision = settled(opening.decision, end.settled);
+                opening.decision = decision.clone();
+                if let Some(key) = &mut opening.key {
+                    key.decision = decision.clone();
+                }
                 ledger.store(&opening)?;
-                self.close(ledger, opening.open, end)?;
+                let open = opening.open;
+                self.closed(ledger, |account| close_reported(account, open, end))?;
                 reply.admitted(decision, candidate.id)
             }
             Step::Refuse(decision) => {
@@ -330,6 +337,8 @@ impl Meter {
     /// Takes a call back whose admission nobody heard of. It may still be on its way; then it must not charge.
     async fn give_up(&self, ledger: &Ledger, call: &str, end: CallEnd) -> Outcome<Reply> {
         match ledger.open_call(call) {
+            // Somebody who sent its key again was told of it, and waits for it.
+            Some(_) if ledger.is_repeated(call)? => {}
             Some(open) => drop(self.close(ledger, open, end)?),
             None => ledger.give_up(call, clock::now())?,
         }

@@ -1,10 +1,22 @@
 //! What is kept of a tool call's arguments and result: bounded, and without what is secret.
 
 use crate::json;
+use crate::payload::json::MAX_DEPTH;
 use serde_json::{Map, Value, json};
 
 /// The most bytes of JSON that are kept of arguments, and of a result.
 pub const MAX_BYTES: usize = 16 * 1024;
+
+/// Whether objects and lists are in each other more than `levels` deep: what carries them adds some of its own, and no reader
+/// follows for ever.
+fn is_deeper(value: &Value, levels: u32) -> bool {
+    let inner = |value: &Value| is_deeper(value, levels.saturating_sub(1));
+    match value {
+        Value::Array(items) => levels == 0 || items.iter().any(inner),
+        Value::Object(members) => levels == 0 || members.values().any(inner),
+        _ => false,
+    }
+}
 
 /// Instead of what is secret.
 pub const REDACTED: &str = "[redacted]";
@@ -34,12 +46,12 @@ impl Recorder {
         }
     }
 
-    /// What is kept of `value`.
+    /// What is kept of `value`: all of it or, where it is too long or too deep, its size.
     #[must_use]
     pub fn record(&self, value: &Value) -> Value {
         let kept = self.redacted(value);
         let bytes = serde_json::to_vec(&kept).map_or(0, |text| text.len());
-        if bytes > MAX_BYTES {
+        if bytes > MAX_BYTES || is_deeper(&kept, MAX_DEPTH) {
             return json!({ "truncated": true, "bytes": bytes });
         }
         kept

@@ -661,3 +661,28 @@ fn a_plan_is_paid_as_its_own_price_is_whatever_else_is_on_the_bill() {
     let scheduled = store.billing().scheduled.unwrap();
     assert_eq!(scheduled.at, at(START + 30 * DAY));
 }
+
+/// A smaller plan that was decided before begins all the same; free is whoever cancelled when that is not paid any more.
+#[test]
+fn a_cancellation_after_a_downgrade_tells_when_the_free_plan_holds() {
+    let (_, store) = after(&[(PROFESSIONAL, 0)]);
+    let usage = Usage::none(at(START));
+    let year = Some(Interval::Year);
+    let when = at(START + 9 * DAY);
+    let smaller = preview(&store.entitlement(), &usage, PlanId::Developer, year, when);
+    let now = at(START + 14 * DAY);
+    let shown = preview(&smaller.entitlement, &usage, PlanId::Free, None, now);
+    let end = when.plus_months(12);
+    assert_eq!(shown.effective_at, Some(end));
+    let then = shown.renewal.unwrap();
+    assert_eq!(
+        (then.at, then.plan, then.limit),
+        (end, PlanId::Free, Some(100))
+    );
+    assert!(shown.text.contains("Professional stays"), "{}", shown.text);
+    assert!(
+        shown.text.ends_with("100 calls left, once."),
+        "{}",
+        shown.text
+    );
+}

@@ -9,7 +9,7 @@ use legis_core::call::Called;
 use legis_core::evaluate::json;
 use legis_core::history::HistoryRow;
 use legis_core::json;
-use legis_core::ledger::{Closing, KnownKey, OpenCall, Opening, OverLimit, StoredKey};
+use legis_core::ledger::{Closing, KeyAfter, KnownKey, OpenCall, Opening, OverLimit, StoredKey};
 use legis_core::quota::{Channel, ToolCall, Usage};
 use legis_core::time::Timestamp;
 use serde::Deserialize;
@@ -279,7 +279,7 @@ impl Ledger {
 
     /// Closes a call: its row goes to the outbox, and its charge is taken back where it was.
     pub(super) fn close(&self, closing: &Closing) -> Outcome<()> {
-        let Closing { row, refunded } = closing;
+        let Closing { row, refunded, key } = closing;
         let step = self.next_step();
         let admitted = self
             .memory
@@ -293,9 +293,10 @@ impl Ledger {
             &[&text(row), &admitted],
         );
         if let Some(usage) = refunded {
-            statements = statements
-                .and(USE, &[&text(usage), &step.to_string()])
-                .and("DELETE FROM keys WHERE call = ?", &[&row.id]);
+            statements = statements.and(USE, &[&text(usage), &step.to_string()]);
+        }
+        if *key == KeyAfter::Freed {
+            statements = statements.and("DELETE FROM keys WHERE call = ?", &[&row.id]);
         }
         statements.write(&self.storage)?;
         let mut memory = self.memory.borrow_mut();
@@ -365,6 +366,16 @@ impl Ledger {
             repeats: row.repeats,
             stored,
         }))
+    }
+
+    /// Whether somebody sent the key of a call again, and was told of the call.
+    pub(super) fn is_repeated(&self, call: &str) -> Outcome<bool> {
+        #[derive(Deserialize)]
+        struct Row {
+            repeats: u32,
+        }
+        let rows: Vec<Row> = self.read("SELECT repeats FROM keys WHERE call = ?", &[call])?;
+        Ok(rows.iter().any(|row| row.repeats > 0))
     }
 
     /// Notes that a key was sent again.

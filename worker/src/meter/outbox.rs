@@ -6,9 +6,10 @@ use crate::clock;
 use crate::database::Database;
 use crate::failure::{Failure, Outcome};
 use crate::history::{self, Report};
+use legis_core::account::Account;
 use legis_core::call::CallEnd;
 use legis_core::counters::Counters;
-use legis_core::ledger::{KEYS_KEPT_MILLIS, UNSETTLED_AFTER_MILLIS, close};
+use legis_core::ledger::{Closing, KEYS_KEPT_MILLIS, OpenCall, UNSETTLED_AFTER_MILLIS, close};
 
 /// How often the outbox is emptied in one go, before others get their turn.
 const ROUNDS: usize = 20;
@@ -90,12 +91,13 @@ impl Meter {
                 counters: Counters::new(&account.entitlement, &account.usage, now),
                 now,
             };
-            self.columns.set(Columns::Outdated);
+            // Said first: what changes while the database writes is not in the report.
+            self.columns.set(Columns::Reported);
             if let Err(failure) = self.write(&report).await {
+                self.columns.set(Columns::Outdated);
                 self.refusals.add(&refusals);
                 return Err(failure);
             }
-            self.columns.set(Columns::Reported);
             // Only now, when the database has answered: rows that were sent twice are there once.
             if let Some(batch) = &batch {
                 ledger.sent(batch)?;
@@ -112,12 +114,21 @@ impl Meter {
     pub(super) fn close(
         &self,
         ledger: &Ledger,
-        open: legis_core::ledger::OpenCall,
+        open: OpenCall,
         end: CallEnd,
+    ) -> Outcome<legis_core::ledger::Outcome> {
+        self.closed(ledger, |account| close(account, open, end))
+    }
+
+    /// Closes a call with what is decided about it.
+    pub(super) fn closed(
+        &self,
+        ledger: &Ledger,
+        decide: impl FnOnce(&Account) -> Closing,
     ) -> Outcome<legis_core::ledger::Outcome> {
         let closing = ledger.with_known(|known| {
             let known = known.ok_or_else(super::unregistered)?;
-            Ok::<_, Failure>(close(&known.account, open, end))
+            Ok::<_, Failure>(decide(&known.account))
         })?;
         ledger.close(&closing)?;
         Ok((&closing.row).into())
