@@ -81,8 +81,11 @@ describe("the database", () => {
 		const sub = newSubject();
 		const bearer = await world.token(sub);
 		await world.call(bearer, "/api/bills");
-		await world.set({ clock: 50 * 60_000, database: "fails before it commits", times: 1_000 });
-		expect((await world.call(bearer, "/api/bills")).status).toBe(200);
+		await world.set({ database: "fails before it commits", times: 1_000 });
+		for (const minutes of [50, 70, 23 * 60]) {
+			await world.set({ clock: minutes * 60_000 });
+			expect((await world.call(bearer, "/api/bills")).status).toBe(200);
+		}
 		await world.set({ clock: 25 * HOUR });
 		const refused = await world.call(bearer, "/api/bills");
 		expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "5"]);
@@ -167,6 +170,69 @@ describe("the database", () => {
 		expect(
 			await world.rows("SELECT over_limit FROM mcp_logs JOIN users ON users.id = user_id WHERE auth0_user_id = ?", sub),
 		).toEqual([{ over_limit: 1 }]);
+	});
+});
+
+describe("the issuer", () => {
+	test("is asked once, however many keys that nobody knows come at once", async () => {
+		const [sub, other] = [newSubject(), newSubject()];
+		const bearer = await world.token(sub);
+		await world.set({ clock: 40_000 });
+		expect((await world.call(bearer, "/api/bills")).status).toBe(200);
+		const invented = await Promise.all(
+			Array.from({ length: 40 }, (_, index) => world.token(other, "page", {}, `invented-${index}`)),
+		);
+		// So that the cool-down is over, and the keys are fresh.
+		await world.set({ clock: 80_000 });
+		const before = world.asked();
+		const goOn = world.silence();
+		const answers = invented.map((bearer) => world.call(bearer, "/api/bills"));
+		const early = answers.slice(0, -1).map(async (answer) => (await answer).status);
+		await expect.poll(world.asked, PATIENT).toBe(before + 1);
+		// Whether the issuer has such keys is known when it has answered; a known one is not kept waiting.
+		expect((await world.call(bearer, "/api/bills")).status).toBe(200);
+		expect(await Promise.any(early)).toBe(503);
+		goOn();
+		const statuses = await Promise.all(answers.map(async (answer) => (await answer).status));
+		expect(statuses.filter((status) => status === 401)).toHaveLength(1);
+		expect(statuses.filter((status) => status === 503)).toHaveLength(39);
+		expect(world.asked()).toBe(before + 1);
+		expect((await world.call(invented[0] as string, "/api/bills")).status).toBe(401);
+		expect(world.asked()).toBe(before + 1);
+	});
+
+	test("silent: one call waits for it, the others are served with the keys that are known", async () => {
+		const bearer = await world.token(newSubject());
+		await world.set({ clock: 20 * 60_000 });
+		expect((await world.call(bearer, "/api/bills")).status).toBe(200);
+		await world.set({ clock: 31 * 60_000 });
+		const before = world.asked();
+		const goOn = world.silence();
+		let waits = true;
+		const first = world.call(bearer, "/api/bills").finally(() => {
+			waits = false;
+		});
+		await expect.poll(world.asked, PATIENT).toBe(before + 1);
+		for (let call = 0; call < 5; call++) {
+			expect((await world.call(bearer, "/api/bills")).status).toBe(200);
+		}
+		expect(waits).toBe(true);
+		goOn();
+		expect((await first).status).toBe(200);
+		expect(world.asked()).toBe(before + 1);
+	});
+
+	test("failing: whoever asks whether we are ready does not have it asked each time", async () => {
+		await world.set({ clock: 60 * 60_000 });
+		const before = world.asked();
+		const goOn = world.silence(500);
+		for (let ask = 0; ask < 5; ask++) {
+			expect((await world.harness.fetch("/api/ready")).status).toBe(503);
+		}
+		expect(world.asked()).toBe(before + 1);
+		goOn();
+		await world.set({ clock: 61 * 60_000 });
+		expect((await world.harness.fetch("/api/ready")).status).toBe(200);
 	});
 });
 

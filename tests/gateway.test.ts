@@ -543,6 +543,18 @@ describe("bursts", () => {
 		expect((await from("198.51.100.8", "/api/config/plans")).status).toBe(200);
 	});
 
+	test("what a browser asks before, and bodies that are too long, count as well", async () => {
+		const sent = async (address: string, path: string, init: { method: string; body?: string; headers?: object }) => {
+			const headers = { "CF-Connecting-IP": address, ...init.headers };
+			const answers = await Promise.all(Array.from({ length: 220 }, () => call(path, undefined, { ...init, headers })));
+			return new Set(answers.map(({ status }) => status));
+		};
+		const preflight = { method: "OPTIONS", headers: { Origin: "https://elsewhere.example" } };
+		expect(await sent("198.51.100.20", "/api/bills", preflight)).toEqual(new Set([204, 429]));
+		const long = { method: "POST", body: "x".repeat(1_100_000) };
+		expect(await sent("198.51.100.21", "/api/webhooks/stripe", long)).toEqual(new Set([413, 429]));
+	});
+
 	test("who guesses tokens is not told for ever that they are wrong; a network of IPv6 is one address", async () => {
 		let host = 0;
 		await exhaust("/api/bills", "guessed", () => `2001:db8:ffff:1::${(++host).toString(16)}`);

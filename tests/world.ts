@@ -41,7 +41,12 @@ export async function world(vars: Record<string, string> = {}) {
 		await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
 		return `127.0.0.1:${(server.address() as AddressInfo).port}`;
 	};
-	const domain = await serve(async () => [200, jwks]);
+	let keys: () => Promise<[number, unknown]> = async () => [200, jwks];
+	let asked = 0;
+	const domain = await serve(() => {
+		asked += 1;
+		return keys();
+	});
 	const upstream = await serve(async (url) => {
 		served += 1;
 		return [await answers(url), { url }];
@@ -64,9 +69,9 @@ export async function world(vars: Record<string, string> = {}) {
 	await database.prepare(row).bind("mcp_server", domain, "mcp").run();
 
 	/** A token for a lifetime, so that the clock can be set. */
-	const token = (sub: string, client = "page", claims: Record<string, string> = {}) =>
+	const token = (sub: string, client = "page", claims: Record<string, string> = {}, kid = "k") =>
 		new SignJWT({ scope: "read:bills read:votes", azp: client, ...claims })
-			.setProtectedHeader({ alg: "RS256", kid: "k", typ: "at+jwt" })
+			.setProtectedHeader({ alg: "RS256", kid, typ: "at+jwt" })
 			.setIssuer(`http://${domain}/`)
 			.setAudience("urn:legis-api")
 			.setSubject(sub)
@@ -86,6 +91,17 @@ export async function world(vars: Record<string, string> = {}) {
 		served: () => served,
 		answer(said: Answers) {
 			answers = said;
+		},
+		/** How often the issuer was asked for its keys. */
+		asked: () => asked,
+		/** Has the issuer say nothing, or fail, until it is asked to go on as ever. */
+		silence(status?: number) {
+			const { promise, resolve } = Promise.withResolvers<[number, unknown]>();
+			keys = () => (status === undefined ? promise : Promise.resolve([status, {}]));
+			return () => {
+				keys = async () => [200, jwks];
+				resolve([200, jwks]);
+			};
 		},
 		/** Sets what is named of the world. */
 		async set(said: World): Promise<World> {

@@ -20,10 +20,17 @@ pub const fn counts(route: Option<&Route>) -> bool {
     }
 }
 
-/// Whether a request counts once it failed so: somebody who does not prove who they are.
+/// Whether a request counts once it failed so: somebody who does not prove who they are, or whom nobody asked yet.
 #[must_use]
 pub const fn counts_failed(problem: &Problem) -> bool {
-    matches!(problem, Problem::Unauthenticated(_) | Problem::Unverified)
+    matches!(
+        problem,
+        Problem::Unauthenticated(_)
+            | Problem::Unverified
+            | Problem::ForeignOrigin
+            | Problem::PayloadTooLarge(_)
+            | Problem::BodyTimedOut
+    )
 }
 
 /// The name an address is counted under: itself, or the network of an IPv6 address, of which anybody has 2^64 addresses.

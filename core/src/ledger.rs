@@ -327,7 +327,7 @@ impl Outcome {
 /// How long an entitlement is believed without asking the database, should nobody tell the meter of a change.
 const BELIEVED_MILLIS: i64 = 10 * 60 * 1000;
 /// How long it is believed while the database does not answer: who paid is not locked out by an outage.
-const OUTAGE_MILLIS: i64 = 24 * 60 * 60 * 1000;
+pub const OUTAGE_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
 /// How long what a token says of its user may wait while calls are made.
 const NAMES_WAIT_MILLIS: i64 = 60 * 1000;

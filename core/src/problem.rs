@@ -88,8 +88,8 @@ pub enum Problem {
     Unavailable(Dependency),
     /// Something we need does not answer in time.
     TimedOut(Dependency),
-    /// The upstream cannot be reached.
-    BadGateway,
+    /// What a call is passed on to cannot be reached.
+    BadGateway(Dependency),
     /// A fault of ours.
     Internal,
 }
@@ -198,7 +198,7 @@ impl Problem {
             Self::EventNotApplied => (500, "event_not_applied", "The event is not applied yet"),
             Self::PaymentsNotOffered => (501, "payments_not_offered", "Nothing is sold here"),
             Self::PaymentRefused => (502, "payment_refused", "The payment service refused"),
-            Self::BadGateway => (502, "bad_gateway", "The data service cannot be reached"),
+            Self::BadGateway(_) => (502, "bad_gateway", "The service behind cannot be reached"),
             Self::SchemaMismatch => (503, "schema_mismatch", "The database does not fit"),
             Self::Misconfigured => (503, "misconfigured", "The service is not set up"),
             Self::Unavailable(_) => (503, "unavailable", "Temporarily unavailable"),
@@ -318,10 +318,10 @@ impl Problem {
                 "The {} did not answer in time. Try again in a moment.",
                 dependency.name()
             ),
-            Self::BadGateway => {
-                "The data service cannot be reached. The call is not charged. Try again in a moment."
-                    .to_owned()
-            }
+            Self::BadGateway(dependency) => format!(
+                "The {} cannot be reached. The call is not charged. Try again in a moment.",
+                dependency.name()
+            ),
             Self::Internal => "Something went wrong on our side. Try again in a moment.".to_owned(),
         }
     }
@@ -364,7 +364,7 @@ impl Problem {
     #[must_use]
     pub fn headers(&self) -> Vec<(&'static str, String)> {
         match self {
-            Self::Unauthenticated(Unauthenticated::Missing) => {
+            Self::Unauthenticated(Unauthenticated::Missing | Unauthenticated::Scheme) => {
                 vec![(header::AUTHENTICATE, "Bearer".to_owned())]
             }
             Self::Unauthenticated(_) => vec![(
@@ -384,7 +384,7 @@ impl Problem {
             }
             Self::CallInProgress => vec![(header::RETRY_AFTER, "1".to_owned())],
             Self::TooManyRequests => vec![(header::RETRY_AFTER, crate::burst::SECONDS.to_string())],
-            Self::Unavailable(_) | Self::TimedOut(_) | Self::BadGateway => {
+            Self::Unavailable(_) | Self::TimedOut(_) | Self::BadGateway(_) => {
                 vec![(header::RETRY_AFTER, "5".to_owned())]
             }
             _ => Vec::new(),

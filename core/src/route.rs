@@ -295,8 +295,9 @@ fn data(below: &[&str]) -> Result<Route, NoRoute> {
     };
     let strays = |segment: &&str| {
         let segment = decode(segment);
-        segment == "."
-            || segment == ".."
+        // Some servers take what follows a semicolon for the segment's parameters.
+        let name = segment.split(';').next().unwrap_or_default();
+        matches!(name, "." | "..")
             || segment
                 .chars()
                 .any(|c| c == '/' || c == '\\' || c == '%' || c.is_control())

@@ -55,6 +55,9 @@ fn no_path_leads_from_one_scope_to_another() {
         "/api/bills/..\\members",
         "/api/bills/%252e%252e/members",
         "/api/bills/%00",
+        "/api/bills/..;/members",
+        "/api/bills/%2e%2e;x=1/members",
+        "/api/bills/.%3b/members",
         "/api/../bills",
         "/api/%62ills",
     ] {
@@ -231,6 +234,44 @@ fn times_are_held_with_a_minute_of_leeway() {
         claims(json!({"exp": second + 9, "nbf": second + 60})),
         Ok(CallerKind::Machine)
     );
+}
+
+/// Auth0 says so in words of its own; of others a token without a resource owner has its client for a subject (RFC 9068,
+/// section 2.2).
+#[test]
+fn a_programs_own_token_is_known_by_any_of_its_marks() {
+    let configs = [config("frontend", "a.example.com", "urn:api", true)];
+    let now = at("2026-01-01T00:00:00Z");
+    let kind = |more: Value| {
+        let mut claims = json!({
+            "iss": "https://a.example.com/", "aud": "urn:api", "sub": "auth0|ada", "exp": now.seconds() + 60,
+        });
+        let members = claims.as_object_mut().unwrap();
+        members.extend(more.as_object().unwrap().clone());
+        verify(claims.to_string().as_bytes(), &configs, now)
+            .unwrap()
+            .kind
+    };
+    for (more, expected) in [
+        (json!({}), CallerKind::Person),
+        (
+            json!({"azp": "page", "client_id": "page"}),
+            CallerKind::Person,
+        ),
+        (json!({"gty": "client-credentials"}), CallerKind::Machine),
+        (json!({"sub": "abc@clients"}), CallerKind::Machine),
+        (
+            json!({"sub": "abc", "client_id": "abc"}),
+            CallerKind::Machine,
+        ),
+        (json!({"sub": "abc", "azp": "abc"}), CallerKind::Machine),
+        (
+            json!({"sub": "abc", "azp": "page", "client_id": "abc"}),
+            CallerKind::Machine,
+        ),
+    ] {
+        assert_eq!(kind(more.clone()), expected, "{more}");
+    }
 }
 
 fn key(id: &str) -> Value {

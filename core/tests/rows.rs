@@ -35,7 +35,7 @@ fn payer() -> Value {
         "id": 7, "auth0_user_id": "auth0|ada", "entitlement_version": 3, "current_plan_id": 20, "plan_slug": "developer",
         "billing_interval": "year", "subscription_status": "past_due", "subscription_period_end": 1_775_001_600_000_i64,
         "billing_anchor": null, "past_due_since": 1_772_323_200_000_i64, "scheduled_plan_id": 10,
-        "scheduled_at": 1_775_001_600_000_i64, "stripe_customer_id": null, "billing_alerts": "[\"x\"]"
+        "scheduled_at": 1_775_001_600_000_i64, "stripe_customer_id": null, "billing_alerts": "[\"x\"]", "prior_plan_id": 30
     })
 }
 
@@ -58,7 +58,7 @@ fn snapshot() -> Value {
 fn payment() -> Value {
     json!({
         "stripe_invoice_id": "in_1", "status": "succeeded", "voided": 0, "amount": 2900, "currency": "usd",
-        "stripe_charge_id": "ch_1", "stripe_payment_intent_id": null, "stripe_event_id": "evt_1",
+        "stripe_charge_id": "ch_1", "stripe_payment_intent_id": null, "stripe_event_id": "evt_1", "stripe_customer_id": "cus_1",
         "event_at": 1_772_323_200_000_i64, "created_at": 1_772_323_200_000_i64
     })
 }

@@ -8,9 +8,10 @@ mod run;
 mod step;
 mod users;
 
-pub(crate) use identities::receive as receive_identities;
+pub(crate) use identities::{check as check_identities, receive as receive_identities};
 pub(crate) use repair::repair;
 
+use crate::administration::{Action, look};
 use crate::answer::Answer;
 use crate::clock;
 use crate::database::Database;
@@ -94,7 +95,7 @@ pub(crate) async fn cron(env: &Env, database: &Database, now: Timestamp) -> Outc
 }
 
 /// `GET /api/admin/audit?run=&code=&after=&limit=`: the last finished audit, or the one of that id, and what it found.
-pub(crate) async fn show(query: &str, env: &Env, _administrator: &Caller) -> Outcome<Answer> {
+pub(crate) async fn show(query: &str, env: &Env, administrator: &Caller) -> Outcome<Answer> {
     let database = Database::open(env)?;
     let code = match parameter(query, "code") {
         None => None,
@@ -118,6 +119,7 @@ pub(crate) async fn show(query: &str, env: &Env, _administrator: &Caller) -> Out
     let Some(run) = found else {
         return Ok(Answer::json(200, &json!({ "counts": [], "findings": [] })));
     };
+    look(env, administrator, Action::ViewFindings, &run.id).await?;
     let counts = run::counts(&database, &run.id).await?;
     let after = decode(parameter(query, "after").unwrap_or_default());
     let (findings, next) = run::findings(&database, &run.id, code, &after, limit).await?;

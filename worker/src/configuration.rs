@@ -38,8 +38,8 @@ pub(crate) fn schema_version() -> &'static str {
 }
 
 const MAX_AGE_MILLIS: i64 = 60_000;
-/// How long a configuration is used while the database does not answer.
-const OUTAGE_MILLIS: i64 = 60 * 60 * 1000;
+/// How long a configuration is used while the database does not answer: as long as what a meter knows.
+const OUTAGE_MILLIS: i64 = legis_core::ledger::OUTAGE_MILLIS;
 
 /// A deployment that was checked and may serve.
 #[derive(Debug)]

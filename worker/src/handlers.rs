@@ -68,10 +68,12 @@ pub(crate) async fn answer(
     answer.set(header::CONTRACT, contract::header());
     answer.set(header::REQUEST_ID, line.request.clone());
     if let Some(origin) = request.header(Header::Origin) {
-        // Health is about the process alone, and who just waited for the database in vain does not wait again.
+        // Health is about the process alone, who just waited for the database in vain does not wait again, and for whom
+        // sends too much nothing is asked.
         let configuration = match line.route {
             "health" => configuration::known(),
             _ if answer.status >= 500 => configuration::known(),
+            _ if line.problem == Some(Problem::TooManyRequests.code()) => configuration::known(),
             _ => configuration::load(&env).await.ok(),
         };
         share(&mut answer, origin, configuration.as_deref());
@@ -143,6 +145,7 @@ async fn dispatch(
 ) -> Outcome<Answer> {
     if request.method == "OPTIONS" {
         line.route = "preflight";
+        burst::admit(request, env, None).await?;
         return Ok(preflight(request));
     }
     let route = route(&request.method, &request.path);
@@ -298,6 +301,7 @@ async fn ready(env: &Env) -> Outcome<Answer> {
     configuration.prices()?;
     WebhookSettings::check(env)?;
     mcp::settings::Settings::check(env)?;
+    audit::check_identities(env)?;
     metrics::token(env)?;
     let mut active = configuration
         .issuers

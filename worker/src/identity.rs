@@ -9,7 +9,7 @@ use crate::signature;
 use legis_core::auth::Unauthenticated;
 use legis_core::auth::claims::{self, Caller};
 use legis_core::auth::issuer::{jwks_url, trusting};
-use legis_core::auth::jwks::{KeyChoice, KeySet, choose};
+use legis_core::auth::jwks::{KeyChoice, KeySet, choose, has_cooled};
 use legis_core::auth::token;
 use legis_core::problem::{Dependency, Problem};
 use legis_core::row;
@@ -29,6 +29,17 @@ const TIME_LIMIT: Duration = Duration::from_secs(5);
 struct Known {
     keys: Option<KeySet>,
     asked_at: Option<Timestamp>,
+    question: Question,
+}
+
+/// The question for an issuer's keys that was asked last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Question {
+    /// Somebody waits for its answer.
+    UnderWay,
+    /// It was answered, or failed.
+    #[default]
+    Over,
 }
 
 thread_local! {
@@ -129,8 +140,23 @@ async fn keys(domain: &str, key_id: &str) -> Outcome<KeySet> {
         (KeyChoice::Unknown, None) => {
             return Err(Failure::unavailable(Dependency::Issuer, "no keys yet"));
         }
+        // Whether it is a new key of the issuer's its answer will tell.
+        (KeyChoice::Unknown, Some(_)) if before.question == Question::UnderWay => {
+            return Err(Failure::unavailable(
+                Dependency::Issuer,
+                "asked for its keys",
+            ));
+        }
         (KeyChoice::Unknown, Some(_)) => return Err(unknown()),
         _ => {}
+    }
+    // One asks; whoever comes meanwhile uses the keys that are known.
+    if before
+        .keys
+        .as_ref()
+        .is_some_and(|keys| keys.usable_in_outage(now))
+    {
+        remember(domain, before.keys, now, Question::UnderWay);
     }
     let fetched = fetch(domain, now).await;
     // Others may have asked meanwhile: what they got is not forgotten because we got nothing. And the keys we have
@@ -145,7 +171,7 @@ async fn keys(domain: &str, key_id: &str) -> Outcome<KeySet> {
             )
         }
     };
-    remember(domain, keys.clone(), now);
+    remember(domain, keys.clone(), now, Question::Over);
     match (keys, failure) {
         (Some(keys), _) if keys.find(key_id).is_some() => Ok(keys),
         // Whether the issuer publishes the key is not known while it does not answer.
@@ -154,15 +180,25 @@ async fn keys(domain: &str, key_id: &str) -> Outcome<KeySet> {
     }
 }
 
-/// Whether the issuer's keys are at hand, or can be fetched.
+/// Whether the issuer's keys are at hand, or can be fetched. Anybody may ask, so the issuer is not asked each time.
 pub(crate) async fn check_keys(domain: &str) -> Outcome<()> {
     let now = clock::now();
     let known = known(domain);
-    if known.keys.is_some_and(|keys| keys.fresh(now)) {
+    if known.keys.as_ref().is_some_and(|keys| keys.fresh(now)) {
         return Ok(());
     }
-    remember(domain, Some(fetch(domain, now).await?), now);
-    Ok(())
+    if known.question == Question::Over && !has_cooled(known.asked_at, now) {
+        let reason = "no fresh keys; asked for them moments ago";
+        return Err(Failure::unavailable(Dependency::Issuer, reason));
+    }
+    remember(domain, known.keys, now, Question::UnderWay);
+    let fetched = fetch(domain, now).await;
+    let keys = match &fetched {
+        Ok(keys) => Some(keys.clone()),
+        Err(_) => self::known(domain).keys,
+    };
+    remember(domain, keys, now, Question::Over);
+    fetched.map(drop)
 }
 
 /// How many of the keys that the issuer publishes now can be used.
@@ -170,14 +206,15 @@ pub(crate) async fn count_keys(domain: &str) -> Outcome<usize> {
     let now = clock::now();
     let keys = fetch(domain, now).await?;
     let count = keys.count();
-    remember(domain, Some(keys), now);
+    remember(domain, Some(keys), now, Question::Over);
     Ok(count)
 }
 
-fn remember(domain: &str, keys: Option<KeySet>, asked_at: Timestamp) {
+fn remember(domain: &str, keys: Option<KeySet>, asked_at: Timestamp, question: Question) {
     let known = Known {
         keys,
         asked_at: Some(asked_at),
+        question,
     };
     ISSUERS.with_borrow_mut(|issuers| issuers.insert(domain.to_owned(), known));
 }

@@ -1,6 +1,7 @@
 //! `legis-core` on the edge. The worker waits, core thinks: each handler parses, authorises, loads, lets core decide,
 //! stores and answers.
 
+mod administration;
 mod answer;
 mod audit;
 mod burst;

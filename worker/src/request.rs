@@ -101,9 +101,6 @@ impl Request {
 
     /// The body, if it is JSON of a decent length. Empty when there is none.
     pub(crate) async fn json(&self) -> Outcome<Vec<u8>> {
-        if self.declared().is_some_and(|length| length > MAX_BODY) {
-            return Err(Problem::PayloadTooLarge(MAX_BODY).into());
-        }
         let body = self.bytes().await?;
         let is_json = self.header(Header::ContentType).is_none_or(|media_type| {
             let essence = media_type.split(';').next().unwrap_or_default().trim();
@@ -125,8 +122,12 @@ impl Request {
         if self.inner.body().is_none() {
             return Ok(Vec::new());
         }
-        if self.declared().is_some_and(|length| length <= MAX_BODY) {
-            return self.whole().await;
+        match self.declared() {
+            Some(length) if length > MAX_BODY => {
+                return Err(Problem::PayloadTooLarge(MAX_BODY).into());
+            }
+            Some(_) => return self.whole().await,
+            None => {}
         }
         platform::within(TIME_LIMIT, platform::body_of(&self.inner, MAX_BODY))
             .await

@@ -1,8 +1,8 @@
 //! `GET /api/admin/users/{sub}`: everything that is known of somebody who asks for help, as the database has it and as their
 //! meter has it. That somebody looked is recorded.
 
+use crate::administration::{Action, record};
 use crate::answer::Answer;
-use crate::clock;
 use crate::configuration;
 use crate::database::{Database, Statement, Value, first, rows};
 use crate::failure::{Failure, Outcome};
@@ -122,19 +122,8 @@ pub(crate) async fn user(sub: String, env: &Env, administrator: &Caller) -> Outc
 
 fn questions(sub: &str, administrator: &Caller) -> Vec<Statement> {
     let of = |sql: &str| Statement::new(sql, &[Value::Text(sub)]);
-    let id = clock::id();
-    let record = Statement::new(
-        "INSERT INTO admin_actions (id, at, sub, action, subject) \
-         SELECT ?1, ?2, ?3, 'view_user', auth0_user_id FROM users WHERE auth0_user_id = ?4",
-        &[
-            Value::Text(&id),
-            Value::Moment(clock::now()),
-            Value::Text(&administrator.identity.sub),
-            Value::Text(sub),
-        ],
-    );
     vec![
-        record,
+        record(&administrator.identity.sub, Action::ViewUser, sub),
         of(&format!("{SELECT} WHERE users.auth0_user_id = ?1")),
         of(
             "SELECT stripe_customer_id AS customer, subscription_status AS status, billing_alerts AS alerts, is_admin \

@@ -171,7 +171,10 @@ async fn send(outbound: &Outbound, deadline: &Deadline) -> Outcome<Answer> {
     // A redirection would show the caller an address they cannot reach.
     if !matches!(head.status, 200..=299 | 304 | 400..=599) {
         let reason = format!("the data service answered {}", head.status);
-        return Err(Failure::new(Problem::BadGateway, reason));
+        return Err(Failure::new(
+            Problem::BadGateway(Dependency::Upstream),
+            reason,
+        ));
     }
     let handed_on = HANDED_ON.into_iter().zip(head.headers);
     let mut headers: Headers = handed_on
@@ -190,7 +193,7 @@ async fn send(outbound: &Outbound, deadline: &Deadline) -> Outcome<Answer> {
 pub(crate) fn unanswered(error: &JsValue, service: Dependency) -> Failure {
     let mut failure = platform::failed(error, service);
     if !matches!(failure.problem, Problem::TimedOut(_)) {
-        failure.problem = Problem::BadGateway;
+        failure.problem = Problem::BadGateway(service);
     }
     failure
 }

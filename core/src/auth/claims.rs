@@ -136,7 +136,12 @@ pub fn verify(
         .sub
         .filter(|sub| !sub.is_empty() && sub.len() <= MAX_SUBJECT)
         .ok_or(Unauthenticated::Subject)?;
-    let kind = if raw.gty.as_deref() == Some("client-credentials") || sub.ends_with("@clients") {
+    // Auth0's own words, and what RFC 9068 section 2.2 says of a token without a resource owner.
+    let is_client = [&raw.azp, &raw.client_id].contains(&&Some(sub.clone()));
+    let kind = if raw.gty.as_deref() == Some("client-credentials")
+        || sub.ends_with("@clients")
+        || is_client
+    {
         CallerKind::Machine
     } else {
         CallerKind::Person

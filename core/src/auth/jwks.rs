@@ -137,8 +137,7 @@ pub fn choose<'k>(
     last_attempt: Option<Timestamp>,
     now: Timestamp,
 ) -> KeyChoice<'k> {
-    // A clock that stepped back waits no longer than the cool-down.
-    let cooled = last_attempt.is_none_or(|at| !(0..COOL_DOWN_MILLIS).contains(&now.since(at)));
+    let cooled = has_cooled(last_attempt, now);
     let Some(set) = known else {
         return if cooled {
             KeyChoice::Fetch
@@ -153,4 +152,11 @@ pub fn choose<'k>(
         None if cooled => KeyChoice::Fetch,
         None => KeyChoice::Unknown,
     }
+}
+
+/// Whether an issuer that was asked at `last_attempt` may be asked again.
+#[must_use]
+pub fn has_cooled(last_attempt: Option<Timestamp>, now: Timestamp) -> bool {
+    // A clock that stepped back waits no longer than the cool-down.
+    last_attempt.is_none_or(|at| !(0..COOL_DOWN_MILLIS).contains(&now.since(at)))
 }

@@ -487,8 +487,7 @@ fn mcp(answers: &mut Answers) -> Vec<Operation> {
                 Problem::NotFound,
                 Problem::ForeignOrigin,
                 Problem::UnknownSession,
-                Problem::BadGateway,
-                Problem::Unavailable(Dependency::McpServer),
+                Problem::BadGateway(Dependency::McpServer),
                 Problem::TimedOut(Dependency::McpServer),
             ])
             .passes_on("What the MCP server answers.", admitted(false))
@@ -546,8 +545,7 @@ fn data() -> Vec<Operation> {
                 .metered()
                 .refused(meter())
                 .refused([
-                    Problem::BadGateway,
-                    Problem::Unavailable(Dependency::Upstream),
+                    Problem::BadGateway(Dependency::Upstream),
                     Problem::TimedOut(Dependency::Upstream),
                 ])
                 .passes_on("What the data service answers.", admitted(false))

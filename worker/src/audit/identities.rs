@@ -2,6 +2,7 @@
 
 use super::Step;
 use super::step::step;
+use crate::administration::{Action, record};
 use crate::answer::Answer;
 use crate::clock;
 use crate::configuration;
@@ -43,7 +44,7 @@ const MOST: usize = 5_000;
 pub(crate) async fn receive(
     request: &Request,
     env: &Env,
-    _administrator: &Caller,
+    administrator: &Caller,
 ) -> Outcome<Answer> {
     let query = request.query.as_str();
     let body = request.json().await?;
@@ -62,14 +63,14 @@ pub(crate) async fn receive(
     let now = clock::now();
     let listing = match parameter(query, "listing") {
         Some(id) => id.to_owned(),
-        None => begin(&database, now).await?,
+        None => begin(&database, Some(administrator), now).await?,
     };
     // One that is not there, or is finished, takes nothing.
     if !store(&database, &listing, &subs).await? {
         return Err(Problem::NotFound.into());
     }
     if last {
-        finish(&database, &listing, now).await?;
+        finish(&database, &listing, Some(administrator), now).await?;
     }
     Ok(Answer::json(
         200,
@@ -77,13 +78,16 @@ pub(crate) async fn receive(
     ))
 }
 
-async fn begin(database: &Database, now: Timestamp) -> Outcome<String> {
+/// Begins a listing, an administrator's or the cron's own.
+async fn begin(database: &Database, by: Option<&Caller>, now: Timestamp) -> Outcome<String> {
     let id = clock::id();
-    let statement = Statement::new(
+    let begin = Statement::new(
         "INSERT INTO auth0_listings (id, started_at) VALUES (?1, ?2)",
         &[Value::Text(&id), Value::Moment(now)],
     );
-    database.batch(vec![statement]).await?;
+    let recorded = by.map(|caller| record(&caller.identity.sub, Action::BeginListing, &id));
+    let statements = std::iter::once(begin).chain(recorded).collect();
+    database.batch(statements).await?;
     Ok(id)
 }
 
@@ -103,7 +107,12 @@ async fn store(database: &Database, listing: &str, subs: &[String]) -> Outcome<b
 }
 
 /// From now on this listing says who is missing; earlier ones are forgotten.
-async fn finish(database: &Database, listing: &str, now: Timestamp) -> Outcome<()> {
+async fn finish(
+    database: &Database,
+    listing: &str,
+    by: Option<&Caller>,
+    now: Timestamp,
+) -> Outcome<()> {
     let finish = Statement::new(
         "UPDATE auth0_listings SET finished_at = ?2 WHERE id = ?1 AND finished_at IS NULL",
         &[Value::Text(listing), Value::Moment(now)],
@@ -116,12 +125,26 @@ async fn finish(database: &Database, listing: &str, now: Timestamp) -> Outcome<(
             &[Value::Text(listing)],
         )
     };
-    let statements = vec![
+    let mut statements = vec![
         finish,
         forget("auth0_identities", "listing"),
         forget("auth0_listings", "id"),
     ];
+    statements
+        .extend(by.map(|caller| record(&caller.identity.sub, Action::FinishListing, listing)));
     database.batch(statements).await.map(drop)
+}
+
+/// Whether the Management API is meant to be asked, and if so, whether it can be.
+pub(crate) fn check(env: &Env) -> Outcome<()> {
+    let is_set = |name| variable::text(env, name).is_some();
+    let missing = match (is_set(CLIENT_ID), is_set(CLIENT_SECRET)) {
+        (true, false) => CLIENT_SECRET,
+        (false, true) => CLIENT_ID,
+        _ => return Ok(()),
+    };
+    let reason = format!("{missing} is missing");
+    Err(Failure::new(Problem::Misconfigured, reason))
 }
 
 /// What asking the Management API needs.
@@ -261,7 +284,7 @@ pub(super) async fn fetch(
     };
     let listing = match listing {
         Some(listing) => listing.to_owned(),
-        None => begin(database, now).await?,
+        None => begin(database, None, now).await?,
     };
     let users = management.users(from, page, now).await?;
     let subs: Vec<String> = users.iter().map(|user| user.user_id.clone()).collect();
@@ -270,7 +293,7 @@ pub(super) async fn fetch(
     let next = match users.last() {
         Some(last) if full => going_on(listing, from, page, &last.created_at)?,
         _ => {
-            finish(database, &listing, now).await?;
+            finish(database, &listing, None, now).await?;
             at.next()
         }
     };

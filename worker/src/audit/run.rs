@@ -1,6 +1,7 @@
 //! Runs and findings, as they are stored.
 
 use super::Step;
+use crate::administration::{Action, record};
 use crate::clock;
 use crate::database::{Database, Statement, Value, first, rows};
 use crate::failure::{Failure, Outcome};
@@ -156,7 +157,11 @@ pub(crate) async fn begin(
             Value::Text(&text(&run.position)),
         ],
     );
-    database.batch(vec![statement]).await?;
+    let mut statements = vec![statement];
+    if kind == Kind::Administrator {
+        statements.push(record(started_by, Action::BeginAudit, &run.id));
+    }
+    database.batch(statements).await?;
     Ok(run)
 }
 

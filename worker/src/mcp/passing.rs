@@ -103,7 +103,10 @@ impl Passing<'_> {
         // The server trusts us or nobody; a caller who is sent to log in again could not help it.
         if matches!(head.status, 300..=399 | 401 | 403) {
             let reason = format!("the MCP server answered {}", head.status);
-            return Err(Failure::new(Problem::BadGateway, reason));
+            return Err(Failure::new(
+                Problem::BadGateway(Dependency::McpServer),
+                reason,
+            ));
         }
         let form = Form::of(head.headers.first().and_then(Option::as_deref));
         let mut headers: Headers = vec![

@@ -4,6 +4,7 @@ use crate::failure::{Failure, Outcome};
 use crate::variable::text;
 use legis_core::mcp::record::Recorder;
 use legis_core::mcp::{RefusalForm, SigningSecret};
+use legis_core::payload::format::Format;
 use legis_core::problem::Problem;
 use worker::Env;
 
@@ -39,6 +40,12 @@ impl Settings {
                 ))
             })
         })?;
+        // It is told who calls.
+        if !Format::Url.holds(&upstream) {
+            return Err(wrong(format!(
+                "{UPSTREAM} must be an address that begins with https://, or with http:// on this machine"
+            )));
+        }
         Ok(Some(Self {
             upstream,
             secret: secret.ok_or_else(|| {

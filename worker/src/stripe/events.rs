@@ -1,5 +1,6 @@
 //! Events as an administrator sees them.
 
+use crate::administration::{Action, look};
 use crate::answer::Answer;
 use crate::database::{Database, Statement, Value, first, rows};
 use crate::failure::{Failure, Outcome};
@@ -111,7 +112,7 @@ impl EventRow {
 }
 
 /// `GET /api/admin/webhooks?status=&limit=&before=`: the latest first.
-pub(crate) async fn list(query: &str, env: &Env, _administrator: &Caller) -> Outcome<Answer> {
+pub(crate) async fn list(query: &str, env: &Env, administrator: &Caller) -> Outcome<Answer> {
     let parameter = |name| crate::request::parameter(query, name);
     let filter = Filter::parse(parameter("status"))?;
     let number = |name, default: u32, max: u32, expected| match parameter(name) {
@@ -129,6 +130,8 @@ pub(crate) async fn list(query: &str, env: &Env, _administrator: &Caller) -> Out
         u32::MAX,
         "before must be the next of an answer.",
     )?;
+    let asked = parameter("status").unwrap_or("attention");
+    look(env, administrator, Action::ViewWebhooks, asked).await?;
     let database = Database::open(env)?;
     let sql = format!(
         "SELECT id, stripe_event_id, event_type, processing_status, error_message, customer_id, attempts, next_attempt_at, \
