@@ -914,6 +914,31 @@ describe("who and when", () => {
 		expect((await world.call(administrator, "/api/admin/audit?code=odd")).status).toBe(400);
 	});
 
+	test("what an administrator did and looked at is on record with who it was", async () => {
+		await run("DELETE FROM admin_actions");
+		const { run: begun } = await post("/api/admin/audit");
+		const { id } = await audit();
+		await world.call(administrator, "/api/admin/webhooks?status=failed");
+		const list = JSON.stringify(["audit|listed"]);
+		const listed = await world.call(administrator, "/api/admin/identities?last=true", { method: "POST", body: list });
+		const { listing } = await listed.json();
+		const actions = await world.rows<{ sub: string; action: string; subject: string }>(
+			"SELECT sub, action, subject FROM admin_actions ORDER BY id",
+		);
+		expect(actions).toEqual(
+			[
+				["begin_audit", begun.id],
+				["begin_audit", id],
+				["view_findings", id],
+				["view_webhooks", "failed"],
+				["begin_listing", listing],
+				["finish_listing", listing],
+			].map(([action, subject]) => ({ sub: ADMINISTRATOR, action, subject })),
+		);
+		await run("DELETE FROM auth0_identities");
+		await run("DELETE FROM auth0_listings");
+	});
+
 	test("every night by itself, and once a night", async () => {
 		await run("DELETE FROM audit_runs");
 		const night = new Date();

@@ -558,3 +558,20 @@ describe("the cron", () => {
 		expect((await runs("close_periods")).map((run) => run.outcome)).toEqual(["failed", "succeeded"]);
 	});
 });
+
+const SECRET = "a signing secret of more than thirty-two bytes";
+
+test.each([
+	[{ MCP_UPSTREAM_URL: "mcp.example.com/mcp", MCP_SIGNING_SECRET: SECRET }, "MCP_UPSTREAM_URL must be"],
+	[{ MCP_UPSTREAM_URL: "http://mcp.example.com/mcp", MCP_SIGNING_SECRET: SECRET }, "MCP_UPSTREAM_URL must be"],
+	[{ MCP_UPSTREAM_URL: "https://mcp.example.com/mcp" }, "MCP_SIGNING_SECRET is missing"],
+	[{ STRIPE_API_KEY: "rk_test_local" }, "STRIPE_MODE is missing"],
+	[{ STRIPE_API_KEY: "rk_test_local", STRIPE_MODE: "test" }, "STRIPE_WEBHOOK_SECRET is missing"],
+	[{ AUTH0_MANAGEMENT_CLIENT_ID: "listing" }, "AUTH0_MANAGEMENT_CLIENT_SECRET is missing"],
+	[{ GRACE_DAYS: "3" }, "GRACE_DAYS is 3"],
+])("a deployment that is half set up is not ready, and says what is missing: %j", async (vars, reason) => {
+	const half = await make(vars);
+	const ready = await half.harness.fetch("/api/ready");
+	expect(await ready.json()).toMatchObject({ status: 503, detail: expect.stringContaining(reason) });
+	await half.close();
+});
