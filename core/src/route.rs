@@ -65,7 +65,7 @@ pub enum Personal {
     Data {
         /// What the token must be good for.
         scope: Scope,
-        /// The path below the upstream's base, as it came.
+        /// The path below the upstream's base, as it came but for a slash at its end.
         path: String,
     },
 }

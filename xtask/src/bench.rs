@@ -1,5 +1,5 @@
 //! `cargo xtask bench`: each benchmark measures us and the peer in one run and prints the ratio. All of them together
-//! write the tables in `docs/performance.md` and in the package's README.
+//! write the tables in `docs/performance.md` and in the package's README, where they are told to.
 
 mod scale;
 mod speed;
@@ -13,8 +13,22 @@ use std::process::Command;
 
 const NAMES: [&str; 4] = ["scale", "meter", "cold", "package"];
 
+/// What becomes of the tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tables {
+    Printed,
+    /// Written into the documents too.
+    Written,
+}
+
 /// Runs the named benchmarks, or all; `options` are for the program that measures.
-pub fn run(names: &[String], options: &[String]) -> Result<()> {
+pub fn run(names: &[String], options: &[String], tables: Tables) -> Result<()> {
+    let whole = names.is_empty() || names == ["scale"];
+    if tables == Tables::Written && (!whole || !options.is_empty()) {
+        bail!(
+            "A part of the benchmarks, or an unusual way to run them, is no table for the docs.\n  Write all of them: cargo xtask bench --write"
+        );
+    }
     if let Some(unknown) = names.iter().find(|name| !NAMES.contains(&name.as_str())) {
         bail!(
             "There is no benchmark {unknown}. There are: {}.",
@@ -24,7 +38,7 @@ pub fn run(names: &[String], options: &[String]) -> Result<()> {
     let asked = |name: &str| names.is_empty() || names.iter().any(|known| known == name);
     if asked("scale") {
         report::step("What a deployment costs and holds");
-        scale::run()?;
+        scale::run(tables)?;
     }
     if names == ["scale"] {
         return Ok(());
@@ -45,11 +59,10 @@ pub fn run(names: &[String], options: &[String]) -> Result<()> {
     if asked("package") {
         package(options)?;
     }
-    // A part of them, or an unusual way to run them, is no table for the docs.
-    if names.is_empty() && options.is_empty() {
-        write(&results)?;
+    match tables {
+        Tables::Written => write(&results),
+        Tables::Printed => Ok(()),
     }
-    Ok(())
 }
 
 /// Where the programs note their ratios; empty.
@@ -66,7 +79,7 @@ fn write(results: &Path) -> Result<()> {
     let table = format!("| Measured | Beside | Ratio |\n|---|---|--:|\n{rows}");
     generate::document(
         "docs/performance.md",
-        "cargo xtask bench`",
+        "cargo xtask bench --write`",
         &[("measured", table)],
     )?
     .write()?;

@@ -37,8 +37,8 @@ struct Arguments {
 enum Task {
     /// Run the whole product on this machine, until Ctrl-C
     Dev {
-        /// Where the gateway listens; the issuer and the data service take the next two ports
-        #[arg(long, default_value_t = dev::PORT, value_parser = clap::value_parser!(u16).range(1..=65533))]
+        /// Where the gateway listens; the issuer, the data service and the MCP server take the next three ports
+        #[arg(long, default_value_t = dev::PORT, value_parser = clap::value_parser!(u16).range(1..=65532))]
         port: u16,
         /// Where the databases are kept
         #[arg(long, value_name = "DIR", default_value = dev::STATE)]
@@ -129,13 +129,16 @@ enum Task {
     },
     /// Prove it: every suite, or the named ones
     Test {
-        /// lint, generated, core, adoption, package, schema, trap, gateway, calls, money, faults, audit, histories, crash, operations, readme, agreement, client, frameworks, runtimes, page
+        #[arg(help = test::names())]
         names: Vec<String>,
     },
     /// Measure us beside the peers, in one run: meter, cold, package; and compute what a deployment costs: scale
     Bench {
         /// Which; all when none is named
         names: Vec<String>,
+        /// Write the tables in docs/performance.md, docs/scale.md and pkg/README.md; nothing is written without it
+        #[arg(long)]
+        write: bool,
         /// For the program that measures, after `--`: --rounds N; meter: --calls N, --disk, --logs; package: --node, --only TEXT
         #[arg(last = true)]
         options: Vec<String>,
@@ -264,7 +267,17 @@ fn run(task: Task) -> anyhow::Result<()> {
             repair,
             identities: identities.as_deref(),
         }),
-        Task::Bench { names, options } => bench::run(&names, &options),
+        Task::Bench {
+            names,
+            write,
+            options,
+        } => {
+            let tables = match write {
+                true => bench::Tables::Written,
+                false => bench::Tables::Printed,
+            };
+            bench::run(&names, &options, tables)
+        }
         Task::Doctor {
             url,
             state,

@@ -187,14 +187,18 @@ impl Count {
     }
 }
 
+/// The names of all suites.
+pub fn names() -> String {
+    SUITES.map(|suite| suite.name).join(", ")
+}
+
 /// Runs the suites; an error when anything failed.
 pub fn run(names: &[String]) -> Result<()> {
     for name in names {
         if !SUITES.iter().any(|suite| suite.name == name) {
-            let known: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
             bail!(
                 "There is no suite {name}. The suites are: {}.",
-                known.join(", ")
+                self::names()
             );
         }
     }

@@ -5,6 +5,7 @@
 mod prices;
 mod traffic;
 
+use super::Tables;
 use crate::generate::{self, Generated};
 use anyhow::Result;
 use prices::{
@@ -64,12 +65,15 @@ const DEPLOYMENTS: [Deployment; 3] = [
     deployment(100_000_000.0, 1_000),
 ];
 
-/// Prints the tables, and writes them into the document.
-pub fn run() -> Result<()> {
-    for (_, table) in tables()? {
+/// Prints the tables, and writes them into the document where that is asked for.
+pub fn run(tables: Tables) -> Result<()> {
+    for (_, table) in self::tables()? {
         println!("{table}");
     }
-    document()?.write()
+    match tables {
+        Tables::Written => document()?.write(),
+        Tables::Printed => Ok(()),
+    }
 }
 
 /// The document with the tables as they should be.
@@ -79,7 +83,7 @@ pub fn document() -> Result<Generated> {
         .iter()
         .map(|(name, rows)| (*name, rows.clone()))
         .collect();
-    generate::document("docs/scale.md", "cargo xtask bench scale`", &tables)
+    generate::document("docs/scale.md", "cargo xtask bench scale --write`", &tables)
 }
 
 fn tables() -> Result<[(&'static str, String); 4]> {
@@ -227,7 +231,7 @@ mod tests {
     #[test]
     fn the_document_says_what_is_computed() {
         let document = document().unwrap();
-        assert!(document.is_fresh(), "run: cargo xtask bench scale");
+        assert!(document.is_fresh(), "run: cargo xtask bench scale --write");
     }
 
     #[test]

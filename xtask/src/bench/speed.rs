@@ -25,7 +25,11 @@ const DECISIONS: [&str; 3] = [
 /// The README with the figures of `results`, a line each: what was measured, beside whom, the ratio.
 pub fn document(results: &str) -> Result<Generated> {
     let table = table(results)?;
-    generate::document("pkg/README.md", "cargo xtask bench`", &[("speed", table)])
+    generate::document(
+        "pkg/README.md",
+        "cargo xtask bench --write`",
+        &[("speed", table)],
+    )
 }
 
 fn table(results: &str) -> Result<String> {
