@@ -3,7 +3,7 @@
 
 use crate::entitlement::Entitlement;
 use crate::plan::{Allowance, PlanId, legacy_limit};
-use crate::quota::{Admission, Balance, Usage, balance};
+use crate::quota::{Admission, Balance, Cost, Usage, balance, renewal};
 use crate::subscription::Standing;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -132,7 +132,7 @@ pub fn session_props(account: &Account, now: Timestamp) -> SessionProps {
         limit: balance.limit(),
         used: balance.used,
         remaining: balance.remaining(),
-        resets_at: balance.period.end,
+        resets_at: renewal(&account.entitlement, &account.usage, &balance, Cost::ONE),
     }
 }
 
@@ -145,7 +145,7 @@ impl SessionProps {
             limit: admission.limit,
             used: admission.used,
             remaining: admission.remaining,
-            resets_at: admission.period_end,
+            resets_at: admission.resets_at,
             ..self
         }
     }

@@ -6,7 +6,7 @@
     reason = "a test that fails should stop"
 )]
 
-use legis_core::account::{Account, User};
+use legis_core::account::{Account, User, session_props};
 use legis_core::entitlement::{Entitlement, ScheduledChange, Subscription, entitlement};
 use legis_core::plan::{Allowance, PlanId, plans, recommend};
 use legis_core::quota::{
@@ -341,6 +341,13 @@ fn nobody_is_told_to_wait_for_a_renewal_that_does_not_come() {
         "{}",
         refusal.message
     );
+    // Nor is a tool that looks at who calls.
+    let account = Account {
+        user: user(anchor),
+        entitlement: ending.clone(),
+        usage: usage.clone(),
+    };
+    assert_eq!(session_props(&account, anchor).resets_at, None);
     // With free calls left, waiting does help.
     usage.lifetime.used = 99;
     let Decision::Refuse(refusal) = decide(&ending, &usage, Cost::ONE, anchor) else {
@@ -384,18 +391,22 @@ fn any_known_name_resolves_and_no_other_does() {
     }
 }
 
+fn user(registered: Timestamp) -> User {
+    User {
+        id: 1,
+        sub: "local|ada".to_owned(),
+        email: None,
+        name: None,
+        created_at: registered,
+        updated_at: registered,
+    }
+}
+
 #[test]
 fn the_bar_is_full_only_when_nothing_is_left() {
     let start = at("2026-01-10T00:00:00Z");
     let mut account = Account {
-        user: User {
-            id: 1,
-            sub: "local|ada".to_owned(),
-            email: None,
-            name: None,
-            created_at: start,
-            updated_at: start,
-        },
+        user: user(start),
         entitlement: on(PlanId::Developer, start),
         usage: Usage::none(start),
     };

@@ -17,7 +17,7 @@ use legis_core::row;
 use legis_core::rows::users::UserRow;
 use legis_core::time::Timestamp;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use worker::Env;
 
 /// How many of the latest actions and events are shown.
@@ -101,13 +101,16 @@ pub(crate) async fn user(sub: String, env: &Env, administrator: &Caller) -> Outc
         "administrator": beside.is_admin == 1,
         "billing": {
             "status": beside.status,
-            "customer": beside.customer,
             "alerts": alerts.unwrap_or_default(),
             "events": events,
         },
         "findings": findings,
         "actions": actions,
     });
+    let billing = body.get_mut("billing").and_then(Json::as_object_mut);
+    if let (Some(customer), Some(billing)) = (beside.customer, billing) {
+        billing.insert("customer".to_owned(), customer.into());
+    }
     if let (Some(meter), Some(body)) = (meter, body.as_object_mut()) {
         let account = Account {
             user: stored.user,

@@ -231,10 +231,7 @@ impl Answers {
                 "processedAt": self.moment(),
             }),
         );
-        object(
-            json!({ "events": list(event), "next": nullable(count()) }),
-            json!({}),
-        )
+        object(json!({ "events": list(event) }), json!({ "next": count() }))
     }
 
     fn run(&mut self) -> Value {
@@ -316,11 +313,10 @@ impl Answers {
         let billing = object(
             json!({
                 "status": text(),
-                "customer": nullable(text()),
                 "alerts": list(text()),
                 "events": list(event),
             }),
-            json!({}),
+            json!({ "customer": text() }),
         );
         let finding = object(
             json!({ "code": self.of::<audit::Code>(), "repaired": flag() }),

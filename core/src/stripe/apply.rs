@@ -104,12 +104,13 @@ struct Work<'s> {
 
 impl<'s> Work<'s> {
     fn new(stored: &'s Stored) -> Self {
-        let customers = stored.customers.iter();
+        let mut customers = BTreeMap::new();
+        for customer in &stored.customers {
+            customers.insert(customer.id.clone(), customer.clone());
+        }
         Self {
             stored,
-            customers: customers
-                .map(|customer| (customer.id.clone(), customer.clone()))
-                .collect(),
+            customers,
             snapshots: stored.snapshots.clone(),
             applied: Applied::default(),
         }

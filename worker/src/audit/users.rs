@@ -22,7 +22,7 @@ use legis_core::row;
 use legis_core::rows::users::{StoredUser, UserRow};
 use legis_core::time::Timestamp;
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use worker::Env;
 
 /// Users at once: each is a question to a meter, and who pays another two to the database.
@@ -203,11 +203,11 @@ impl Audit<'_> {
     async fn counters(&self, users: &[StoredUser]) -> Outcome<BTreeMap<u64, StoredUser>> {
         let subs: Vec<String> = users.iter().map(|user| user.user.sub.clone()).collect();
         let again = self.again(&subs).await?;
-        Ok(again.into_iter().map(|user| (user.user.id, user)).collect())
+        Ok(by_id(again.into_iter().map(|user| (user.user.id, user))))
     }
 
     /// Which of the users have ever made a call that has a row.
-    async fn called(&self, users: &[StoredUser]) -> Outcome<BTreeSet<u64>> {
+    async fn called(&self, users: &[StoredUser]) -> Outcome<Vec<u64>> {
         row! {
             struct Called {
                 id: u32,
@@ -223,11 +223,7 @@ impl Audit<'_> {
     }
 
     /// What a meter has. One that cannot know its user is not woken for nothing.
-    async fn meter(
-        &self,
-        stored: &StoredUser,
-        called: &BTreeSet<u64>,
-    ) -> Outcome<Option<Inspected>> {
+    async fn meter(&self, stored: &StoredUser, called: &[u64]) -> Outcome<Option<Inspected>> {
         let counters = stored.counters;
         let untouched = !called.contains(&stored.user.id)
             && counters.used == 0
@@ -307,10 +303,8 @@ impl Audit<'_> {
         let statement = Statement::new(TOLD, &[Value::Text(&asked)]);
         let results = self.database.batch(vec![statement]).await?;
         let told: Vec<Told> = rows("rows of calls", results.first())?;
-        Ok(told
-            .into_iter()
-            .map(|told| (u64::from(told.id), told))
-            .collect())
+        let told = told.into_iter().map(|told| (u64::from(told.id), told));
+        Ok(by_id(told))
     }
 
     /// The payers of a page.
@@ -328,6 +322,13 @@ impl Audit<'_> {
             .await?;
         rows("rows of users", results.first())
     }
+}
+
+/// One after the other: what is collected is sorted first, by code of its own for each type.
+fn by_id<T>(values: impl Iterator<Item = (u64, T)>) -> BTreeMap<u64, T> {
+    let mut all = BTreeMap::new();
+    all.extend(values);
+    all
 }
 
 /// For how long a meter may still have a call in hand of which no column tells.

@@ -147,10 +147,11 @@ pub(crate) async fn list(query: &str, env: &Env, administrator: &Caller) -> Outc
         .into_iter()
         .map(EventRow::shown)
         .collect::<Outcome<Vec<_>>>()?;
-    Ok(Answer::json(
-        200,
-        &json!({ "events": events, "next": next }),
-    ))
+    let mut body = json!({ "events": events });
+    if let (Some(next), Some(body)) = (next, body.as_object_mut()) {
+        body.insert("next".to_owned(), next.into());
+    }
+    Ok(Answer::json(200, &body))
 }
 
 row! {

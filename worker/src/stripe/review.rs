@@ -16,7 +16,7 @@ use legis_core::stripe::prices::Prices;
 use legis_core::stripe::snapshot::Snapshot;
 use legis_core::subscription::Grace;
 use legis_core::time::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use worker::Env;
 
 /// A user's billing columns, and what they should be.
@@ -156,14 +156,14 @@ fn payer_after(applied: &Applied, before: &Payer) -> Payer {
 
 /// The subscriptions that are not over, each with the snapshots that are known of it.
 fn running(snapshots: &[Snapshot]) -> BTreeMap<String, Vec<String>> {
-    let over: BTreeSet<&str> = snapshots
+    let over: Vec<&str> = snapshots
         .iter()
         .filter(|snapshot| snapshot.facts.is_final())
         .map(|snapshot| snapshot.subscription.as_str())
         .collect();
     let mut running: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for snapshot in snapshots {
-        if !over.contains(snapshot.subscription.as_str()) {
+        if !over.contains(&snapshot.subscription.as_str()) {
             let known = running.entry(snapshot.subscription.clone()).or_default();
             known.push(snapshot.id.clone());
         }
