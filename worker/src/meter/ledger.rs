@@ -15,7 +15,7 @@ use legis_core::time::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use wasm_bindgen::JsValue;
 
 /// The schema, version by version. What was applied is never edited.
@@ -69,7 +69,7 @@ struct Memory {
     /// With the step that admitted each.
     open: BTreeMap<String, (u64, OpenCall)>,
     /// Calls that nobody waits for any more, should their admission still come.
-    given_up: BTreeSet<String>,
+    given_up: Vec<String>,
 }
 
 fn decode<T: DeserializeOwned>(text: &str) -> Outcome<T> {
@@ -328,12 +328,13 @@ impl Ledger {
             "INSERT INTO given_up (id, at) VALUES (?, ?) ON CONFLICT DO NOTHING",
             &[call, &moment(now)],
         )?;
-        self.memory.borrow_mut().given_up.insert(call.to_owned());
+        self.memory.borrow_mut().given_up.push(call.to_owned());
         Ok(())
     }
 
     pub(super) fn is_given_up(&self, call: &str) -> bool {
-        self.memory.borrow().given_up.contains(call)
+        let memory = self.memory.borrow();
+        memory.given_up.iter().any(|given_up| given_up == call)
     }
 
     /// Forgets the calls that were given up before a moment and never came.
