@@ -188,6 +188,83 @@ describe("a network that fails", () => {
 		reported.mockRestore();
 	});
 
+	test("what fails later beside a call ends nothing", async () => {
+		const reported = vi.spyOn(console, "error").mockImplementation(() => {});
+		const { client } = await fresh({
+			fetch: async (request) => {
+				const response = await fetch(request as Request);
+				const headers = new Headers(response.headers);
+				headers.set("Legis-Contract", "next");
+				return new Response(response.body, { status: response.status, headers });
+			},
+			// Whoever waits for something is a function like any other.
+			onContractMismatch: async () => {
+				throw new Error("no reload here either");
+			},
+		});
+		await client.account();
+		await vi.waitFor(() =>
+			expect(reported.mock.calls.map(([error]) => (error as Error).message)).toContain("no reload here either"),
+		);
+		reported.mockRestore();
+	});
+
+	test("a problem whose document breaks off is one that may be asked again; who gives up while it is read hears why", async () => {
+		let answers = 0;
+		const problem = (body: BodyInit) =>
+			new Response(body, { status: 429, headers: { "Content-Type": "application/problem+json" } });
+		const broken = () => new ReadableStream({ pull: (to) => to.error(new TypeError("terminated")) });
+		const { client } = await fresh({
+			fetch: async (request) => (++answers === 1 ? problem(broken()) : fetch(request as Request)),
+		});
+		expect((await client.account()).entitlement.plan).toBe("free");
+		expect(answers).toBe(2);
+		const { client: patient } = await fresh({ retries: 0, fetch: async () => problem(broken()) });
+		await expect(patient.account()).rejects.toBeInstanceOf(Unreachable);
+		const { client: odd } = await fresh({ retries: 0, fetch: async () => problem("<html>") });
+		await expect(odd.account()).rejects.toMatchObject({ name: "ProblemError", status: 429, code: "unknown" });
+		const controller = new AbortController();
+		const slow = new ReadableStream({
+			pull: (to) => {
+				controller.abort(new Error("enough"));
+				to.error(controller.signal.reason);
+			},
+		});
+		const { client: gone } = await fresh({ retries: 0, fetch: async () => problem(slow) });
+		await expect(gone.usage(1, { signal: controller.signal })).rejects.toThrow("enough");
+	});
+
+	test("more may be used than is allowed, and a refusal is not believed because the clock was set back", async () => {
+		let clock = Date.now();
+		let used = 250;
+		let asked = 0;
+		const { client } = await fresh({
+			now: () => clock,
+			fetch: async (request) => {
+				const response = await fetch(request as Request);
+				const path = new URL((request as Request).url).pathname;
+				if (path === "/api/account") {
+					asked += 1;
+					const account = (await response.json()) as { usage: { lifetime: { used: number } } };
+					account.usage.lifetime.used = used;
+					return Response.json(account);
+				}
+				const headers = new Headers(response.headers);
+				headers.set("X-RateLimit-Remaining", "0");
+				return new Response(response.body, { status: response.status, headers });
+			},
+		});
+		await client.account();
+		await client.call("/api/bills?limit=1", { insist: true });
+		expect(client.known?.usage.lifetime.used).toBe(250);
+		await expect(client.call("/api/bills")).rejects.toBeInstanceOf(QuotaExceeded);
+		const before = asked;
+		clock -= 3_600_000;
+		used = 0;
+		expect((await client.call("/api/bills?limit=1")).status).toBe(200);
+		expect(asked).toBe(before + 1);
+	});
+
 	test("an account of a newer gateway is the gateway's to judge", async () => {
 		const { client, paths } = await fresh({
 			fetch: async (request) => {
@@ -204,7 +281,8 @@ describe("a network that fails", () => {
 
 	test("the token goes to the gateway alone", async () => {
 		const { client, sent } = await fresh();
-		for (const path of ["@example.org/x", ".example.org/x", "//example.org/x", "/\\example.org", ""]) {
+		const tabs = ["/\t/example.org", "/\n/example.org", "/\r/example.org"];
+		for (const path of ["@example.org/x", ".example.org/x", "//example.org/x", "/\\example.org", "", ...tabs]) {
 			await expect(client.call(path, { insist: true })).rejects.toMatchObject({ code: "invalid_argument" });
 		}
 		expect(sent).toEqual([]);

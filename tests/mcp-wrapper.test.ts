@@ -346,6 +346,20 @@ describe.each([
 		expect([errors, await used(client)]).toEqual([[], 0]);
 	});
 
+	test("a waitUntil that fails later is reported, and ends nothing", async () => {
+		const waitUntil = async () => {
+			throw new TypeError("gone");
+		};
+		const { call, errors, settlements } = await metered(
+			major,
+			{ tool: { run: () => said("ran") } },
+			{ meter: { waitUntil } },
+		);
+		expect(await call("tool")).toMatchObject(said("ran"));
+		await vi.waitFor(async () => expect(await settlements()).toMatchObject([{ status: "success" }]), PATIENT);
+		await vi.waitFor(() => expect(errors).toMatchObject([[{ message: "gone" }, { tool: "tool" }]]));
+	});
+
 	test("a waitUntil that throws loses neither the answer nor the settlement", async () => {
 		const waitUntil = () => {
 			throw new TypeError("Illegal invocation");

@@ -81,8 +81,8 @@ describe("importable", () => {
 
 // Raised only in a commit that says why.
 test.each([
-	["legis-edge", "index.js", 55_800],
-	["legis-edge/mcp", "mcp.js", 3_300],
+	["legis-edge", "index.js", 56_200],
+	["legis-edge/mcp", "mcp.js", 3_350],
 ])("the size of %s stays within its budget", (entry, file, budget) => {
 	const size = gzipSync(readFileSync(join(DIST, file)), { level: 9 }).length;
 	console.log(`${entry}: ${size} bytes gzip of ${budget}`);
@@ -480,6 +480,13 @@ describe("hostile values", () => {
 				expect(parse(schemas.registration, '{"name":"another"}').ok).toBe(true);
 				expect(read(later)).toEqual({ ok: true, value: { name } });
 			}
+		}
+		// What an earlier input left behind it is not in the way.
+		for (let spaces = 0; spaces < 16; spaces++) {
+			expect(parse(schemas.registration, new Uint8Array(4_096).fill(0xff)).ok).toBe(false);
+			const later = parse(schemas.registration, encoder.encode(`{"name":"Ada"}${" ".repeat(spaces)}`));
+			parse(schemas.registration, "{}");
+			expect(read(later)).toEqual({ ok: true, value: { name: "Ada" } });
 		}
 		// Every eight bytes are kept as a number, and no number that UTF-8 can be is NaN.
 		for (let at = 0; at < 16; at++) {

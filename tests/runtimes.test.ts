@@ -36,12 +36,21 @@ const account = {
 	entitlement: { plan: "developer", standing: "active", anchor: "2026-01-31T10:00:00Z", version: 1 },
 	usage: { lifetime: { start: "2026-01-31T10:00:00Z", used: 0, mcp: 0 } },
 };
+// Values that are asked for late, of bytes that came after bytes which are no text.
+const late = Array.from({ length: 16 }, (_, spaces) => {
+	legis.parse(legis.schemas.registration, new Uint8Array(4_096).fill(0xff));
+	const bytes = new TextEncoder().encode('{"name":"Zoë"}' + " ".repeat(spaces));
+	const read = legis.parse(legis.schemas.registration, bytes);
+	legis.parse(legis.schemas.registration, "{}");
+	return read.value.name;
+});
 const answer = JSON.stringify([
 	legis.plan("Developer").slug,
 	legis.decide(account, "2026-02-10T00:00:00Z"),
 	legis.validate(legis.schemas.registration, { email: "ada" }).issues[0].message,
 	legis.parse(legis.schemas.registration, '{"name":"Zoë"}').value,
 	legis.previewChange(account, { plan: "pro" }, "2026-02-10T00:00:00Z").kind,
+	[...new Set(late)],
 	typeof client.createClient({ baseUrl: "https://api.example.com", token: "t" }).call,
 ]);
 `;
@@ -63,6 +72,7 @@ const EXPECTED = [
 	"Must be an e-mail address such as name@example.com.",
 	{ name: "Zoë" },
 	"upgrade",
+	["Zoë"],
 	"function",
 ];
 
@@ -209,8 +219,12 @@ export async function left(account: Account): Promise<number | undefined> {
 	const result = validate(schemas.registration, {});
 	const email: string | undefined = result.ok ? result.value.email : result.issues[0]?.code;
 	const client = createClient({ baseUrl: "", token: async () => email ?? "" });
+	const user = await client.register();
+	const address: string | null = user.email;
+	const { stats } = await client.toolCalls();
+	const first: string | null = stats.firstCall;
 	await client.call("/api/bills").catch((error: unknown) => error instanceof QuotaExceeded && error.decision.reason);
-	return decision.remaining;
+	return decision.remaining ?? (address ?? first)?.length;
 }
 `,
 		);

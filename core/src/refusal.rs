@@ -67,10 +67,12 @@ fn seconds_up(millis: i64) -> i64 {
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]
 pub struct ToolRefusal {
     /// Always true.
+    #[cfg_attr(feature = "ts", tsify(type = "true"))]
     pub is_error: bool,
     /// The message.
     pub content: [TextContent; 1],
     /// The decision.
+    #[cfg_attr(feature = "ts", tsify(type = "Decision & Record<string, unknown>"))]
     pub structured_content: Decision,
 }
 
@@ -79,6 +81,7 @@ pub struct ToolRefusal {
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]
 pub struct TextContent {
     /// Always `text`.
+    #[cfg_attr(feature = "ts", tsify(type = "\"text\""))]
     pub r#type: &'static str,
     /// The text.
     pub text: String,

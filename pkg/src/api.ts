@@ -115,7 +115,7 @@ export function toolRefusal(account: Account, now: Now, cost = 1): ToolRefusal |
 	if (decided.type === "admit") {
 		return undefined;
 	}
-	return { isError: true, content: [{ type: "text", text: decided.message }], structuredContent: decided };
+	return { isError: true, content: [{ type: "text", text: decided.message }], structuredContent: { ...decided } };
 }
 
 /** Version and fingerprint of the rules in this package. The worker sends its own as `Legis-Contract`. */

@@ -81,11 +81,13 @@ function write(module: Exports, text: string | Uint8Array): number {
 	// A UTF-16 unit takes at most three bytes of UTF-8.
 	const needed = isText ? text.length * 3 : text.length;
 	if (needed > room || room > KEPT) {
-		if (needed > MAX_INPUT) {
-			throw new LegisError("too_large", `The text is longer than ${MAX_INPUT} bytes.`);
+		const larger = Math.max(needed, LEAST);
+		const at = needed > MAX_INPUT ? 0 : module.input(larger);
+		if (at === 0) {
+			throw new LegisError("too_large", `There is no room for a text of ${text.length} characters.`);
 		}
-		room = Math.max(needed, LEAST);
-		inputAt = module.input(room);
+		room = larger;
+		inputAt = at;
 		inputView = new Uint8Array();
 		inputNumbers = new Float64Array();
 	}
@@ -207,6 +209,11 @@ export function kept(): string | Kept {
 	// Numbers lie at multiples of eight, as everything that an allocator gives out.
 	if (inputLength > LONG || inputAt % 8 !== 0) {
 		return checked();
+	}
+	// What an earlier input left behind the last bytes could make them a NaN, of which engines keep but one.
+	const all = memory(started());
+	for (let at = inputAt + inputLength; at % 8 !== 0; at++) {
+		all[at] = 0;
 	}
 	if (inputNumbers.length === 0) {
 		inputNumbers = new Float64Array(started().memory.buffer, inputAt, room >> 3);

@@ -51,16 +51,15 @@ export class Unreachable extends Error {
 	}
 }
 
-/** The error that an answer is. */
-export async function problemOf(response: Response): Promise<ProblemError | QuotaExceeded> {
-	const body = (await response.json().catch(() => undefined)) as Partial<ProblemDocument> | undefined;
+/** The error that an answer is, with this body. */
+export function problemOf(response: Response, body: unknown): ProblemError | QuotaExceeded {
 	const problem = {
 		type: "about:blank",
 		title: response.statusText,
 		status: response.status,
 		detail: `The gateway answered ${response.status}.`,
 		code: "unknown",
-		...body,
+		...(body as Partial<ProblemDocument> | undefined),
 	} as ProblemDocument;
 	if (problem.decision?.type === "refuse") {
 		return new QuotaExceeded(problem.decision, problem);

@@ -96,8 +96,8 @@ export function createClient(options: ClientOptions) {
 	/** One attempt. */
 	async function once(path: string, init: RequestInit): Promise<Response> {
 		init.signal?.throwIfAborted();
-		// Anything else could lead the token to another host.
-		if (!/^\/(?![/\\])/.test(path)) {
+		// Anything else could lead the token to another host; tabs and line ends are dropped from addresses.
+		if (!/^\/(?![/\\\t\n\r])/.test(path)) {
 			throw new LegisError("invalid_argument", "The path must begin with one slash.");
 		}
 		const number = ++begun;
@@ -146,7 +146,7 @@ export function createClient(options: ClientOptions) {
 				if (last || wait === undefined) {
 					return await read(response);
 				}
-				await response.body?.cancel();
+				await response.body?.cancel().catch(() => {});
 				await pause(wait, init.signal);
 			} catch (error) {
 				if (last || !(error instanceof Unreachable)) {
@@ -159,16 +159,25 @@ export function createClient(options: ClientOptions) {
 
 	function json<T>(path: string, init: RequestInit = {}): Promise<T> {
 		return request(path, init, true, async (response) => {
+			const body = await whole(response, init);
 			if (!response.ok) {
-				throw await problemOf(response);
+				throw problemOf(response, body);
 			}
-			try {
-				return (await response.json()) as T;
-			} catch (error) {
-				init.signal?.throwIfAborted();
-				throw new Unreachable(error, new Headers(init.headers).get(HEADERS.idempotencyKey) ?? undefined);
-			}
+			return body as T;
 		});
+	}
+
+	/** The JSON of an answer; of a problem nothing, when it is none. */
+	async function whole(response: Response, init: RequestInit): Promise<unknown> {
+		try {
+			return await response.json();
+		} catch (error) {
+			if (!response.ok && error instanceof SyntaxError) {
+				return undefined;
+			}
+			init.signal?.throwIfAborted();
+			throw new Unreachable(error, new Headers(init.headers).get(HEADERS.idempotencyKey) ?? undefined);
+		}
 	}
 
 	const post = (body: unknown, { signal }: RequestOptions, key?: string): RequestInit => ({
@@ -209,7 +218,9 @@ export function createClient(options: ClientOptions) {
 			return;
 		}
 		const after =
-			now() - knownAt > BELIEVED_MILLIS ? await account({ fresh: true, ...(signal ? { signal } : {}) }) : before;
+			Math.abs(now() - knownAt) > BELIEVED_MILLIS
+				? await account({ fresh: true, ...(signal ? { signal } : {}) })
+				: before;
 		const decision = understood(after, (account) => decide(account, now(), cost));
 		if (decision?.type === "refuse") {
 			throw new QuotaExceeded(decision);
@@ -257,7 +268,7 @@ export function createClient(options: ClientOptions) {
 				if (response.ok || !response.headers.get("Content-Type")?.startsWith("application/problem+json")) {
 					return response;
 				}
-				throw await problemOf(response);
+				throw problemOf(response, await whole(response, { ...rest, headers } as RequestInit));
 			});
 		},
 

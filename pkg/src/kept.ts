@@ -1,6 +1,7 @@
 // What is kept of bytes whose value may be asked for later. An array of bytes has a store of its own, which costs more to make
 // than half of the reading; numbers and strings lie among other values. Eight bytes are a number; they are never NaN,
-// of which there is but one in JavaScript: in UTF-8 nothing that a NaN ends in, 0xF0 or more before 0x7F or 0xFF, can stand.
+// of which there is but one in JavaScript: in UTF-8 nothing that a NaN ends in, 0xF0 or more before 0x7F or 0xFF, can stand,
+// and zeros fill the last one.
 
 /** A short document as numbers. */
 export interface Kept {

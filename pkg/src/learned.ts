@@ -14,7 +14,8 @@ export function learned(account: Account, headers: Headers, now: number): Accoun
 	if (limit === undefined || remaining === undefined || meter(account, now).limit !== limit) {
 		return undefined;
 	}
-	const used = limit - remaining;
+	// When nothing remains, more than is allowed may have been used: elsewhere, before this gateway counted.
+	const used = remaining > 0 ? limit - remaining : Math.max(limit, meter(account, now).used);
 	const decision = decide(account, now);
 	if (plan(decision.plan)?.allowance.type === "once") {
 		return { ...account, usage: { ...account.usage, lifetime: { ...account.usage.lifetime, used } } };

@@ -77,7 +77,7 @@ export function meteredCall(terms: CallTerms) {
 					await settled;
 				} else {
 					try {
-						terms.waitUntil(settled);
+						Promise.resolve(terms.waitUntil(settled)).catch((error) => terms.report(error, reservation.id));
 					} catch (error) {
 						// The tool ran and is paid for: its answer is not lost over this, and the settlement goes on.
 						terms.report(error, reservation.id);

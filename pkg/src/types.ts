@@ -416,11 +416,11 @@ export interface RegisteredUser {
     /**
      * The e-mail address last verified.
      */
-    email: string | undefined;
+    email: string | null;
     /**
      * The name last verified.
      */
-    name: string | undefined;
+    name: string | null;
     /**
      * The plan's slug.
      */
@@ -476,11 +476,11 @@ export interface BillingCycle {
     /**
      * When the period ends; `null` for a one-time allowance.
      */
-    billing_cycle_end: Timestamp | undefined;
+    billing_cycle_end: Timestamp | null;
     /**
      * Whole days until then, rounded up; `null` for a one-time allowance.
      */
-    days_until_reset: number | undefined;
+    days_until_reset: number | null;
     /**
      * Whether one more call would be admitted.
      */
@@ -506,15 +506,15 @@ export interface Profile {
     /**
      * The e-mail address last verified.
      */
-    email: string | undefined;
+    email: string | null;
     /**
      * The name last verified.
      */
-    name: string | undefined;
+    name: string | null;
     /**
      * Stripe's customer, once there is one.
      */
-    stripe_customer_id: string | undefined;
+    stripe_customer_id: string | null;
     /**
      * The plan's display name.
      */
@@ -530,7 +530,7 @@ export interface Profile {
     /**
      * What it costs in cents; `null` when agreed by contract.
      */
-    plan_amount: number | undefined;
+    plan_amount: number | null;
     /**
      * Calls allowed in the period; -1 when unlimited.
      */
@@ -550,11 +550,11 @@ export interface Profile {
     /**
      * When the paid period ends.
      */
-    subscription_period_end: Timestamp | undefined;
+    subscription_period_end: Timestamp | null;
     /**
      * When the allowance renews; `null` for a one-time allowance.
      */
-    api_calls_reset_at: Timestamp | undefined;
+    api_calls_reset_at: Timestamp | null;
     /**
      * Calls left in the period; -1 when unlimited.
      */
@@ -593,7 +593,7 @@ export interface EndpointUsage {
     /**
      * How long they took on average, in milliseconds; `null` when no call said.
      */
-    avg_response_time: number | undefined;
+    avg_response_time: number | null;
 }
 
 /**
@@ -615,11 +615,11 @@ export interface ToolCallLog {
     /**
      * How long it took, in milliseconds.
      */
-    response_time_ms: number | undefined;
+    response_time_ms: number | null;
     /**
      * What went wrong.
      */
-    error_message: string | undefined;
+    error_message: string | null;
     /**
      * When.
      */
@@ -627,7 +627,7 @@ export interface ToolCallLog {
     /**
      * Tokens of the language model.
      */
-    tokens_used: number | undefined;
+    tokens_used: number | null;
     /**
      * Whether it was reported with nothing left.
      */
@@ -683,11 +683,11 @@ export interface ToolCallStats {
     /**
      * When the first was made.
      */
-    firstCall: Timestamp | undefined;
+    firstCall: Timestamp | null;
     /**
      * When the last was made.
      */
-    lastCall: Timestamp | undefined;
+    lastCall: Timestamp | null;
     /**
      * How many of a hundred were answered, with two decimals; 0 when there were none.
      */
@@ -709,7 +709,7 @@ export interface ToolUsage {
     /**
      * How long it took on average, in milliseconds; `null` when no call said.
      */
-    avg_response_time: number | undefined;
+    avg_response_time: number | null;
     /**
      * How often it failed, or did not answer in time.
      */
@@ -1593,25 +1593,25 @@ export interface ProblemDocument {
 /**
  * A piece of text in a tool's result.
  */
-export interface TextContent {
+export type TextContent = {
     /**
      * Always `text`.
      */
-    type: string;
+    type: "text";
     /**
      * The text.
      */
     text: string;
-}
+};
 
 /**
  * The result of an MCP tool call that was refused: the model reads the text, programs the rest.
  */
-export interface ToolRefusal {
+export type ToolRefusal = {
     /**
      * Always true.
      */
-    isError: boolean;
+    isError: true;
     /**
      * The message.
      */
@@ -1619,8 +1619,8 @@ export interface ToolRefusal {
     /**
      * The decision.
      */
-    structuredContent: Decision;
-}
+    structuredContent: Decision & Record<string, unknown>;
+};
 
 /**
  * Version and fingerprint of a side.

@@ -25,10 +25,15 @@ impl Input {
         self.bytes.len().saturating_sub(PAGE)
     }
 
-    /// Makes room for `length` bytes; where it is.
+    /// Makes room for `length` bytes; where it is, or null where there is none.
     pub(crate) fn make_room(&mut self, length: usize) -> *const u8 {
         if length > self.room() {
-            self.bytes.resize(length.saturating_add(PAGE), 0);
+            let size = length.saturating_add(PAGE);
+            let more = size.saturating_sub(self.bytes.len());
+            if self.bytes.try_reserve_exact(more).is_err() {
+                return std::ptr::null();
+            }
+            self.bytes.resize(size, 0);
             self.start = PLACE.wrapping_sub(self.bytes.as_ptr().addr()) % PAGE;
         }
         self.bytes.as_ptr().wrapping_add(self.start)

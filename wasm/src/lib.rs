@@ -47,7 +47,7 @@ thread_local! {
 /// Buffers that grew beyond this are given back after use.
 const KEPT_BYTES: usize = 1 << 20;
 
-/// Makes room for `length` bytes of input; where to write them.
+/// Makes room for `length` bytes of input; where to write them, or null where there is no more memory.
 #[wasm_bindgen]
 #[must_use]
 pub fn input(length: usize) -> *const u8 {
