@@ -129,6 +129,26 @@ describe("a network that fails", () => {
 		expect(paths()).toEqual(["/api/account"]);
 	});
 
+	test("whoever asks anew while another asks has a request that begins later, and shares it", async () => {
+		let release = () => {};
+		const waits = new Promise<void>((resolve) => {
+			release = resolve;
+		});
+		const { client, paths } = await fresh({
+			fetch: async (request) => {
+				const response = await fetch(request as Request);
+				await waits;
+				return response;
+			},
+		});
+		const first = client.account();
+		await vi.waitFor(() => expect(paths()).toHaveLength(1));
+		const anew = [client.account({ fresh: true }), client.account({ fresh: true })];
+		release();
+		await Promise.all([first, ...anew]);
+		expect(paths()).toEqual(["/api/account", "/api/account"]);
+	});
+
 	test("an answer that breaks off is asked for again with the same key, and is charged once", async () => {
 		let failures = 1;
 		const { client, sent } = await fresh({

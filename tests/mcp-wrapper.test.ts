@@ -6,7 +6,7 @@ import { Client, InMemoryTransport, StreamableHTTPClientTransport } from "@model
 import { InMemoryTaskStore } from "@modelcontextprotocol/sdk/experimental/tasks/stores/in-memory.js";
 import { McpServer as PreviousServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 import { acceptedContent, createMcpHandler, inputRequired, McpServer } from "@modelcontextprotocol/server";
-import { LegisError } from "legis-edge";
+import { LegisError, toolRefusal } from "legis-edge";
 import type { ClientOptions } from "legis-edge/client";
 import { type FailedCall, type MeterOptions, meterTools } from "legis-edge/mcp";
 import { describe, expect, inject, test, vi } from "vitest";
@@ -601,6 +601,16 @@ describe.each([
 		meterTools(server, { client });
 		expect(() => meterTools(server, { client })).toThrow(/metered already/);
 	});
+});
+
+test("a refusal of the package's is what a tool of either SDK may answer", async () => {
+	const { client } = await fresh();
+	const account = await client.account();
+	const answer = async () => toolRefusal(account, Date.now(), 101) ?? { content: [] };
+	// The compiler holds it to both.
+	new McpServer({ name: "bills", version: "1.0.0" }).registerTool("bill", {}, answer);
+	new PreviousServer({ name: "bills", version: "1.0.0" }).registerTool("bill", {}, answer);
+	expect(await answer()).toMatchObject({ isError: true, structuredContent: { reason: "cost_exceeds_allowance" } });
 });
 
 test("what is no server of the SDK is refused at once", async () => {

@@ -66,6 +66,18 @@ describe("importable", () => {
 		}
 	});
 
+	test("a text for which there is no memory is an error, and the next one is read", () => {
+		const source = `
+			import { parse, plan, schemas } from "legis-edge";
+			let code;
+			try { parse(schemas.registration, '"' + "x".repeat(4e7) + '"'); } catch (error) { code = error.code; }
+			console.log(code, plan("pro").slug, parse(schemas.registration, '{"name":"Ada"}').ok);`;
+		// 16 MB.
+		const words = ["--wasm-max-mem-pages=256", "--input-type=module", "-e", source];
+		const said = execFileSync(process.execPath, words, { cwd: join(ROOT, "tests"), encoding: "utf8" });
+		expect(said.trim()).toBe("too_large professional true");
+	});
+
 	test("in the shape that registries and bundlers expect", async () => {
 		const { messages } = await publint({ pkgDir: join(ROOT, "pkg"), pack: false });
 		expect(messages.filter((message) => message.type !== "suggestion")).toEqual([]);

@@ -2,6 +2,7 @@
 // by a module that was started anew.
 
 import { join } from "node:path";
+import { contract } from "legis-edge";
 import { afterAll, expect, test } from "vitest";
 import { createTestHarness } from "wrangler";
 
@@ -14,6 +15,7 @@ test("the request in flight is answered, and the next ones are served, however o
 	for (let again = 0; again < 3; again++) {
 		const answer = await harness.fetch("/api/ready");
 		expect(answer.headers.get("content-type")).toBe("application/problem+json");
+		expect(answer.headers.get("legis-contract")).toContain(contract().fingerprint);
 		expect(await answer.json()).toMatchObject({ status: 500, code: "internal" });
 		expect(await (await harness.fetch("/api/health")).json()).toMatchObject({ status: "ok" });
 	}

@@ -119,6 +119,16 @@ export default {
 	},
 };
 
+/** Which rules are followed, if the module, started again, can say so. */
+function followed() {
+	try {
+		return { "Legis-Contract": entered(module.contract) };
+	} catch (error) {
+		trapped(error);
+		return {};
+	}
+}
+
 /** The document of a fault that core could not write any more; `core/tests/doors.rs` holds it to core's own. */
 function fault(error) {
 	console.error(JSON.stringify({ problem: "internal", reason: String(error?.message ?? error) }));
@@ -135,6 +145,7 @@ function fault(error) {
 			"Content-Type": "application/problem+json",
 			"Cache-Control": "no-store",
 			"X-Content-Type-Options": "nosniff",
+			...followed(),
 		},
 	});
 }

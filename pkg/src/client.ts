@@ -75,6 +75,7 @@ export function createClient(options: ClientOptions) {
 	let known: Account | undefined;
 	let knownAt = Number.NEGATIVE_INFINITY;
 	let refreshing: Promise<Account> | undefined;
+	let queued: Promise<Account> | undefined;
 	let mismatch: string | undefined;
 	/** Requests are numbered as they begin: of two answers the one to the later request is news. */
 	let begun = 0;
@@ -203,11 +204,22 @@ export function createClient(options: ClientOptions) {
 		return refreshing;
 	}
 
+	/** The same from now on: what was asked before may be answered with what was before. */
+	function refreshAnew(): Promise<Account> {
+		queued ??= refreshing
+			?.catch(() => {})
+			.then(() => {
+				queued = undefined;
+				return refresh();
+			});
+		return queued ?? refresh();
+	}
+
 	async function account({ signal, fresh }: RequestOptions & { fresh?: boolean } = {}): Promise<Account> {
 		if (known !== undefined && !fresh) {
 			return known;
 		}
-		return abortable(refresh(), signal);
+		return abortable(fresh ? refreshAnew() : refresh(), signal);
 	}
 
 	/** Throws for a call that would be refused; asks again first, if what is known is not new. */
@@ -217,10 +229,7 @@ export function createClient(options: ClientOptions) {
 		if (understood(before, (account) => decide(account, now(), cost))?.type !== "refuse") {
 			return;
 		}
-		const after =
-			Math.abs(now() - knownAt) > BELIEVED_MILLIS
-				? await account({ fresh: true, ...(signal ? { signal } : {}) })
-				: before;
+		const after = Math.abs(now() - knownAt) > BELIEVED_MILLIS ? await abortable(refresh(), signal) : before;
 		const decision = understood(after, (account) => decide(account, now(), cost));
 		if (decision?.type === "refuse") {
 			throw new QuotaExceeded(decision);

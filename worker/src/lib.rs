@@ -53,6 +53,13 @@ pub async fn fetch(
     handlers::answer(request, env, context).await
 }
 
+/// Which rules this worker follows, for an answer that core could not write any more.
+#[wasm_bindgen]
+#[must_use]
+pub fn contract() -> String {
+    legis_core::contract::header()
+}
+
 /// The cron.
 #[event(scheduled)]
 async fn scheduled(event: ScheduledEvent, env: Env, _: ScheduleContext) {
