@@ -20,7 +20,7 @@ pub const fn counts(route: Option<&Route>) -> bool {
     }
 }
 
-/// Whether a request counts once it failed so: somebody who does not prove who they are, or whom nobody asked yet.
+/// Whether a request of which nobody knows who sends it counts once it failed so.
 #[must_use]
 pub const fn counts_failed(problem: &Problem) -> bool {
     matches!(

@@ -241,14 +241,17 @@ fn scheduled(
         .collect()
 }
 
-/// When whoever cancels is free: at the end of what is paid, or of a grace before it.
+/// When whoever cancels is free: at the end of what is paid, or of a grace before it, or when that was decided before.
 fn cancellation(before: &Entitlement, now: Timestamp) -> ScheduledChange {
     let end = ScheduledChange {
         plan: PlanId::Free,
         at: paid_until(before, now),
     };
-    lapse(before)
-        .filter(|lapse| lapse.at <= end.at)
+    let ends = pending(before, now).filter(|change| change.plan == PlanId::Free);
+    [Some(end), lapse(before), ends]
+        .into_iter()
+        .flatten()
+        .min_by_key(|change| change.at)
         .unwrap_or(end)
 }
 

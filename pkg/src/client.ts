@@ -170,10 +170,12 @@ export function createClient(options: ClientOptions) {
 
 	/** The JSON of an answer; of a problem nothing, when it is none. */
 	async function whole(response: Response, init: RequestInit): Promise<unknown> {
+		let text: string | undefined;
 		try {
-			return await response.json();
+			text = await response.text();
+			return JSON.parse(text);
 		} catch (error) {
-			if (!response.ok && error instanceof SyntaxError) {
+			if (!response.ok && text !== undefined) {
 				return undefined;
 			}
 			init.signal?.throwIfAborted();

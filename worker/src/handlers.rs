@@ -56,7 +56,8 @@ pub(crate) async fn answer(
         ..Line::default()
     };
     let outcome = match dispatch(&request, &env, &context, &mut line).await {
-        Err(failure) => Err(burst::answered(&request, &env, failure).await),
+        // Who proved who they are is not counted.
+        Err(failure) if line.user.is_none() => Err(burst::answered(&request, &env, failure).await),
         answered => answered,
     };
     let mut answer = outcome.unwrap_or_else(|failure| {

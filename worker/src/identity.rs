@@ -46,6 +46,11 @@ thread_local! {
     static ISSUERS: RefCell<BTreeMap<String, Known>> = const { RefCell::new(BTreeMap::new()) };
 }
 
+thread_local! {
+    /// When a check of readiness failed last, by issuer. What callers are answered does not hang on it.
+    static CHECKS: RefCell<BTreeMap<String, Timestamp>> = const { RefCell::new(BTreeMap::new()) };
+}
+
 /// How many verified tokens are remembered.
 const MAX_VERIFIED: usize = 1_000;
 
@@ -187,18 +192,21 @@ pub(crate) async fn check_keys(domain: &str) -> Outcome<()> {
     if known.keys.as_ref().is_some_and(|keys| keys.fresh(now)) {
         return Ok(());
     }
-    if known.question == Question::Over && !has_cooled(known.asked_at, now) {
-        let reason = "no fresh keys; asked for them moments ago";
+    let failed_at = CHECKS.with_borrow(|failed| failed.get(domain).copied());
+    if !has_cooled(failed_at, now) {
+        let reason = "no fresh keys; asked for them in vain moments ago";
         return Err(Failure::unavailable(Dependency::Issuer, reason));
     }
-    remember(domain, known.keys, now, Question::UnderWay);
-    let fetched = fetch(domain, now).await;
-    let keys = match &fetched {
-        Ok(keys) => Some(keys.clone()),
-        Err(_) => self::known(domain).keys,
-    };
-    remember(domain, keys, now, Question::Over);
-    fetched.map(drop)
+    match fetch(domain, now).await {
+        Ok(keys) => {
+            remember(domain, Some(keys), now, Question::Over);
+            Ok(())
+        }
+        Err(failure) => {
+            CHECKS.with_borrow_mut(|failed| failed.insert(domain.to_owned(), now));
+            Err(failure)
+        }
+    }
 }
 
 /// How many of the keys that the issuer publishes now can be used.

@@ -164,7 +164,8 @@ impl PayerRow {
             id: u64::from(self.id),
             sub: self.auth0_user_id,
             version: count(what, self.entitlement_version)?,
-            prior: self.prior_plan_id.map(self::sold).transpose()?,
+            // One that left the catalog's rows is kept by nobody.
+            prior: self.prior_plan_id.and_then(Sold::of_row),
             billing: Billing {
                 sold,
                 interval: interval(self.billing_interval.as_deref())?,

@@ -358,12 +358,8 @@ fn keep(
             .max_by_key(|sold| sold.plan);
         own.kept = theirs.unwrap_or(match ids.len() {
             // Its price may have been known before, and be configured no more.
-            1 => larger(prior, payer.billing.sold),
+            1 if payer.billing.sold.plan != PlanId::Free => payer.billing.sold,
             _ => prior,
         });
     }
-}
-
-fn larger(one: Sold, other: Sold) -> Sold {
-    if one.plan > other.plan { one } else { other }
 }

@@ -1,11 +1,14 @@
 //! Payers whose plan is from before the first event: adopted, with a customer that is linked and no subscription known.
 
-use super::account::{Account, DAY, START};
+use super::account::{self, Account, DAY, START};
 use super::store::{Store, read};
-use super::{at, generation, life, shuffled};
-use legis_core::plan::{PlanId, Sold};
+use super::{at, generation, life, other, shuffled};
+use legis_core::plan::{Interval, PlanId, Sold, rows};
+use legis_core::stripe::apply::apply;
 use legis_core::stripe::customer::{Customer, Life, Link, LinkKind};
 use legis_core::stripe::event::Event;
+use legis_core::stripe::prices::Prices;
+use legis_core::subscription::Grace;
 use legis_core::time::Timestamp;
 use proptest::prelude::*;
 use serde_json::json;
@@ -92,6 +95,19 @@ fn an_adopted_plan_ends_with_its_subscription() {
     ];
     let store = taken(&events, at(START + DAY));
     assert_eq!(store.billing().sold.plan, PlanId::Free);
+}
+
+/// What was held before an adopted payer went down is not theirs again because a price left the configuration.
+#[test]
+fn a_price_that_is_known_no_more_keeps_what_it_gave() {
+    let developer = account::price(PlanId::Developer, Interval::Month);
+    let paid = other("evt_1", UPDATED, "active", &developer, "cus_1", START);
+    let store = taken(&[paid], at(START));
+    assert_eq!(store.billing().sold.plan, PlanId::Developer);
+    let rows: Vec<_> = rows().into_iter().map(|row| (row, None)).collect();
+    let none = Prices::new(&rows, "").unwrap();
+    let after = apply(&store.stored, &[], &none, Grace::default(), at(START + DAY));
+    assert_eq!(after.users[0].billing.sold.plan, PlanId::Developer);
 }
 
 /// As an adoption leaves it that found the customer there already: an event had come before.

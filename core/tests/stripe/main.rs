@@ -686,3 +686,24 @@ fn a_cancellation_after_a_downgrade_tells_when_the_free_plan_holds() {
         shown.text
     );
 }
+
+/// Stripe may end a subscription at a moment of its own.
+#[test]
+fn a_cancellation_that_was_decided_before_tells_when_that_is() {
+    let year = Step::Checkout {
+        plan: PlanId::Professional,
+        interval: Interval::Year,
+        trial: false,
+    };
+    let (_, store) = after(&[(year, 0)]);
+    let mut entitlement = store.entitlement();
+    let ends = at(START + 100 * DAY);
+    entitlement.changes = vec![legis_core::entitlement::ScheduledChange {
+        plan: PlanId::Free,
+        at: ends,
+    }];
+    let usage = Usage::none(at(START));
+    let shown = preview(&entitlement, &usage, PlanId::Free, None, at(START + DAY));
+    assert_eq!(shown.effective_at, Some(ends));
+    assert_eq!(shown.entitlement.changes, entitlement.changes);
+}

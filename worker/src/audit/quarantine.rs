@@ -4,10 +4,12 @@ use super::repair::{Made, Recorded, Work};
 use super::run::Unrepaired;
 use crate::database::{Statement, Value, changes, first};
 use crate::failure::Outcome;
+use crate::log;
 use crate::meter::client;
 use crate::stripe::{self, Asking};
 use legis_core::audit::Code;
 use legis_core::audit::repair::UsageTable;
+use legis_core::plan::{PlanId, row_id};
 use legis_core::row;
 
 /// How many rows go there at once, and how often in one repair.
@@ -139,8 +141,21 @@ impl Work<'_> {
             "UPDATE stripe_webhook_logs SET processing_status = 'pending', processed_at = NULL WHERE stripe_event_id = ?1",
             &[Value::Text(id)],
         ));
+        // What is held now was not held before the first subscription was heard of.
+        statements.insert(
+            0,
+            Statement::new(
+                "UPDATE users SET prior_plan_id = coalesce(prior_plan_id, ?2) WHERE auth0_user_id = \
+                 (SELECT sub FROM subscription_snapshots JOIN stripe_customers ON stripe_customers.id = customer_id \
+                 WHERE subscription_snapshots.id = ?1)",
+                &[Value::Text(id), Value::Id(row_id(PlanId::Free))],
+            ),
+        );
         let made = self.write(statements, finding).await?;
-        self.apply_waiting(id).await?;
+        // It waits now, so the cron comes to it as well.
+        if let Err(failure) = self.apply_waiting(id).await {
+            log::event("event_not_applied", &failure);
+        }
         Ok(made)
     }
 

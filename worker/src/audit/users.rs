@@ -337,7 +337,8 @@ const IDLE_MILLIS: i64 = 60 * 60 * 1000;
 const TOLD: &str = "SELECT users.id, past_due_since, \
      (SELECT count(*) FROM stripe_customers JOIN subscription_snapshots ON customer_id = stripe_customers.id \
      WHERE sub = auth0_user_id) AS subscriptions, \
-     iif(stripe_customer_id IN (SELECT id FROM stripe_customers WHERE sub IS NOT NULL), NULL, stripe_customer_id) AS missing_customer, \
+     iif(EXISTS (SELECT 1 FROM stripe_customers WHERE stripe_customers.id = users.stripe_customer_id AND sub IS NOT NULL), \
+     NULL, stripe_customer_id) AS missing_customer, \
      opening_balances.lifetime_used AS opening_lifetime_used, opening_balances.lifetime_mcp AS opening_lifetime_mcp, \
      opening_balances.period_end AS opening_period_end, opening_balances.period_used AS opening_period_used, \
      opening_balances.period_mcp AS opening_period_mcp, \
