@@ -145,7 +145,7 @@ pub fn preview(
     };
     let present = standing_at(&entitlement, usage, now);
     let later = effective_at.filter(|effective_at| *effective_at > now);
-    let decided = match kind {
+    let then = match kind {
         // Another plan may come before it.
         ChangeKind::Cancel => &Entitlement {
             changes: vec![cancellation(before, now)],
@@ -155,7 +155,7 @@ pub fn preview(
     };
     let renewal = later
         .or(present.period_end)
-        .map(|moment| standing_at(decided, usage, moment));
+        .map(|moment| standing_at(then, usage, moment));
     ChangePreview {
         kind,
         effective_at,

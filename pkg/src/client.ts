@@ -275,11 +275,12 @@ export function createClient(options: ClientOptions) {
 				headers.set(HEADERS.idempotencyKey, crypto.randomUUID());
 			}
 			const mayRepeat = headers.has(HEADERS.idempotencyKey);
-			return request(path, { ...rest, headers } as RequestInit, mayRepeat, async (response) => {
+			const sent = { ...rest, headers } as RequestInit;
+			return request(path, sent, mayRepeat, async (response) => {
 				if (response.ok || !response.headers.get("Content-Type")?.startsWith("application/problem+json")) {
 					return response;
 				}
-				throw problemOf(response, await whole(response, { ...rest, headers } as RequestInit));
+				throw problemOf(response, await whole(response, sent));
 			});
 		},
 

@@ -137,7 +137,9 @@ pub fn verify(
         .filter(|sub| !sub.is_empty() && sub.len() <= MAX_SUBJECT)
         .ok_or(Unauthenticated::Subject)?;
     // Auth0's own words, and what RFC 9068 section 2.2 says of a token without a resource owner.
-    let is_client = [&raw.azp, &raw.client_id].contains(&&Some(sub.clone()));
+    let is_client = [&raw.azp, &raw.client_id]
+        .iter()
+        .any(|client| client.as_deref() == Some(sub.as_str()));
     let kind = if raw.gty.as_deref() == Some("client-credentials")
         || sub.ends_with("@clients")
         || is_client

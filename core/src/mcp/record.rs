@@ -7,17 +7,6 @@ use serde_json::{Map, Value, json};
 /// The most bytes of JSON that are kept of arguments, and of a result.
 pub const MAX_BYTES: usize = 16 * 1024;
 
-/// Whether objects and lists are in each other more than `levels` deep: what carries them adds some of its own, and no reader
-/// follows for ever.
-fn is_deeper(value: &Value, levels: u32) -> bool {
-    let inner = |value: &Value| is_deeper(value, levels.saturating_sub(1));
-    match value {
-        Value::Array(items) => levels == 0 || items.iter().any(inner),
-        Value::Object(members) => levels == 0 || members.values().any(inner),
-        _ => false,
-    }
-}
-
 /// Instead of what is secret.
 pub const REDACTED: &str = "[redacted]";
 
@@ -85,5 +74,16 @@ impl Recorder {
             Some(Ok(value)) => self.redacted(&value).to_string(),
             _ => text.to_owned(),
         }
+    }
+}
+
+/// Whether objects and lists are in each other more than `levels` deep: what carries them adds some of its own, and no reader
+/// follows for ever.
+fn is_deeper(value: &Value, levels: u32) -> bool {
+    let inner = |value: &Value| is_deeper(value, levels.saturating_sub(1));
+    match value {
+        Value::Array(items) => levels == 0 || items.iter().any(inner),
+        Value::Object(members) => levels == 0 || members.values().any(inner),
+        _ => false,
     }
 }

@@ -5,8 +5,6 @@ use super::run::Unrepaired;
 use crate::database::{Statement, Value, changes, first};
 use crate::failure::Outcome;
 use crate::log;
-use crate::meter::client;
-use crate::stripe::{self, Asking};
 use legis_core::audit::Code;
 use legis_core::audit::repair::UsageTable;
 use legis_core::plan::{PlanId, row_id};
@@ -130,27 +128,28 @@ impl Work<'_> {
             "created_at",
         ];
         let reason = Code::ColumnUnreadable;
-        let mut statements = self.moved(
+        // What is held now was not held before the first subscription was heard of.
+        let prior = Statement::new(
+            "UPDATE users SET prior_plan_id = coalesce(prior_plan_id, ?2) WHERE auth0_user_id = \
+             (SELECT sub FROM subscription_snapshots JOIN stripe_customers ON stripe_customers.id = customer_id \
+             WHERE subscription_snapshots.id = ?1)",
+            &[Value::Text(id), Value::Id(row_id(PlanId::Free))],
+        );
+        let moved = self.moved(
             "subscription_snapshots",
             &columns,
             reason,
             "id = ?1",
             &Value::Text(id),
         );
-        statements.push(Statement::new(
+        let again = Statement::new(
             "UPDATE stripe_webhook_logs SET processing_status = 'pending', processed_at = NULL WHERE stripe_event_id = ?1",
             &[Value::Text(id)],
-        ));
-        // What is held now was not held before the first subscription was heard of.
-        statements.insert(
-            0,
-            Statement::new(
-                "UPDATE users SET prior_plan_id = coalesce(prior_plan_id, ?2) WHERE auth0_user_id = \
-                 (SELECT sub FROM subscription_snapshots JOIN stripe_customers ON stripe_customers.id = customer_id \
-                 WHERE subscription_snapshots.id = ?1)",
-                &[Value::Text(id), Value::Id(row_id(PlanId::Free))],
-            ),
         );
+        let statements = [vec![prior], moved, vec![again]]
+            .into_iter()
+            .flatten()
+            .collect();
         let made = self.write(statements, finding).await?;
         // It waits now, so the cron comes to it as well.
         if let Err(failure) = self.apply_waiting(id).await {
@@ -175,9 +174,6 @@ impl Work<'_> {
         let Some(owner) = first::<Owner>("row of stripe_customers", results.first())? else {
             return Ok(());
         };
-        if let Some(user) = stripe::reconcile(self.env, &owner.sub, Asking::Stripe).await? {
-            client::learn(self.env, user).await?;
-        }
-        Ok(())
+        self.reconcile(&owner.sub).await
     }
 }

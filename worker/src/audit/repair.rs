@@ -99,7 +99,7 @@ pub(crate) async fn repair(query: &str, env: &Env, administrator: &Caller) -> Ou
 }
 
 pub(super) struct Work<'w> {
-    pub(super) env: &'w Env,
+    env: &'w Env,
     pub(super) database: &'w Database,
     run: &'w str,
     by: &'w str,
@@ -145,9 +145,7 @@ impl Work<'_> {
                 Ok(made)
             }
             Repair::Reconcile { sub } => {
-                if let Some(user) = stripe::reconcile(self.env, sub, Asking::Stripe).await? {
-                    client::learn(self.env, user).await?;
-                }
+                self.reconcile(sub).await?;
                 self.write(Vec::new(), finding).await
             }
             Repair::FetchSubscription { sub, subscription } => {
@@ -185,9 +183,7 @@ impl Work<'_> {
                 let clear = "UPDATE users SET billing_alerts = NULL WHERE auth0_user_id = ?1";
                 let clear = Statement::new(clear, &[text(sub)]);
                 let made = self.write(vec![clear], finding).await?;
-                if let Some(user) = stripe::reconcile(self.env, sub, Asking::Stripe).await? {
-                    client::learn(self.env, user).await?;
-                }
+                self.reconcile(sub).await?;
                 Ok(made)
             }
             Repair::ClearEventAlerts { event } => {
@@ -220,6 +216,14 @@ impl Work<'_> {
                 );
                 self.write(vec![insert], finding).await
             }
+        }
+    }
+
+    /// Brings a user to what the events say, and tells their meter.
+    pub(super) async fn reconcile(&self, sub: &str) -> Outcome<()> {
+        match stripe::reconcile(self.env, sub, Asking::Stripe).await? {
+            Some(user) => client::learn(self.env, user).await,
+            None => Ok(()),
         }
     }
 
