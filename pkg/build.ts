@@ -27,6 +27,8 @@ const shared = {
 	sourcemap: false,
 	target: "es2022",
 	legalComments: "none",
+	// Node shows the line that threw, and the module is one text: on a line of its own it is not shown.
+	lineLimit: 2000,
 	logLevel: "warning",
 } as const;
 

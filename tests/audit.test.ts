@@ -26,6 +26,9 @@ const deleted = new Set<string>();
 /** What the issuer was asked. */
 const asked: string[] = [];
 
+/** What the issuer answers instead. */
+let refused: number | undefined;
+
 /** As much of Auth0's Management API as a listing needs. */
 async function managementApi(): Promise<Server> {
 	const server = createServer(async (request, response) => {
@@ -35,6 +38,11 @@ async function managementApi(): Promise<Server> {
 			response.writeHead(200, { "Content-Type": "application/json" });
 			response.end(JSON.stringify(body));
 		};
+		if (refused !== undefined) {
+			response.writeHead(refused);
+			response.end();
+			return;
+		}
 		if (url.pathname === "/oauth/token") {
 			say({ access_token: "of-the-management-api", expires_in: 86_400 });
 			return;
@@ -822,6 +830,20 @@ describe("identities", () => {
 		strangers.add("auth0|stranger");
 		await mended("identity_without_user", "auth0|stranger");
 		strangers.delete("auth0|stranger");
+	});
+
+	test("an issuer that refuses does not keep the audit from what is left, nor from repairs", async () => {
+		const { sub } = await caller(2);
+		await run("UPDATE users SET lifetime_calls_count = 7 WHERE auth0_user_id = ?", sub);
+		refused = 403;
+		const { id, findings } = await audit();
+		refused = undefined;
+		expect(findings).toMatchObject([
+			{ code: "meter_differs", subject: sub },
+			{ code: "source_not_examined", subject: "identities", facts: { reason: expect.stringContaining("403") } },
+		]);
+		expect((await post(`/api/admin/repair?run=${id}`)).repairs).toMatchObject([{ outcome: "repaired" }]);
+		await clean();
 	});
 
 	test("more than a thousand: the listing goes on where a query gives no more", async () => {

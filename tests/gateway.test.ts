@@ -137,6 +137,14 @@ describe("the metered path", () => {
 		const told = await (await call("/api/bills?simulate=told", bearer)).json();
 		expect(told).toContain("user-agent");
 		expect(told).not.toContain("authorization");
+		const packed = { method: "POST", body: "x", headers: { "Content-Encoding": "br" } };
+		expect(await (await call("/api/bills?simulate=told", bearer, packed)).json()).toContain("content-encoding");
+		const kept = {
+			method: "POST",
+			body: "{}",
+			headers: { "Content-Type": "application/json", "Content-Encoding": "gzip" },
+		};
+		expect(await problem(await call("/api/calls", bearer, kept))).toMatchObject({ status: 415 });
 		const stream = await call("/api/bills?simulate=stream", bearer);
 		const reader = (stream.body as ReadableStream<Uint8Array>).getReader();
 		await reader.read();
@@ -161,6 +169,7 @@ describe("the metered path", () => {
 	test("what the data service says of quotas, caches, cookies and origins does not reach the caller", async () => {
 		const response = await call("/api/bills?simulate=headers", await token(newSubject()));
 		expect(response.headers.get("etag")).toBe('"1"');
+		expect(response.headers.get("retry-after")).toBe("9");
 		expect(response.headers.get("cache-control")).toBe("private, no-cache");
 		for (const name of ["set-cookie", "access-control-allow-origin", "x-ratelimit-reset", "x-internal"]) {
 			expect(response.headers.get(name), name).toBeNull();
@@ -496,6 +505,12 @@ describe("tokens", () => {
 		});
 	}
 
+	test("a signature that does not fit is no signature", async () => {
+		for (const name of ["with another signature", "with HS256 and the public key"] as const) {
+			expect((await call("/api/bills", await broken[name]?.())).status).toBe(401);
+		}
+	});
+
 	test("none of them left a user behind", () => {
 		expect(query("SELECT id FROM users WHERE auth0_user_id IN ('test|broken', '')")).toEqual([]);
 	});
@@ -539,6 +554,10 @@ describe("bursts", () => {
 		expect((await from("198.51.100.7", "/api/me", "guessed")).status).toBe(429);
 		// Whoever shares the address and has a token is served, and so is a monitor.
 		expect((await from("198.51.100.7", "/api/me", bearer)).status).toBe(200);
+		expect((await from("198.51.100.7", "/api/config/plans", bearer)).status).toBe(200);
+		// And their browser asks before, which cannot say who.
+		const asked = { method: "OPTIONS", headers: { "CF-Connecting-IP": "198.51.100.7" } };
+		expect((await call("/api/me", undefined, asked)).status).toBe(204);
 		expect((await from("198.51.100.7", "/api/health")).status).toBe(200);
 		expect((await from("198.51.100.8", "/api/config/plans")).status).toBe(200);
 	});
@@ -619,7 +638,7 @@ test("the log names no one and holds no secret", () => {
 	const log = readFileSync(join(inject("state"), "dev.log"), "utf8");
 	const lines = log.split("\n").filter((line) => line.startsWith("{"));
 	expect(lines.length).toBeGreaterThan(100);
-	expect(log).not.toMatch(/@example\.com|eyJ[A-Za-z0-9_-]{10}|test\|/);
+	expect(log).not.toMatch(/@example\.com|eyJ[A-Za-z0-9_-]{10}|test\||whsec_|198\.51\.100|2001:db8/);
 	const refusal = lines.map((line) => JSON.parse(line)).find((line) => line.problem === "quota_exceeded");
 	// Why was this call refused?
 	expect(refusal).toMatchObject({

@@ -164,7 +164,8 @@ describe("a tool call", () => {
 
 	test("a caller cannot speak for the gateway", async () => {
 		await send(calling("whoami"), { "Legis-Identity": "forged" });
-		expect(String(server.asked[0]?.headers["legis-identity"]).split(".")).toHaveLength(3);
+		const identity = String(server.asked[0]?.headers["legis-identity"]);
+		await expect(jwtVerify(identity, new TextEncoder().encode(SECRET))).resolves.toMatchObject({ payload: { sub } });
 	});
 
 	test("one that failed by the server's fault is taken back; one that the caller got wrong is not", async () => {
@@ -422,6 +423,76 @@ describe("who may come in", () => {
 		expect(await heard.text()).toContain("list_changed");
 		expect((await send(undefined, session, { method: "DELETE", body: null })).status).toBe(204);
 		expect((await used()).used).toBe(0);
+	});
+});
+
+describe("in a session", () => {
+	/** Streams that the server holds open, and which end without an answer. */
+	let open: ReturnType<typeof stream>[];
+	let session: Headers;
+
+	beforeEach(async () => {
+		open = [];
+		server.answer((message, response, asked) => {
+			if (message.method === "tools/call") {
+				open.push(stream(response));
+			} else if (asked.method === "DELETE" || message.id === undefined) {
+				for (const events of open.splice(0)) {
+					events.end();
+				}
+				response.writeHead(202).end();
+			} else {
+				json(response, result(message), 200, { "Mcp-Session-Id": "session-1" });
+			}
+		});
+		const begun = await send({ jsonrpc: "2.0", id: 1, method: "initialize" });
+		session = { "Mcp-Session-Id": begun.headers.get("mcp-session-id") ?? "" };
+	});
+
+	test("what a caller calls off is paid: that no answer comes may be their doing", async () => {
+		const cancel = (requestId: number) =>
+			send({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId } }, session);
+		const unanswered = await send(calling("whoami", {}, 2), session);
+		// Of another call: this one is the server's failure.
+		expect((await cancel(7)).status).toBe(202);
+		await unanswered.text();
+		const cancelled = await send(calling("get-bill", {}, 3), session);
+		expect((await cancel(3)).status).toBe(202);
+		await cancelled.text();
+		const left = await send(calling("get-member", {}, 4), session);
+		expect((await send(undefined, session, { method: "DELETE", body: null })).status).toBe(202);
+		await left.text();
+		const rows = (await logged(3)).map(({ tool_name, cost, error_message }) => [tool_name, cost, error_message]);
+		expect(rows).toEqual([
+			["whoami", 0, "the server did not answer the call"],
+			["get-bill", 1, "cancelled by the caller"],
+			["get-member", 1, "cancelled by the caller"],
+		]);
+		expect((await used()).used).toBe(2);
+	});
+
+	test("an id is used once: of several calls only one would be answered", async () => {
+		const first = await send(calling("get-bill", {}, 2), session);
+		const asked = server.asked.length;
+		const again = await send(calling("get-bill", {}, 2), session);
+		expect([again.status, (await again.json()).code]).toEqual([409, "call_in_progress"]);
+		expect(server.asked).toHaveLength(asked);
+		// Another id, or no session, is another call.
+		await send(calling("get-bill", {}, "2"), session);
+		await send(calling("get-bill", {}, 2));
+		expect(server.asked).toHaveLength(asked + 2);
+		for (const events of open) {
+			events.end();
+		}
+		await first.text();
+		await logged(3);
+		// When the first is over its id may be used again, as some clients do.
+		const later = await send(calling("get-bill", {}, 2), session);
+		expect(later.status).toBe(200);
+		for (const events of open) {
+			events.end();
+		}
+		await later.text();
 	});
 });
 

@@ -108,5 +108,5 @@ test("whatever is asked, the worker answers as it is described", { timeout: 1_80
 	server.close();
 	expect(run.code, run.stdout).toBe(0);
 	// It ends well as well where it had nothing to ask.
-	expect(run.stdout).toMatch(/Tested: 4\d/);
+	expect(Number(/Tested: (\d+)/.exec(run.stdout)?.[1])).toBeGreaterThanOrEqual(40);
 });

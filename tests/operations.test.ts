@@ -458,7 +458,7 @@ describe("the doctor", () => {
 
 describe("what is uploaded", () => {
 	/** Bytes as gzip of the module and its glue; raised only in a commit that says why. It shall come down to 250,000. */
-	const BUDGET = 502_000;
+	const BUDGET = 515_000;
 
 	test("the worker is within its budget", () => {
 		const files = ["worker.wasm", "glue.js"].map((name) => readFileSync(join(ROOT, "worker/build", name)));

@@ -1,6 +1,6 @@
 // The npm package as it is built: importable everywhere, small, and safe with whatever it is given.
 
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { delimiter, join } from "node:path";
@@ -49,6 +49,16 @@ describe("importable", () => {
 		expect(required.contract()).toEqual(legis.contract());
 	});
 
+	test.each(nodes())("in %s, and a mistake is told in a few lines", (node) => {
+		const program = `import { decide } from "legis-edge"; decide(null, 0);`;
+		const told = spawnSync(node, ["--input-type=module", "-e", program], {
+			cwd: join(ROOT, "tests"),
+			encoding: "utf8",
+		});
+		expect(told.stderr).toContain("LegisError");
+		expect(told.stderr.length).toBeLessThan(8_000);
+	});
+
 	test.each(nodes())("in %s, as ES module and as CommonJS", (node) => {
 		const program = 'console.log(l.plan("starter").name, l.decide(a, "2026-02-01T00:00:00Z").type)';
 		const given = `const a = ${JSON.stringify(account)};`;
@@ -93,7 +103,7 @@ describe("importable", () => {
 
 // Raised only in a commit that says why.
 test.each([
-	["legis-edge", "index.js", 56_200],
+	["legis-edge", "index.js", 57_200],
 	["legis-edge/mcp", "mcp.js", 3_350],
 ])("the size of %s stays within its budget", (entry, file, budget) => {
 	const size = gzipSync(readFileSync(join(DIST, file)), { level: 9 }).length;
@@ -325,6 +335,44 @@ describe("hostile values", () => {
 			graph = [graph, graph];
 		}
 		expect(() => codes({ ...call, response_data: graph })).toThrow(LegisError);
+	});
+
+	test("a class's object, or a list that is too long, has every issue that its JSON has", () => {
+		class Rec {
+			endpoint = "/a";
+			method = "get";
+		}
+		const change = { plan: "free" };
+		const values: [Schema<unknown>, unknown][] = [
+			[schemas.usageRecord, new Rec()],
+			[schemas.usageRecord, Object.create({ endpoint: "/a" })],
+			[schemas.stripeEvent, { id: "evt_1", type: "x", created: 1, livemode: false, data: new Rec() }],
+			[schemas.account, { ...account, entitlement: { ...account.entitlement, changes: Array(5).fill(change) } }],
+			[schemas.usageRecords, Array(1_001).fill({ endpoint: "/a" })],
+		];
+		for (const [schema, value] of values) {
+			const [said, read] = [validate(schema, value), parse(schema, JSON.stringify(value))];
+			expect(said.ok || said.issues).toEqual(read.ok || read.issues);
+		}
+	});
+
+	test("a date says what it is, whatever its methods are", () => {
+		const date = new Date(0);
+		date.toISOString = () => '2026-01-01T00:00:00Z","user_agent":"injected';
+		date.getTime = () => Number.NaN;
+		const record = { endpoint: "/a", method: "GET", status_code: 200, timestamp: date };
+		expect(validate(schemas.usageRecord, record)).toMatchObject({
+			ok: true,
+			value: { ...record, timestamp: "1970-01-01T00:00:00.000Z" },
+		});
+	});
+
+	test("what is no text is a mistake of whoever asks, not bad data", () => {
+		for (const text of [null, 5, {}, new ArrayBuffer(2), [0x7b, 0x7d]]) {
+			expect(() => parse(schemas.toolCall, text as never)).toThrow(LegisError);
+		}
+		expect(() => previewChange(account, { plan: "pro", intervall: "year" } as never, 0)).toThrow("/to/intervall");
+		expect(Object.isFrozen(legis.contract())).toBe(true);
 	});
 
 	test("prototypes stay as they are", () => {

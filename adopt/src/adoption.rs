@@ -64,7 +64,7 @@ pub fn run(source: &Source, target: &mut dyn Target, mut order: Order) -> Result
     let deployment = Deployment::read(target, &order.source)?;
     if let Some(table) = source.table(OldTable::Plans) {
         source.each(table, |row| {
-            if let Ok(plan) = plans::read(row) {
+            if let Ok(plan) = plans::read(row, &order.plans) {
                 order.plans.learn(&plan.row);
             }
             Ok(())

@@ -92,11 +92,13 @@ pub enum Code {
     IdentityWithoutUser,
     /// A user who could not be looked at.
     UserNotExamined,
+    /// A list of somebody else's that could not be had.
+    SourceNotExamined,
 }
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::PlanRowDiffers,
         Self::ColumnUnreadable,
         Self::MeterBelowDatabase,
@@ -118,6 +120,7 @@ impl Code {
         Self::UserWithoutIdentity,
         Self::IdentityWithoutUser,
         Self::UserNotExamined,
+        Self::SourceNotExamined,
     ];
 
     /// The name used everywhere.
@@ -244,14 +247,14 @@ impl Code {
             Self::SubscriptionWithoutUser => (
                 "subscription_without_user",
                 Critical,
-                "A subscription entitles, and its customer belongs to no registered user: somebody pays for nothing.",
+                "A subscription entitles, and its customer belongs to no registered user: somebody pays for nothing. Before they register it is only Stripe that tells: set STRIPE_API_KEY.",
                 "None: set `metadata.sub` of the customer at Stripe, which sends an event; or the user has to sign in once.",
             ),
             Self::PriceUnknown => (
                 "price_unknown",
                 Critical,
-                "A subscription has a price that neither `plans` nor STRIPE_PRICES names. The plan was kept.",
-                "Once the price is configured the events are applied again.",
+                "A subscription has a price that neither `plans` nor STRIPE_PRICES ever named. The plan was kept.",
+                "Once the price is configured, with `null` where it is no plan's, the events are applied again.",
             ),
             Self::UsageWithoutUser => (
                 "usage_without_user",
@@ -263,7 +266,7 @@ impl Code {
                 "event_stuck",
                 Critical,
                 "An event of Stripe's is stored and should have been applied long ago.",
-                "It is applied again. One that was adopted is not, because what is known is later than it: have Stripe send it again.",
+                "It is applied again. One that was adopted is not, because what is known is later than it: have Stripe send it again, which it does for 30 days; then it is left out here.",
             ),
             Self::EventWaiting => (
                 "event_waiting",
@@ -288,6 +291,12 @@ impl Code {
                 Warning,
                 "A user could not be looked at: the meter or Stripe did not answer, or calls were made all the while.",
                 "None: audit again; the log says why.",
+            ),
+            Self::SourceNotExamined => (
+                "source_not_examined",
+                Warning,
+                "The identity issuer's list of users, or Stripe's of subscriptions, could not be had: what only it tells was not looked at.",
+                "None: the reason names what to set right; the next audit asks again.",
             ),
         }
     }
@@ -321,6 +330,13 @@ impl Finding {
             },
             repair: None,
         }
+    }
+
+    /// About a list that could not be had.
+    #[must_use]
+    pub fn source_not_examined(source: &str, reason: &str) -> Self {
+        let facts = serde_json::json!({ "reason": reason });
+        Self::new(Code::SourceNotExamined, source, facts)
     }
 
     /// About a user who could not be looked at.

@@ -1,5 +1,6 @@
 //! A metered call: what is known when it is admitted, how it ends, and whether its charge is taken back.
 
+use crate::mcp::record::Recorder;
 use crate::payload::text::{Endpoint, ErrorText, HttpMethod, ToolName};
 use crate::payload::{CallRequest, CallSettlement, Fault, ReportedStatus, ToolCall};
 use crate::quota::{Channel, Cost};
@@ -255,8 +256,9 @@ impl CallEnd {
             status_code: said.status_code,
             millis: said.response_time_ms,
             error: said.error_message.map(ErrorText::into_string),
-            request_data: said.request_data.map(|data| Value::Object(data.0)),
-            response_data: said.response_data.map(|data| data.0),
+            // As much as of a call that passes the gateway: one database keeps what everybody reports.
+            request_data: said.request_data.map(|data| kept(&Value::Object(data.0))),
+            response_data: said.response_data.map(|data| kept(&data.0)),
             tokens_used: said.tokens_used,
             ..Self::bare(status, settled)
         }
@@ -278,6 +280,10 @@ impl CallEnd {
             tokens_used: said.tokens_used,
         })
     }
+}
+
+fn kept(data: &Value) -> Value {
+    Recorder::default().record(data)
 }
 
 impl CallRequest {

@@ -352,8 +352,14 @@ fn text(
     let name = plan.name();
     let left = |balance: &PlanBalance| match (balance.remaining, balance.plan.allowance()) {
         (None, _) => "unlimited calls".to_owned(),
-        (Some(left), Allowance::Once { .. }) => format!("{} calls left, once", group(left)),
-        (Some(left), _) => format!("{} calls left", group(left)),
+        (Some(left), allowance) => {
+            let calls = if left == 1 { "call" } else { "calls" };
+            let once = match allowance {
+                Allowance::Once { .. } => ", once",
+                _ => "",
+            };
+            format!("{} {calls} left{once}", group(left))
+        }
     };
     let then = renewal.map_or_else(String::new, |then| {
         format!(" on {}: {}", then.at.text(), left(then))
@@ -366,10 +372,12 @@ fn text(
                 left(now)
             )
         }
-        ChangeKind::Subscribe | ChangeKind::Upgrade | ChangeKind::Interval => {
+        ChangeKind::Subscribe | ChangeKind::Upgrade => {
             format!("{name} begins at once: {} in this period.", left(now))
         }
-        ChangeKind::Resume => format!("{name} goes on: {} in this period.", left(now)),
+        ChangeKind::Interval | ChangeKind::Resume => {
+            format!("{name} goes on: {} in this period.", left(now))
+        }
         ChangeKind::Downgrade
             if renewal.is_some_and(|then| then.plan == plan && then.at != now.at) =>
         {

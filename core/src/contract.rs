@@ -4,7 +4,7 @@ use crate::schema::FINGERPRINT;
 use serde::Serialize;
 
 /// The version of the rules. Raise it when a rule changes without a plan or a schema changing.
-pub const RULES_VERSION: u32 = 2;
+pub const RULES_VERSION: u32 = 3;
 
 /// Version and fingerprint of a side.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -29,8 +29,14 @@ pub const fn contract() -> Contract {
 /// The value of the `Legis-Contract` header.
 #[must_use]
 pub fn header() -> String {
+    header_of(FINGERPRINT)
+}
+
+/// The value of the `Legis-Contract` header of a build of this release that has another fingerprint.
+#[must_use]
+pub fn header_of(fingerprint: &str) -> String {
     format!(
-        "{}; fingerprint=\"{FINGERPRINT}\"",
+        "{}; fingerprint=\"{fingerprint}\"",
         env!("CARGO_PKG_VERSION")
     )
 }

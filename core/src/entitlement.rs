@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "ts", derive(tsify::Tsify))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Entitlement {
-    /// The plan until `change`.
+    /// The plan until the first of `changes`.
     pub plan: PlanId,
     /// What the subscription is worth.
     pub standing: Standing,

@@ -40,3 +40,12 @@ pub const EXPOSED: [&str; 11] = [
     MCP_SESSION,
     AUTHENTICATE,
 ];
+
+/// What it may read of what a data service said.
+pub const HANDED_ON: [&str; 5] = [
+    "Accept-Ranges",
+    "Content-Disposition",
+    "Content-Range",
+    "ETag",
+    "Link",
+];

@@ -1,8 +1,10 @@
 //! Calls that may be sent twice: the same key is charged once and gets the first decision again
 //! (IETF draft "The Idempotency-Key HTTP Header Field").
 
-use crate::fnv::Fnv;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// A caller's name for one call, and what identifies the call itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,17 +40,16 @@ impl KeyedCall {
         if key.is_empty() || key.len() > MAX_KEY || !visible {
             return Err(NotAKey);
         }
-        // Lengths go in as well, so that no two calls run together to the same bytes. Who makes two calls collide on
-        // purpose deceives only themselves.
-        let fingerprint = [method.as_bytes(), target.as_bytes(), body]
-            .into_iter()
-            .fold(Fnv::default(), |hash, part| {
-                hash.with(&part.len().to_le_bytes()).with(part)
-            })
-            .hex();
+        // Lengths go in as well, so that no two calls run together to the same bytes. The hash is a cryptographic one: who
+        // made two calls collide would have one of them for nothing.
+        let parts = [method.as_bytes(), target.as_bytes(), body];
+        let hash = parts.into_iter().fold(Sha256::new(), |hash, part| {
+            let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
+            hash.chain_update(length.to_le_bytes()).chain_update(part)
+        });
         Ok(Self {
             key: key.to_owned(),
-            fingerprint,
+            fingerprint: URL_SAFE_NO_PAD.encode(hash.finalize()),
         })
     }
 }

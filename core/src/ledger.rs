@@ -38,6 +38,56 @@ pub struct Candidate {
     /// The caller's name for it, where it may be sent twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keyed: Option<KeyedCall>,
+    /// What it is in a session of an MCP server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<Exchange>,
+}
+
+/// A request in a session of an MCP server. In one session an id is used once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// The server's id of the session.
+    pub session: String,
+    /// The request's id, as JSON.
+    pub id: String,
+}
+
+/// What a caller has called off: a request, or a session with all that is under way in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CalledOff {
+    /// The server's id of the session.
+    pub session: String,
+    /// The request's id, as JSON; all of them where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
+impl CalledOff {
+    /// Whether it is about this call.
+    #[must_use]
+    pub fn is_about(&self, call: &OpenCall) -> bool {
+        call.exchange.as_ref().is_some_and(|exchange| {
+            exchange.session == self.session && self.id.as_ref().is_none_or(|id| *id == exchange.id)
+        })
+    }
+}
+
+/// Whether a caller waits for a call that is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Awaited {
+    /// They do.
+    #[default]
+    Still,
+    /// They called it off. The tool may have run: without an answer nobody can tell.
+    NoMore,
+}
+
+impl Awaited {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+    const fn is_still(&self) -> bool {
+        matches!(self, Self::Still)
+    }
 }
 
 /// A call that was admitted and has no outcome yet.
@@ -54,6 +104,12 @@ pub struct OpenCall {
     pub settler: Settler,
     /// When it was admitted.
     pub admitted_at: Timestamp,
+    /// What it is in a session of an MCP server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<Exchange>,
+    /// Whether its caller waits for it.
+    #[serde(default, skip_serializing_if = "Awaited::is_still")]
+    pub awaited: Awaited,
 }
 
 /// A key that names a call, and what was decided about it.
@@ -152,6 +208,8 @@ pub fn admit(
             start: candidate.start,
             settler: candidate.settler,
             admitted_at: now,
+            exchange: candidate.exchange,
+            awaited: Awaited::Still,
         },
         key,
     }))
@@ -219,9 +277,17 @@ pub enum KeyAfter {
     Freed,
 }
 
-/// Closes an open call.
+/// Closes an open call. One that its caller called off is charged, however it ended: that no answer came may be their doing.
 #[must_use]
 pub fn close(account: &Account, open: OpenCall, end: CallEnd) -> Closing {
+    let end = match (open.awaited, end.settled) {
+        (Awaited::NoMore, Settled::Refunded) => CallEnd {
+            settled: Settled::Charged,
+            error: Some("cancelled by the caller".to_owned()),
+            ..end
+        },
+        _ => end,
+    };
     let refunded = (end.settled == Settled::Refunded).then(|| refund(&account.usage, open.charge));
     Closing {
         key: match refunded {

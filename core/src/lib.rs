@@ -4,7 +4,7 @@
 //! compiled code answers in a browser, in Node and inside the Worker, and can be tested without any of them.
 //! Native builds also have `openapi` (feature `schema`): the HTTP API, described.
 //!
-//! Bottom to top: [`money`], [`time`], [`fnv`], [`violation`], [`plan`], [`subscription`], [`entitlement`], [`quota`],
+//! Its rooms, roughly from the bottom up: [`money`], [`time`], [`fnv`], [`violation`], [`plan`], [`subscription`], [`entitlement`], [`quota`],
 //! [`meter`], [`account`], [`counters`], [`payload`], [`idempotency`], [`call`], [`history`], [`report`], [`ledger`],
 //! [`auth`], [`problem`], [`refusal`], [`route`], [`evaluate`], [`contract`], [`migration`], [`adoption`], [`audit`],
 //! [`doctor`].

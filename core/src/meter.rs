@@ -77,11 +77,17 @@ pub fn meter(entitlement: &Entitlement, usage: &Usage, now: Timestamp) -> Meter 
     };
     let used = group(balance.used);
     let resets_at = renewal(entitlement, usage, &balance, Cost::ONE);
+    // What ends does not renew.
+    let changes = entitlement.changes.iter().map(|change| change.at);
+    let ends = changes
+        .filter(|at| *at > now && resets_at.is_some_and(|end| *at <= end))
+        .min();
     let text = match (balance.allowance, limit, resets_at) {
         (Allowance::Monthly { .. }, Some(limit), Some(end)) => format!(
-            "{used} of {} calls used this month, renews on {}",
+            "{used} of {} calls used this month, {} {}",
             group(limit),
-            end.text()
+            if ends.is_some() { "until" } else { "renews on" },
+            ends.unwrap_or(end).text()
         ),
         (Allowance::Monthly { .. }, Some(limit), None) => {
             format!("{used} of {} calls used this month", group(limit))

@@ -199,7 +199,7 @@ impl Metric {
             Self::HistoryDelay => (
                 "legis_history_delay_seconds_total",
                 "counter",
-                "From the end of each call to its row, together. Its rate over that of legis_calls_total is how long rows wait: ten seconds; more is a backlog.",
+                "From the end of each call to its row, together. Its rate over that of legis_calls_total is how long the rows waited that are written: ten seconds. Rows that are not written are not in it: then legis_calls_total stands still.",
             ),
             Self::StripeEvents => (
                 "legis_stripe_events",

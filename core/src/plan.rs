@@ -443,3 +443,24 @@ pub(crate) fn cheapest(fits: impl Fn(PlanId) -> bool) -> Option<PlanId> {
         .filter(|plan| fits(*plan))
         .min_by_key(|plan| plan.monthly_amount().map_or(u32::MAX, Cents::get))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::indexing_slicing, reason = "a test that fails should stop")]
+
+    use super::{Allowance, PlanId};
+
+    /// What an upgrade is, and which plan is advised, hang on it.
+    #[test]
+    fn plans_stand_in_the_order_of_what_they_allow() {
+        let allows = |plan: PlanId| match plan.allowance() {
+            Allowance::Once { calls } => (0, calls),
+            Allowance::Monthly { calls } => (1, calls),
+            Allowance::Unlimited => (2, 0),
+        };
+        for pair in PlanId::ALL.windows(2) {
+            assert!(pair[0] < pair[1], "{pair:?}");
+            assert!(allows(pair[0]) < allows(pair[1]), "{pair:?}");
+        }
+    }
+}

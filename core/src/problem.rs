@@ -228,7 +228,9 @@ impl Problem {
                 }
             }
             Self::PayloadTooLarge(max) => format!("At most {max} bytes are accepted."),
-            Self::UnsupportedMediaType => "Send Content-Type: application/json.".to_owned(),
+            Self::UnsupportedMediaType => {
+                "Send Content-Type: application/json, and the body as it is.".to_owned()
+            }
             Self::InvalidParameter(expected) => (*expected).to_owned(),
             Self::KeyReused => {
                 "This Idempotency-Key was sent with another method, address or body. Use a new key for a new call."
@@ -239,7 +241,8 @@ impl Problem {
                 crate::ledger::MAX_REPEATS
             ),
             Self::CallInProgress => {
-                "The first call with this Idempotency-Key has no outcome yet. Try again in a moment.".to_owned()
+                "The first call with this Idempotency-Key, or with this id in the MCP session, has no outcome yet. Try again in a moment."
+                    .to_owned()
             }
             Self::CallMade => {
                 "A tool is not run twice for one Idempotency-Key, and its result is not kept. Use a new key for a new call."

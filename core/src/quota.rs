@@ -367,7 +367,8 @@ fn refuse(
         Reason::AllowanceExhausted
     };
     let suggested_plan = suggest(entitlement, usage, cost, now);
-    let resets_at = renewal(entitlement, usage, balance, cost);
+    let resets_at = change_that_helps(entitlement, usage, balance, cost, now)
+        .or_else(|| renewal(entitlement, usage, balance, cost));
     Refusal {
         reason,
         message: message(reason, balance, limit, cost, resets_at, suggested_plan),
@@ -381,6 +382,28 @@ fn refuse(
         period_end: balance.period.end,
         resets_at,
     }
+}
+
+/// The first change of plan inside the period after which a call of that cost could be made: what a smaller plan allows
+/// once may be there still when the larger one lapses.
+fn change_that_helps(
+    entitlement: &Entitlement,
+    usage: &Usage,
+    balance: &Balance,
+    cost: Cost,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let end = balance.period.end?;
+    let changes = entitlement.changes.iter().map(|change| change.at);
+    let helps = |at: &Timestamp| {
+        let then = self::balance(entitlement, usage, *at);
+        let left = then.remaining();
+        then.plan != balance.plan && left.is_none_or(|left| left >= u64::from(cost.get()))
+    };
+    changes
+        .filter(|at| now < *at && *at < end)
+        .filter(helps)
+        .min()
 }
 
 /// The end of the period, if a call of that cost could be made then. Waiting must not be advised where the plan ends
@@ -458,6 +481,15 @@ fn message(
             text.push_str(" of the ");
             text.push_str(plan);
             text.push_str(" plan.");
+            let left = limit.saturating_sub(balance.used);
+            if left > 0 {
+                text.push(' ');
+                push_group(&mut text, left);
+                text.push_str(if left == 1 { " is" } else { " are" });
+                text.push_str(" left, and this call costs ");
+                push_group(&mut text, u64::from(cost.get()));
+                text.push('.');
+            }
             if once {
                 text.push_str(" They do not renew.");
             } else if let Some(end) = resets_at {

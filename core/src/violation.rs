@@ -93,6 +93,11 @@ macro_rules! codes {
     };
 }
 
+/// The ending of so many.
+const fn ending(many: u32) -> &'static str {
+    if many == 1 { "" } else { "s" }
+}
+
 codes! {
     /// The text is not JSON.
     Malformed { offset: u32 } = "malformed_json", format!("Not valid JSON at byte {offset}.");
@@ -109,9 +114,9 @@ codes! {
     /// None of the allowed values.
     Choice { allowed: Vec<&'static str> } = "choice", format!("Must be one of: {}.", allowed.join(", "));
     /// Fewer characters than allowed.
-    TooShort { min: u32 } = "too_short", format!("Must have at least {min} characters.");
+    TooShort { min: u32 } = "too_short", format!("Must have at least {min} character{}.", ending(*min));
     /// More characters than allowed.
-    TooLong { max: u32 } = "too_long", format!("Must have at most {max} characters.");
+    TooLong { max: u32 } = "too_long", format!("Must have at most {max} character{}.", ending(*max));
     /// A number below the least allowed.
     TooSmall { min: u64 } = "too_small", format!("Must be at least {min}.");
     /// A number above the greatest allowed.
@@ -119,9 +124,9 @@ codes! {
     /// A number with a fraction where a whole one is needed.
     Integer = "integer", "Must be a whole number.".to_owned();
     /// Fewer items than allowed.
-    TooFew { min: u32 } = "too_few", format!("Must have at least {min} items.");
+    TooFew { min: u32 } = "too_few", format!("Must have at least {min} item{}.", ending(*min));
     /// More items than allowed.
-    TooMany { max: u32 } = "too_many", format!("Must have at most {max} items.");
+    TooMany { max: u32 } = "too_many", format!("Must have at most {max} item{}.", ending(*max));
     /// Half of a surrogate pair: not a character.
     Unicode = "unicode", "Contains half of a surrogate pair, which is not a character.".to_owned();
     /// A text that does not have the form its field asks for.

@@ -348,8 +348,21 @@ fn nobody_is_told_to_wait_for_a_renewal_that_does_not_come() {
         usage: usage.clone(),
     };
     assert_eq!(session_props(&account, anchor).resets_at, None);
-    // With free calls left, waiting does help.
+    // With free calls left, waiting does help: until the plan ends, which may be before the period does.
     usage.lifetime.used = 99;
+    let lapsing = Entitlement {
+        changes: vec![ScheduledChange {
+            plan: PlanId::Free,
+            at: at("2026-01-20T00:00:00Z"),
+        }],
+        ..ending.clone()
+    };
+    let Decision::Refuse(refusal) = decide(&lapsing, &usage, Cost::ONE, anchor) else {
+        panic!("must be refused");
+    };
+    assert_eq!(refusal.resets_at, Some(at("2026-01-20T00:00:00Z")));
+    let then = decide(&lapsing, &usage, Cost::ONE, at("2026-01-20T00:00:00Z"));
+    assert!(matches!(then, Decision::Admit(_)));
     let Decision::Refuse(refusal) = decide(&ending, &usage, Cost::ONE, anchor) else {
         panic!("must be refused");
     };
@@ -400,6 +413,54 @@ fn user(registered: Timestamp) -> User {
         created_at: registered,
         updated_at: registered,
     }
+}
+
+#[test]
+fn what_ends_is_not_said_to_renew() {
+    let anchor = at("2026-01-10T00:00:00Z");
+    let usage = Usage::none(anchor);
+    let text = |entitlement: &Entitlement| meter::meter(entitlement, &usage, anchor).text;
+    let paid = on(PlanId::Developer, anchor);
+    assert_eq!(
+        text(&paid),
+        "0 of 1,000 calls used this month, renews on 10 February 2026, 00:00 UTC"
+    );
+    for (ends, said) in [
+        ("2026-02-10T00:00:00Z", "10 February 2026, 00:00 UTC"),
+        ("2026-01-20T00:00:00Z", "20 January 2026, 00:00 UTC"),
+    ] {
+        let changes = vec![ScheduledChange {
+            plan: PlanId::Free,
+            at: at(ends),
+        }];
+        let ending = Entitlement {
+            changes,
+            ..paid.clone()
+        };
+        assert_eq!(
+            text(&ending),
+            format!("0 of 1,000 calls used this month, until {said}")
+        );
+    }
+}
+
+#[test]
+fn a_call_that_is_refused_for_its_cost_is_told_so() {
+    let anchor = at("2026-01-10T00:00:00Z");
+    let entitlement = on(PlanId::Developer, anchor);
+    let mut usage = Usage::none(anchor);
+    admitted(&entitlement, &mut usage, 600, anchor);
+    let Decision::Refuse(refusal) = decide(&entitlement, &usage, Cost::new(500).unwrap(), anchor)
+    else {
+        panic!("must be refused");
+    };
+    assert!(
+        refusal
+            .message
+            .contains("400 are left, and this call costs 500."),
+        "{}",
+        refusal.message
+    );
 }
 
 #[test]

@@ -106,6 +106,7 @@ impl Meter {
             },
         };
         Candidate {
+            exchange: None,
             id: format!("c{:05}", self.ids),
             toll,
             start: CallStart::new(called, None, None),
@@ -695,6 +696,17 @@ proptest! {
         let next_month = now.plus_millis(32 * DAY);
         prop_assert_eq!(begun.balance(next_month), meter.account.balance(next_month));
     }
+}
+
+#[test]
+fn a_key_is_of_one_call() {
+    // Two whose 64-bit FNV-1a is one: found in seconds.
+    let calls = [
+        "votes/119-2024?x=LxYK6kmKHlB",
+        "bills/118-hr-1?x=4Pw8bRjqd2A",
+    ];
+    let fingerprints = calls.map(|call| KeyedCall::new("k", "GET", call, b"").unwrap().fingerprint);
+    assert_ne!(fingerprints[0], fingerprints[1]);
 }
 
 /// A key is for sending one call again; after so many times it is worn out, and nothing is charged.

@@ -35,7 +35,8 @@ fn payer() -> Value {
         "id": 7, "auth0_user_id": "auth0|ada", "entitlement_version": 3, "current_plan_id": 20, "plan_slug": "developer",
         "billing_interval": "year", "subscription_status": "past_due", "subscription_period_end": 1_775_001_600_000_i64,
         "billing_anchor": null, "past_due_since": 1_772_323_200_000_i64, "scheduled_plan_id": 10,
-        "scheduled_at": 1_775_001_600_000_i64, "stripe_customer_id": null, "billing_alerts": "[\"x\"]", "prior_plan_id": 30
+        "scheduled_at": 1_775_001_600_000_i64, "stripe_customer_id": null, "billing_alerts": "[\"x\"]", "prior_plan_id": 30, "agreed_plan_id": 40,
+        "agreed_until": 1_775_001_600_000_i64
     })
 }
 

@@ -84,7 +84,8 @@ export function meter(account: Account, now: Now): Meter {
 export function previewChange(account: Account, to: PlanChange, now: Now): ChangePreview {
 	const plan = typeof to?.plan === "string" ? planPosition(to.plan) : -1;
 	const by = to?.interval === undefined ? 0 : INTERVALS.indexOf(to.interval) + 1;
-	const plain = plan >= 0 && (to.interval === undefined || by > 0) && Object.keys(to).length <= 2;
+	const named = () => Object.keys(to).every((name) => name === "plan" || name === "interval");
+	const plain = plan >= 0 && (to.interval === undefined || by > 0) && named();
 	const { version } = put("changeRequest", account, now, { to }, plain).entitlement;
 	const length = asked("preview_change", plan, by);
 	return preview(slots(), output(length), version);
@@ -120,8 +121,10 @@ export function toolRefusal(account: Account, now: Now, cost = 1): ToolRefusal |
 
 /** Version and fingerprint of the rules in this package. The worker sends its own as `Legis-Contract`. */
 export function contract(): Contract {
-	return CONTRACT;
+	return rules;
 }
+
+const rules: Contract = freeze({ ...CONTRACT });
 
 const isCost = (cost: unknown) => Number.isInteger(cost) && (cost as number) >= 1 && (cost as number) <= 1_000_000;
 

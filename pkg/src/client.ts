@@ -77,6 +77,8 @@ export function createClient(options: ClientOptions) {
 	let refreshing: Promise<Account> | undefined;
 	let queued: Promise<Account> | undefined;
 	let mismatch: string | undefined;
+	/** An answer said something that does not fit what is known. */
+	let outdated = false;
 	/** Requests are numbered as they begin: of two answers the one to the later request is news. */
 	let begun = 0;
 	let heard = 0;
@@ -117,7 +119,9 @@ export function createClient(options: ClientOptions) {
 		}
 		compare(response);
 		const account = known && understood(known, (before) => learned(before, response.headers, now()));
-		if (account !== undefined) {
+		if (account === null) {
+			outdated ||= now() - knownAt > BELIEVED_MILLIS;
+		} else if (account !== undefined) {
 			know(account, number);
 		}
 		return response;
@@ -198,6 +202,7 @@ export function createClient(options: ClientOptions) {
 			const account = await json<Account>("/api/account");
 			if (know(account, number)) {
 				knownAt = now();
+				outdated = false;
 			}
 			return account;
 		})().finally(() => {
@@ -218,7 +223,7 @@ export function createClient(options: ClientOptions) {
 	}
 
 	async function account({ signal, fresh }: RequestOptions & { fresh?: boolean } = {}): Promise<Account> {
-		if (known !== undefined && !fresh) {
+		if (known !== undefined && !fresh && !outdated) {
 			return known;
 		}
 		return abortable(fresh ? refreshAnew() : refresh(), signal);
@@ -262,7 +267,8 @@ export function createClient(options: ClientOptions) {
 
 		/**
 		 * Makes a metered call. One that would be refused is not sent: `QuotaExceeded` has the decision. Answers of the data
-		 * service are returned as they are, whatever their status; problems of the gateway are thrown.
+		 * service are returned as they are, whatever their status; problem documents (RFC 9457) are thrown, the gateway's and
+		 * the data service's own.
 		 */
 		async call(path: string, init: CallInit = {}): Promise<Response> {
 			const { insist, ...rest } = init;
@@ -272,7 +278,7 @@ export function createClient(options: ClientOptions) {
 			const headers = new Headers(init.headers);
 			// A call that is sent again must not be charged again.
 			if (retries > 0 && !headers.has(HEADERS.idempotencyKey)) {
-				headers.set(HEADERS.idempotencyKey, crypto.randomUUID());
+				headers.set(HEADERS.idempotencyKey, newKey());
 			}
 			const mayRepeat = headers.has(HEADERS.idempotencyKey);
 			const sent = { ...rest, headers } as RequestInit;
@@ -286,7 +292,7 @@ export function createClient(options: ClientOptions) {
 
 		/** Reserves a call that this service makes itself. */
 		async reserve(asked: CallRequest = {}, init: RequestOptions = {}): Promise<Reservation> {
-			const key = asked.idempotencyKey ?? crypto.randomUUID();
+			const key = asked.idempotencyKey ?? newKey();
 			await admit(asked.cost ?? 1, init.signal);
 			return json<Reservation>("/api/calls", post(asked, init, key));
 		},
@@ -317,7 +323,7 @@ export function createClient(options: ClientOptions) {
 			record: ToolCall,
 			init: RequestOptions & { idempotencyKey?: string } = {},
 		): Promise<{ id: string; timestamp: string }> {
-			const key = init.idempotencyKey ?? crypto.randomUUID();
+			const key = init.idempotencyKey ?? newKey();
 			return (await json<{ log: { id: string; timestamp: string } }>("/api/mcp/logs", post(record, init, key))).log;
 		},
 	};
@@ -325,6 +331,11 @@ export function createClient(options: ClientOptions) {
 
 /** A client of the gateway. */
 export type Client = ReturnType<typeof createClient>;
+
+/** A name for one call. A page that was not served over TLS has no `randomUUID`. */
+function newKey(): string {
+	return crypto.randomUUID?.() ?? crypto.getRandomValues(new Uint32Array(4)).join("-");
+}
 
 /** How long to wait before a request is sent again; nothing when its answer is final. */
 function waitAfter(response: Response, attempt: number): number | undefined {

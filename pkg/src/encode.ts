@@ -49,7 +49,9 @@ function writeObject(value: object, known: Known, depth: number, budget: { left:
 	// A proxy or a getter may throw anything, at any step; it then counts as one value that cannot be read.
 	try {
 		if (value instanceof Date) {
-			return Number.isNaN(value.getTime()) ? `${FOREIGN}d` : `"${value.toISOString()}"`;
+			// The platform's own: the value's may be anybody's, and say anything.
+			const { getTime, toISOString } = Date.prototype;
+			return Number.isNaN(getTime.call(value)) ? `${FOREIGN}d` : `"${toISOString.call(value)}"`;
 		}
 		return Array.isArray(value)
 			? writeArray(value, known, depth, budget)

@@ -433,7 +433,7 @@ export const PLANS = [
 ] as const;
 
 /** The contract of this build. */
-export const CONTRACT = { fingerprint: "09220ff4e938521b", version: "0.1.0" } as const;
+export const CONTRACT = { fingerprint: "f3104e49d18dfd9f", version: "0.1.0" } as const;
 
 /** The most bytes of JSON that are kept of a tool's arguments, and of its result. */
 export const MOST_BYTES = 16384 as const;

@@ -74,7 +74,7 @@ export function tap(server: ToolServer, taps: Taps): void {
 	if (!(handlers instanceof Map) || typeof register !== "function" || typeof execute !== "function") {
 		throw new LegisError(
 			"invalid_argument",
-			"The server is no McpServer of a release of the MCP SDK that can be metered.",
+			"The server is no McpServer of a release of the MCP SDK that can be metered: 1.24 or later, or 2.",
 		);
 	}
 	if (METERED in server) {

@@ -115,8 +115,11 @@ function array(shape: Shape, min: number, max: number): Reader {
 	const item = reader(shape);
 	return (value) => {
 		// What is too long is counted in the whole.
-		if (!Array.isArray(value) || value.length > max) {
+		if (!Array.isArray(value)) {
 			return doubted(encode(value));
+		}
+		if (value.length > max) {
+			throw TOO_MANY;
 		}
 		const { length } = value;
 		const copy = new Array(length);
@@ -158,6 +161,10 @@ function object(strict: boolean, members: readonly (readonly [string, number, Sh
 	const required = members.filter(([, required]) => required === 1).map(([name]) => name);
 	return (value) => {
 		if (!isRecord(value)) {
+			// A class's, or another realm's: what it lacks is seen in the whole.
+			if (typeof value === "object" && value !== null) {
+				throw INHERITED;
+			}
 			return doubted(encode(value));
 		}
 		const copy: Record<string, unknown> = {};

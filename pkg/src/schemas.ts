@@ -121,6 +121,9 @@ export function validate<T>(schema: Schema<T>, value: unknown): Result<T> {
 
 /** Holds JSON text, or its bytes, to a schema. The value is built when it is asked for. */
 export function parse<T>(schema: Schema<T>, text: string | Uint8Array): Result<T> {
+	if (typeof text !== "string" && !ArrayBuffer.isView(text)) {
+		throw new LegisError("invalid_argument", "The second argument must be JSON text, or its bytes in a Uint8Array.");
+	}
 	return hold(positionOf(schema), text, Origin.text);
 }
 

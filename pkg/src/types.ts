@@ -122,7 +122,7 @@ export interface ScheduledChange {
  */
 export interface Entitlement {
     /**
-     * The plan until `change`.
+     * The plan until the first of `changes`.
      */
     plan: PlanId;
     /**

@@ -54,14 +54,18 @@ async function simulate(what: string | null, request: Request): Promise<Response
 		return Response.json({}, { headers: CHATTY });
 	}
 	const status = Number(what);
+	if ([204, 205, 304].includes(status)) {
+		return new Response(null, { status });
+	}
 	return status >= 200 && status < 600 ? Response.json({ simulated: status }, { status }) : undefined;
 }
 
-/** Headers that are not the data service's to set. */
+/** Headers, most of which are not the data service's to set. */
 const CHATTY = {
 	"Access-Control-Allow-Origin": "*",
 	"Cache-Control": "public, max-age=600",
 	ETag: '"1"',
+	"Retry-After": "9",
 	"Set-Cookie": "a=b",
 	"X-Internal": "10.0.0.1",
 	"X-RateLimit-Reset": "123",

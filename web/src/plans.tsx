@@ -14,7 +14,12 @@ interface Props {
 export function Plans({ account, choose }: Props) {
 	const current = account && sessionProps(account, Date.now()).plan;
 	const [considered, consider] = useState<Plan>();
-	const [interval, setInterval] = useState<Interval>("month");
+	const paidBy = account?.entitlement.interval;
+	const [chosen, chooseInterval] = useState<Interval>();
+	const interval = chosen ?? paidBy ?? "month";
+	/** Whether it is what they have already, paid as they pay. */
+	const isTheirs = (plan: Plan) =>
+		plan.id === current && (paidBy === undefined || paidBy === interval || plan.prices.length === 0);
 	const saving = Math.max(...plans().flatMap((plan) => plan.prices.map((price) => price.savingPercent ?? 0)));
 	return (
 		<section id="plans" aria-labelledby="plans-title">
@@ -29,7 +34,10 @@ export function Plans({ account, choose }: Props) {
 								name="interval"
 								value={each}
 								checked={interval === each}
-								onChange={() => setInterval(each)}
+								onChange={() => {
+									chooseInterval(each);
+									consider(undefined);
+								}}
 							/>
 							<span>
 								{each === "month" ? "Monthly" : "Yearly"}
@@ -52,12 +60,16 @@ export function Plans({ account, choose }: Props) {
 								<li key={feature}>{feature}</li>
 							))}
 						</ul>
-						{account && plan.id !== current && (plan.prices.length > 0 || plan.id === "free") && (
-							<button type="button" aria-label={`Change to ${plan.name}`} onClick={() => consider(plan)}>
-								Change
+						{account && !isTheirs(plan) && (plan.prices.length > 0 || plan.id === "free") && (
+							<button
+								type="button"
+								aria-label={plan.id === current ? `Pay by the ${interval}` : `Change to ${plan.name}`}
+								onClick={() => consider(plan)}
+							>
+								{plan.id === current ? `Pay by the ${interval}` : "Change"}
 							</button>
 						)}
-						{account && considered?.id === plan.id && plan.id !== current && (
+						{account && considered?.id === plan.id && !isTheirs(plan) && (
 							<Change account={account} plan={plan} interval={interval} />
 						)}
 						{current === undefined && plan.prices.length > 0 && (

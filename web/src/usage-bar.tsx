@@ -17,7 +17,7 @@ export function UsageBar({ account }: { account: Account }) {
 			{next && (
 				<p className="note">
 					{plan(next.plan)?.name} begins on{" "}
-					{new Date(next.at).toLocaleDateString("en", { dateStyle: "long", timeZone: "UTC" })}.
+					{new Date(next.at).toLocaleDateString("en-GB", { dateStyle: "long", timeZone: "UTC" })}.
 				</p>
 			)}
 			<div

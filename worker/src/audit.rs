@@ -113,7 +113,7 @@ pub(crate) async fn show(query: &str, env: &Env, administrator: &Caller) -> Outc
             .ok_or(Problem::InvalidParameter("limit must be 1 to 500."))?,
     };
     let found = match parameter(query, "run") {
-        Some(id) => run::load(&database, id).await?,
+        Some(id) => Some(run::load(&database, id).await?.ok_or(Problem::NotFound)?),
         None => run::latest_finished(&database).await?,
     };
     let Some(run) = found else {

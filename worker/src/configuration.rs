@@ -2,17 +2,19 @@
 //! Read once a minute in each isolate; data is shared between requests, never promises.
 
 use crate::clock;
-use crate::database::{Database, Statement, rows};
+use crate::database::{Database, Statement, Value, decoded, rows};
 use crate::failure::{Failure, Outcome};
 use crate::log;
 use crate::stripe::settings::further_prices;
 use legis_core::audit::storage::Unreadable;
+use legis_core::evaluate::json;
 use legis_core::history::Retention;
 use legis_core::migration::{Migration, Unfit, fits};
 use legis_core::payload::{AuthClient, AuthConfig};
 use legis_core::plan;
 use legis_core::problem::Problem;
 use legis_core::rows::auth_config::AuthConfigRow;
+use legis_core::rows::billing::KnownPriceRow;
 use legis_core::rows::plans::StoredPlan;
 use legis_core::stripe::prices::Prices;
 use legis_core::subscription::Grace;
@@ -50,7 +52,7 @@ pub(crate) struct Configuration {
     /// Which prices pay for which plan; a text that says what is wrong when that is not known.
     prices: Result<Prices, String>,
     /// The rows of `plans` that differ from the catalog.
-    pub(crate) differing_plans: Vec<u32>,
+    differing_plans: Vec<u32>,
     /// Rows of `plans` and `auth_config` that do not decode.
     pub(crate) unreadable: Vec<Unreadable>,
     /// The rows of `plans` that have a price, and the price.
@@ -115,7 +117,7 @@ thread_local! {
     static ASKED_AT: Cell<Option<Timestamp>> = const { Cell::new(None) };
 }
 
-/// The configuration as it was a minute ago at most; while the database does not answer, as it was an hour ago at most.
+/// The configuration as it was a minute ago at most; while the database does not answer, as it was a day ago at most.
 /// A database that does not fit is never remembered, so that applying the migrations is enough to go on.
 pub(crate) async fn load(env: &Env) -> Outcome<Rc<Configuration>> {
     let configuration = load_for_repair(env).await?;
@@ -181,6 +183,7 @@ pub(crate) async fn read(env: &Env, now: Timestamp) -> Outcome<Configuration> {
                  allowed_logout_urls, allowed_origins, is_active FROM auth_config ORDER BY id",
                 &[],
             ),
+            Statement::new("SELECT price_id, plan FROM known_prices", &[]),
         ])
         .await;
     let results = match asked {
@@ -196,6 +199,14 @@ pub(crate) async fn read(env: &Env, now: Timestamp) -> Outcome<Configuration> {
     fits(&names, &stored, &released()).map_err(unfit)?;
     let plans: Vec<StoredPlan> = rows("plans", results.get(2))?;
     let stored: Vec<AuthConfigRow> = rows("auth_config", results.get(3))?;
+    let prices = match decoded("known_prices", results.get(4), KnownPriceRow::decode) {
+        Ok(known) => prices(env, &plans).map(|prices| prices.remembering(known)),
+        // Calls are served all the same.
+        Err(failure) => Err(failure.reason.clone()),
+    };
+    if let Ok(prices) = &prices {
+        remember(&database, prices).await;
+    }
     let mut unreadable: Vec<Unreadable> = plans
         .iter()
         .filter(|plan| !plan.has_readable_features())
@@ -214,12 +225,29 @@ pub(crate) async fn read(env: &Env, now: Timestamp) -> Outcome<Configuration> {
     Ok(Configuration {
         issuers,
         upstream: upstream(env),
-        prices: prices(env, &plans),
+        prices,
         differing_plans: differing(&plans),
         unreadable,
         priced: plans.iter().filter_map(StoredPlan::priced).collect(),
         read_at: now,
     })
+}
+
+/// Stores what prices pay for. Should that fail, the next minute's reading tries again.
+async fn remember(database: &Database, prices: &Prices) {
+    let news: Vec<_> = prices.news().map(KnownPriceRow::values).collect();
+    if news.is_empty() {
+        return;
+    }
+    let news = String::from_utf8(json(&news)).unwrap_or_default();
+    let statement = Statement::new(
+        "INSERT INTO known_prices (price_id, plan) SELECT value ->> 0, value ->> 1 FROM json_each(?1) WHERE true \
+         ON CONFLICT (price_id) DO UPDATE SET plan = excluded.plan",
+        &[Value::Text(&news)],
+    );
+    if let Err(failure) = database.batch(vec![statement]).await {
+        log::event("prices_not_remembered", &failure);
+    }
 }
 
 /// Why a database lacks tables that are asked for.

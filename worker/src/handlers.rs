@@ -91,14 +91,16 @@ fn share(answer: &mut Answer, origin: &str, configuration: Option<&Configuration
     // Without a configuration nobody is allowed; the answer itself tells what is wrong.
     if configuration.is_some_and(|known| allows_origin(&known.issuers, origin)) {
         answer.set("Access-Control-Allow-Origin", origin.to_owned());
-        answer.set("Access-Control-Expose-Headers", EXPOSED.join(", "));
+        let exposed = [EXPOSED.as_slice(), &header::HANDED_ON].concat();
+        answer.set("Access-Control-Expose-Headers", exposed.join(", "));
     }
 }
 
 /// The headers that a page of another origin may send.
-const ALLOWED: [Header; 14] = [
+const ALLOWED: [Header; 15] = [
     Header::Accept,
     Header::Authorization,
+    Header::ContentEncoding,
     Header::ContentType,
     Header::IdempotencyKey,
     Header::IfModifiedSince,
@@ -146,7 +148,7 @@ async fn dispatch(
 ) -> Outcome<Answer> {
     if request.method == "OPTIONS" {
         line.route = "preflight";
-        burst::admit(request, env, None).await?;
+        burst::admit_preflight(request, env).await?;
         return Ok(preflight(request));
     }
     let route = route(&request.method, &request.path);

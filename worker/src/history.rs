@@ -138,7 +138,7 @@ pub(crate) async fn outcome(
     first("row of a call", results.first())
 }
 
-/// What `sub` called since a moment, by endpoint and method, the most called first.
+/// What `sub` called since a moment, by endpoint and method, the thousand that were called most.
 pub(crate) async fn usage(
     database: &Database,
     sub: &str,
@@ -148,7 +148,7 @@ pub(crate) async fn usage(
         .batch(vec![Statement::new(
             "SELECT endpoint, method, count(*) AS total_calls, avg(response_time_ms) AS avg_response_time \
              FROM api_usage JOIN users ON users.id = user_id \
-             WHERE auth0_user_id = ?1 AND timestamp >= ?2 GROUP BY endpoint, method ORDER BY total_calls DESC, endpoint, method",
+             WHERE auth0_user_id = ?1 AND timestamp >= ?2 GROUP BY endpoint, method ORDER BY total_calls DESC, endpoint, method LIMIT 1000",
             &[Value::Text(sub), Value::Moment(period.start)],
         )])
         .await?;

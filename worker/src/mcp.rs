@@ -20,27 +20,23 @@ use legis_core::auth::claims::Caller;
 use legis_core::auth::issuer::allows_origin;
 use legis_core::call::{CallEnd, Called, Settler, Toll};
 use legis_core::header;
+use legis_core::ledger::{CalledOff, Candidate, Exchange};
 use legis_core::mcp::message::{Call, Headers as Said, Message, read};
 use legis_core::mcp::resource::{SCOPE, challenge};
 use legis_core::mcp::{RefusalForm, refused, session};
 use legis_core::payload::format::loopback;
 use legis_core::problem::Problem;
-use legis_core::quota::{Channel, Cost, Decision, Refusal, settled};
+use legis_core::quota::{Decision, Refusal, settled};
 use legis_core::route::Resource;
 use legis_core::time::Timestamp;
 use passing::Passing;
+use serde_json::Value;
 use settings::Settings;
 use worker::Env;
 use worker::worker_sys::Context;
 
 /// How long the answer may take to begin, the meter's part included.
 const TIME_LIMIT_MILLIS: u32 = 30_000;
-
-/// What one tool call costs, however many calls it makes on the way.
-const TOLL: Toll = Toll::Charged {
-    cost: Cost::ONE,
-    channel: Channel::Mcp,
-};
 
 /// Answers a request to `/mcp`. Who may not come in is told where tokens come from (RFC 9728, section 5.1).
 pub(crate) async fn answer(
@@ -87,6 +83,9 @@ async fn pass(request: &Request, env: &Env, context: &Context, line: &mut Line) 
         body: body.as_deref(),
     };
     let Some(body) = &body else {
+        if request.method == "DELETE" {
+            call_off(&passing, env, None).await?;
+        }
         return free(&passing, env, &caller).await;
     };
     let said = Said {
@@ -96,6 +95,10 @@ async fn pass(request: &Request, env: &Env, context: &Context, line: &mut Line) 
     };
     match read(body, said) {
         Ok(Message::Call(call)) => metered_call(&passing, *call, env, context, &caller, line).await,
+        Ok(Message::CallOff(id)) => {
+            call_off(&passing, env, Some(&id)).await?;
+            free(&passing, env, &caller).await
+        }
         Ok(Message::Free) => free(&passing, env, &caller).await,
         Err(unreadable) => {
             line.problem = Some("unreadable_message");
@@ -134,6 +137,19 @@ async fn check_origin(request: &Request, env: &Env) -> Outcome<()> {
     }
 }
 
+/// Has the meter know that nobody waits for a request, or for a session. The server then owes no answer, so that none comes is
+/// not its failure.
+async fn call_off(passing: &Passing<'_>, env: &Env, id: Option<&Value>) -> Outcome<()> {
+    let Some(session) = passing.session else {
+        return Ok(());
+    };
+    let what = CalledOff {
+        session: session.to_owned(),
+        id: id.map(ToString::to_string),
+    };
+    client::call_off(env, passing.sub, what).await
+}
+
 /// What costs nothing.
 async fn free(passing: &Passing<'_>, env: &Env, caller: &Caller) -> Outcome<Answer> {
     let known = client::account(env, &caller.identity, Knowledge::Recent, None).await?;
@@ -158,7 +174,14 @@ async fn metered_call(
         .transpose()?;
     let keyless = keyed.is_none();
     let called = Called::Tool(call.tool.clone());
-    let candidate = metered::candidate(request, line, called, TOLL, Settler::Gateway, keyed);
+    let settler = Settler::Gateway;
+    let candidate = Candidate {
+        exchange: passing.session.map(|session| Exchange {
+            session: session.to_owned(),
+            id: call.id.to_string(),
+        }),
+        ..metered::candidate(request, line, called, Toll::TOOL, settler, keyed)
+    };
     let deadline = Deadline::outliving(TIME_LIMIT_MILLIS, context);
     let decided = metered::admit(env, &caller.identity, candidate, &deadline, line).await?;
     if let Decision::Refuse(refusal) = decided.decision {

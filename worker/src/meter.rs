@@ -162,6 +162,10 @@ impl Meter {
                 self.settle(&ledger, &call, &Settler::Gateway, end).await?;
                 Ok(Reply::Told)
             }
+            Message::CallOff { what } => {
+                ledger.call_off(&what)?;
+                Ok(Reply::Told)
+            }
             Message::GiveUp { call, end } => self.give_up(&ledger, &call, end).await,
             Message::Account {
                 identity,
@@ -383,6 +387,8 @@ fn decide(ledger: &Ledger, candidate: &Candidate) -> Outcome<(Step, Grounds)> {
         None => None,
     };
     let tool_call = ledger.tool_call();
+    let exchange = candidate.exchange.as_ref();
+    let is_twin = key.is_none() && exchange.is_some_and(|exchange| ledger.is_under_way(exchange));
     ledger.with_known(|known| {
         let known = known.ok_or_else(unregistered)?;
         let grounds = Grounds {
@@ -394,7 +400,10 @@ fn decide(ledger: &Ledger, candidate: &Candidate) -> Outcome<(Step, Grounds)> {
                 Called::Endpoint { .. } => None,
             },
         };
-        let step = admit(&known.account, candidate.clone(), key, tool_call, now);
+        let step = match is_twin {
+            true => Step::InProgress,
+            false => admit(&known.account, candidate.clone(), key, tool_call, now),
+        };
         Ok((step, grounds))
     })
 }

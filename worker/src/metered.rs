@@ -39,6 +39,7 @@ pub(crate) fn candidate(
         ),
         settler,
         keyed,
+        exchange: None,
     }
 }
 

@@ -36,6 +36,7 @@ headers! {
     Origin = "Origin",
     IdempotencyKey = header::IDEMPOTENCY_KEY,
     ConnectingIp = "CF-Connecting-IP",
+    ContentEncoding = "Content-Encoding",
     ContentLength = "Content-Length",
     ContentType = "Content-Type",
     UserAgent = "User-Agent",
@@ -106,7 +107,9 @@ impl Request {
             let essence = media_type.split(';').next().unwrap_or_default().trim();
             essence.eq_ignore_ascii_case("application/json") || essence.ends_with("+json")
         });
-        if !body.is_empty() && !is_json {
+        let coding = self.header(Header::ContentEncoding).unwrap_or("identity");
+        let is_readable = is_json && coding.eq_ignore_ascii_case("identity");
+        if !body.is_empty() && !is_readable {
             return Err(Problem::UnsupportedMediaType.into());
         }
         Ok(body)

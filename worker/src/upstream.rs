@@ -24,9 +24,10 @@ use worker::worker_sys::Context;
 const TIME_LIMIT_MILLIS: u32 = 30_000;
 
 /// What a caller's headers may tell the data service. The caller's token is not among them.
-const PASSED_ON: [Header; 9] = [
+const PASSED_ON: [Header; 10] = [
     Header::Accept,
     Header::AcceptLanguage,
+    Header::ContentEncoding,
     Header::ContentType,
     Header::IfModifiedSince,
     Header::IfNoneMatch,
@@ -37,7 +38,7 @@ const PASSED_ON: [Header; 9] = [
 ];
 
 /// What the data service's headers may tell the caller. What is said of quotas, origins and caches is ours to say.
-const HANDED_ON: [&str; 10] = [
+const HANDED_ON: [&str; 11] = [
     "Accept-Ranges",
     "Content-Disposition",
     "Content-Encoding",
@@ -48,6 +49,7 @@ const HANDED_ON: [&str; 10] = [
     "ETag",
     "Last-Modified",
     "Link",
+    "Retry-After",
 ];
 
 thread_local! {

@@ -93,7 +93,7 @@ fn files() -> Result<Vec<Generated>> {
         },
         migrations::plan_rows()?,
         openapi::document(&schemas),
-        openapi::headers()?,
+        openapi::headers(&fingerprint(&schemas))?,
     ]
     .into_iter()
     .chain(documents::documents()?)

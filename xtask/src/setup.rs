@@ -78,6 +78,7 @@ pub fn node() -> Result<()> {
         "web/package.json",
         "samples/package.json",
         "tests/package.json",
+        "bench/package.json",
     ] {
         digest.update(fs::read(root.join(file)).unwrap_or_default());
     }

@@ -18,7 +18,7 @@ use serde_json::json;
 
 impl Pass<'_, '_> {
     pub(super) fn plan(&mut self, table: &Table, row: &OldRow) -> Result<(), Refused> {
-        let carried = plans::read(row)?;
+        let carried = plans::read(row, &self.order.plans)?;
         self.counts.of(&table.name).merged += 1;
         self.set_aside(table, row, carried.aside);
         let plan = carried.row;

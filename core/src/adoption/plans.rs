@@ -21,14 +21,10 @@ pub struct OldPlan {
 /// Reads a row of `plans`. All of it is set aside: what a plan costs and allows is the catalog's to say.
 ///
 /// # Errors
-/// When neither its slug nor its name is a plan's.
-pub fn read(row: &OldRow) -> Result<Carried<OldPlan>, Refused> {
+/// When neither its slug nor its name is a plan's, nor one that the operator named.
+pub fn read(row: &OldRow, names: &PlanNames) -> Result<Carried<OldPlan>, Refused> {
     let mut reading = row.read();
-    let mut named = |column| {
-        reading
-            .text(column)
-            .and_then(|name| PlanId::resolve(name).ok())
-    };
+    let mut named = |column| Some(names.named(reading.text(column)?)?.plan);
     let plan = named("slug")
         .or_else(|| named("name"))
         .ok_or_else(|| Refused::new(Reason::UnknownPlan, "slug"))?;
@@ -98,14 +94,18 @@ impl PlanNames {
     /// The plan of a `plan`. Never an entitlement out of a name nobody knows.
     #[must_use]
     pub fn of_name(&self, value: &OldValue) -> Option<Sold> {
-        let name = value.key()?;
+        self.named(&value.key()?)
+    }
+
+    /// The plan of that name.
+    fn named(&self, name: &str) -> Option<Sold> {
         let known = || {
-            let plan = PlanId::resolve(&name).ok()?;
+            let plan = PlanId::resolve(name).ok()?;
             Some(Sold {
                 plan,
                 interval: None,
             })
         };
-        self.said.get(&name).copied().or_else(known)
+        self.said.get(name.trim()).copied().or_else(known)
     }
 }

@@ -258,6 +258,25 @@ mod tests {
     }
 
     #[test]
+    fn what_the_operator_says_of_a_name_holds_for_the_row_that_has_it() {
+        let mut names = PlanNames::new([("Mystery".to_owned(), PlanId::Professional)]);
+        let offered = row(&[
+            ("id", OldValue::Integer(9)),
+            ("name", text("Mystery")),
+            ("slug", text("mystery-box")),
+        ]);
+        names.learn(&super::super::plans::read(&offered, &names).unwrap().row);
+        let row = row(&[
+            ("auth0_user_id", text("a|1")),
+            ("current_plan_id", OldValue::Integer(9)),
+        ]);
+        assert_eq!(
+            read(&row, &names).unwrap().row.sold.plan,
+            PlanId::Professional
+        );
+    }
+
+    #[test]
     fn nobody_becomes_an_administrator_silently() {
         for columns in [
             ("role", text("super_admin")),

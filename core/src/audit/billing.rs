@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 /// How long somebody may take to register who has paid.
 const WAITING_MILLIS: i64 = 7 * 24 * 60 * 60 * 1000;
 
+/// How long Stripe sends an event again: <https://docs.stripe.com/api/events>.
+const RESENT_MILLIS: i64 = 30 * 24 * 60 * 60 * 1000;
+
 /// A user whose columns are not what the events, or Stripe itself, make them.
 #[must_use]
 pub fn standing(
@@ -64,7 +67,7 @@ pub fn prices(payer: &Payer, prices: &Prices) -> Vec<Finding> {
         .map(|price| {
             let facts = json!({ "userId": payer.id, "price": price });
             let finding = Finding::new(Code::PriceUnknown, format!("{} {price}", payer.sub), facts);
-            match prices.plan(&price) {
+            match prices.pays_for(&price) {
                 // The configuration names it meanwhile.
                 Some(_) => finding.repaired_by(Repair::Reconcile {
                     sub: payer.sub.clone(),
@@ -202,7 +205,9 @@ pub fn event(event: &EventSnapshot, now: Timestamp) -> Option<Finding> {
                 event: event.id.clone(),
             }),
         ),
-        EventState::SetAside => Some(Finding::new(Code::EventStuck, &event.id, facts)),
+        EventState::SetAside if age < RESENT_MILLIS => {
+            Some(Finding::new(Code::EventStuck, &event.id, facts))
+        }
         EventState::PendingForNobody if age >= WAITING_MILLIS => {
             Some(Finding::new(Code::EventWaiting, &event.id, facts))
         }

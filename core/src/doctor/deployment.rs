@@ -126,8 +126,7 @@ fn plans(differing: &[u32]) -> Check {
         ids => Check::failure(
             Code::Plans,
             Unfit::Plans(ids.to_vec()).to_string(),
-            "Until then nobody is served. The newest of worker/migrations that ends in _plans.sql may be applied again: \
-             npx wrangler d1 execute DB --remote --config worker/wrangler.deploy.json --file worker/migrations/NAME",
+            "Until then only administrators are let in, to repair it: cargo xtask audit --repair --url URL",
         ),
     }
 }

@@ -364,7 +364,7 @@ fn differing(id: &str, price: &StripePrice, row: &PlanRow) -> Option<Check> {
                 text(expected, row.currency.code(), every)
             ),
             format!(
-                "A price at Stripe is never changed: make one of the catalog's amount, then: {}",
+                "A price at Stripe is never changed: make one of the catalog's amount (who pays the old one goes on with it), then: {}",
                 change_rows(&format!(
                     "UPDATE plans SET stripe_price_id = 'price_…' WHERE id = {}",
                     row.id
@@ -376,7 +376,7 @@ fn differing(id: &str, price: &StripePrice, row: &PlanRow) -> Option<Check> {
         Check::failure(
             Code::StripePrices,
             format!("{id} is archived at Stripe: nobody can buy {slug} by the {every}"),
-            "Make it active again at Stripe, or put another into stripe_price_id of plans and this one into STRIPE_PRICES",
+            "Make it active again at Stripe, or put another into stripe_price_id of plans",
         )
     })
 }

@@ -147,6 +147,7 @@ enum Event {
 
 /// The complete events of a stream (HTML, section 9.2.6). The first may be the rest of one.
 fn events(text: &str) -> impl DoubleEndedIterator<Item = Event> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let complete = text
         .rsplit_once("\n\n")
@@ -165,8 +166,11 @@ fn event(text: &str) -> impl Iterator<Item = Event> {
     };
     let id = field("id").next().map(|_| Event::Unclear);
     let data = field("data").collect::<Vec<_>>().join("\n");
-    let message = (!data.is_empty())
-        .then(|| json::read(data.as_bytes()).map_or(Event::Unclear, Event::Message));
+    let message = (!data.is_empty()).then(|| match json::read::<Value>(data.as_bytes()) {
+        Ok(message) if message.is_object() => Event::Message(message),
+        // Several at once, as 2025-03-26 had them, among them.
+        _ => Event::Unclear,
+    });
     id.into_iter().chain(message)
 }
 

@@ -52,6 +52,8 @@ impl Revision {
 pub enum Message {
     /// It calls a tool, which costs.
     Call(Box<Call>),
+    /// It calls a request off, by its id.
+    CallOff(Value),
     /// Another request, a notification, or the answer to a question of the server's.
     Free,
 }
@@ -149,6 +151,8 @@ struct Params {
     uri: Option<Value>,
     #[serde(default)]
     arguments: Option<Value>,
+    #[serde(default, rename = "requestId")]
+    request_id: Option<Value>,
     #[serde(default, rename = "_meta")]
     meta: Option<Value>,
     #[serde(flatten)]
@@ -174,6 +178,7 @@ const NAMED: [(&str, Target); 3] = [
 type Target = fn(&Params) -> Option<&Value>;
 
 const CALL: &str = "tools/call";
+const CANCELLED: &str = "notifications/cancelled";
 
 /// Where a message of 2026-07-28 says its revision, in `params._meta`.
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
@@ -219,8 +224,13 @@ pub fn read(body: &[u8], headers: Headers<'_>) -> Result<Message, Unreadable> {
         }
         agree(&envelope, headers).map_err(wrong)?;
     }
-    if envelope.method.as_deref() != Some(CALL) {
-        return Ok(Message::Free);
+    match envelope.method.as_deref() {
+        Some(CALL) => {}
+        Some(CANCELLED) => {
+            let id = envelope.params.and_then(|params| params.request_id);
+            return Ok(id.map_or(Message::Free, Message::CallOff));
+        }
+        _ => return Ok(Message::Free),
     }
     match envelope.id {
         Some(id) if is_known_by_its_answer(&id) => call(id, envelope.params, revision),

@@ -392,6 +392,7 @@ fn administration(answers: &mut Answers) -> Vec<Operation> {
                 number(1, 500),
             )
             .query("after", after, text())
+            .refused([Problem::NotFound])
             .answers(200, "A page of findings.", answers.audit()),
         Operation::new(
             "run_audit",

@@ -6,9 +6,10 @@ use crate::plan::{PlanId, Sold};
 use crate::row;
 use crate::row::Unfit;
 use crate::stripe::apply::Payer;
-use crate::stripe::billing::Billing;
+use crate::stripe::billing::{Agreed, Billing};
 use crate::stripe::customer::{Customer, Life, Link, LinkKind};
 use crate::stripe::payment::{Payment, PaymentStatus, Reversal, ReversalKind};
+use crate::stripe::prices::PaysFor;
 use crate::stripe::snapshot::{Facts, Snapshot, SnapshotKind};
 use crate::stripe::timeline::Scheduled;
 use crate::time::Timestamp;
@@ -67,6 +68,40 @@ impl CustomerRow {
             },
             version: count(what, self.version)?,
         })
+    }
+}
+
+row! {
+    /// A row of `known_prices`.
+    #[derive(Debug, Clone)]
+    pub struct KnownPriceRow {
+        price_id: String,
+        plan: Option<String>,
+    }
+}
+
+impl KnownPriceRow {
+    /// What it says.
+    ///
+    /// # Errors
+    /// [`Unfit`] when the row breaks a rule.
+    pub fn decode(self) -> Result<(String, PaysFor), Unfit> {
+        let pays_for = match self.plan {
+            None => PaysFor::NoPlan,
+            Some(name) => PlanId::resolve(&name)
+                .map(PaysFor::Plan)
+                .map_err(|unknown| Unfit::row("known_prices", unknown))?,
+        };
+        Ok((self.price_id, pays_for))
+    }
+
+    /// The columns of a row that says so.
+    #[must_use]
+    pub fn values((price, pays_for): (&str, PaysFor)) -> (&str, Option<&'static str>) {
+        match pays_for {
+            PaysFor::Plan(plan) => (price, Some(plan.as_str())),
+            PaysFor::NoPlan => (price, None),
+        }
     }
 }
 
@@ -133,6 +168,8 @@ row! {
         stripe_customer_id: Option<String>,
         billing_alerts: Option<String>,
         prior_plan_id: Option<u32>,
+        agreed_plan_id: Option<u32>,
+        agreed_until: Option<f64>,
     }
 }
 
@@ -166,6 +203,13 @@ impl PayerRow {
             version: count(what, self.entitlement_version)?,
             // One that left the catalog's rows is kept by nobody.
             prior: self.prior_plan_id.and_then(Sold::of_row),
+            agreed: match self.agreed_plan_id.and_then(Sold::of_row) {
+                Some(sold) => Some(Agreed {
+                    sold,
+                    until: optional(what, self.agreed_until)?,
+                }),
+                None => None,
+            },
             billing: Billing {
                 sold,
                 interval: interval(self.billing_interval.as_deref())?,

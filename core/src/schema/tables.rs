@@ -5,7 +5,7 @@ use super::{Node, Schema};
 use crate::payload::format::Format;
 
 /// The fingerprint of catalog, rules and schemas.
-pub const FINGERPRINT: &str = "09220ff4e938521b";
+pub const FINGERPRINT: &str = "f3104e49d18dfd9f";
 
 static OBJECT_0: Node = Node::Object(Object {
     fields: &[

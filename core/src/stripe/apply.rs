@@ -1,15 +1,15 @@
 //! From what is stored, and events, to what is to be stored: the whole of a webhook, without the waiting.
 
-use super::billing::{Alert, Billing, alerts, billing};
+use super::billing::{Agreed, Alert, Billing, alerts, billing};
 use super::customer::{Customer, Life, Link};
 use super::event::{Event, Subject};
 use super::order::{Certainty, order};
 use super::payment::{Payment, Reversal};
 use super::prices::Prices;
 use super::snapshot::Snapshot;
-use super::timeline::{Held, held};
+use super::timeline::{Held, held, is_about_plans};
 use crate::plan::{PlanId, Sold};
-use crate::subscription::Grace;
+use crate::subscription::{Grace, Standing, Status};
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
 
@@ -41,6 +41,8 @@ pub struct Payer {
     pub billing: Billing,
     /// The plan that was held before the first subscription was heard of, of whoever had one: adopted, or agreed.
     pub prior: Option<Sold>,
+    /// The plan that was agreed otherwise than at Stripe.
+    pub agreed: Option<Agreed>,
 }
 
 /// What is to be stored, all of it or nothing.
@@ -227,6 +229,7 @@ impl<'s> Work<'s> {
         let subscriptions = self.subscriptions();
         let all: Vec<Held> = subscriptions
             .values()
+            .filter(|snapshots| is_about_plans(snapshots, prices))
             .filter_map(|snapshots| held(&order(snapshots.clone()), prices))
             .collect();
         // What tells nothing of subscriptions leaves alone what it does not know of: a plan that was agreed otherwise.
@@ -248,13 +251,18 @@ impl<'s> Work<'s> {
                 .filter(|held| own.iter().any(|customer| customer.id == held.customer))
                 .cloned()
                 .collect();
-            let prior = self.prior(payer, &own);
-            keep(&mut held, &subscriptions, prior, payer, prices, grace);
-            let mut after = match (held.is_empty() && self.has_lost(payer), tells) {
-                (true, _) => Billing::with_customers(&own),
-                (false, true) => billing(&payer.billing, &held, &own, grace, now),
-                (false, false) => billing(&payer.billing, &[], &own, grace, now),
+            let prior = self.prior(payer, &own, grace, now);
+            keep(&mut held, &subscriptions, prior, prices, grace);
+            let before = match held.is_empty() && (self.has_lost(payer) || self.is_deleted(payer)) {
+                true => &Billing::with_customers(&own),
+                false => &payer.billing,
             };
+            let agreed = payer.agreed;
+            let known = match tells || agreed.is_some() {
+                true => held.as_slice(),
+                false => &[],
+            };
+            let mut after = billing(before, known, agreed, &own, grace, now);
             after.customer = after.customer.or_else(|| self.unlinked(payer));
             if after != payer.billing || prior != payer.prior {
                 self.applied.users.push(Payer {
@@ -291,9 +299,9 @@ impl<'s> Work<'s> {
         known.is_none().then(|| id.clone())
     }
 
-    /// The plan that a user held before the first subscription was heard of. It is looked at when that is, whichever of the
-    /// events comes first.
-    fn prior(&self, payer: &Payer, own: &[Customer]) -> Option<Sold> {
+    /// The plan that a user was entitled to before the first subscription was heard of. It is looked at when that is,
+    /// whichever of the events comes first.
+    fn prior(&self, payer: &Payer, own: &[Customer], grace: Grace, now: Timestamp) -> Option<Sold> {
         let was_own = |id: &str| {
             let mut customers = self.stored.customers.iter();
             customers.any(|customer| customer.id == id && customer.sub() == Some(&payer.sub))
@@ -302,13 +310,21 @@ impl<'s> Work<'s> {
         let mut before = self.stored.snapshots.iter();
         let mut after = self.snapshots.iter();
         if payer.prior.is_some()
+            || payer.agreed.is_some()
             || self.has_lost(payer)
             || before.any(|snapshot| was_own(&snapshot.customer))
             || !after.any(|snapshot| is_own(&snapshot.customer))
         {
             return payer.prior;
         }
-        Some(payer.billing.sold).filter(|sold| sold.plan != PlanId::Free)
+        let billing = &payer.billing;
+        let is_over = match Status::parse(&billing.status).standing() {
+            Standing::Free => true,
+            _ => billing
+                .past_due_since
+                .is_some_and(|since| grace.end(since) <= now),
+        };
+        Some(billing.sold).filter(|sold| sold.plan != PlanId::Free && !is_over)
     }
 
     /// Whether the customer that gave a user their plan has turned out to be somebody else's.
@@ -317,6 +333,13 @@ impl<'s> Work<'s> {
         customer
             .and_then(|id| self.customers.get(id)?.sub())
             .is_some_and(|sub| sub != payer.sub)
+    }
+
+    /// Whether the customer that gave a user their plan exists no more: its subscriptions, heard of or not, ended with it.
+    fn is_deleted(&self, payer: &Payer) -> bool {
+        let customer = payer.billing.customer.as_ref();
+        let customer = customer.and_then(|id| self.customers.get(id));
+        customer.is_some_and(|customer| customer.life == Life::Deleted)
     }
 
     /// The snapshots of each subscription.
@@ -338,7 +361,6 @@ fn keep(
     held: &mut [Held],
     subscriptions: &BTreeMap<String, Vec<Snapshot>>,
     prior: Option<Sold>,
-    payer: &Payer,
     prices: &Prices,
     grace: Grace,
 ) {
@@ -356,10 +378,6 @@ fn keep(
                 self::held(&order(then), prices)?.plan_at(own.begun_at, grace)
             })
             .max_by_key(|sold| sold.plan);
-        own.kept = theirs.unwrap_or(match ids.len() {
-            // Its price may have been known before, and be configured no more.
-            1 if payer.billing.sold.plan != PlanId::Free => payer.billing.sold,
-            _ => prior,
-        });
+        own.kept = theirs.unwrap_or(prior);
     }
 }

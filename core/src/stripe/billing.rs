@@ -109,7 +109,7 @@ impl Alert {
     pub const fn meaning(&self) -> &'static str {
         match self {
             Self::UnknownPrice(_) => {
-                "A subscription has a price that no configuration names. The user keeps the plan they had."
+                "A subscription has a price that no configuration ever named. The user keeps the plan they had."
             }
             Self::UnknownStatus(_) => {
                 "Stripe has a status that this release does not know. It changed nothing."
@@ -133,7 +133,7 @@ impl Alert {
     pub const fn todo(&self) -> &'static str {
         match self {
             Self::UnknownPrice(_) => {
-                "Name the price in `stripe_price_id` of `plans`, or in `STRIPE_PRICES`. The next hour's cron applies it."
+                "Name the price in `stripe_price_id` of `plans`, or in `STRIPE_PRICES`, there with `null` if it is no plan's. The next hour's cron applies it."
             }
             Self::UnknownStatus(_) => {
                 "Look the subscription up at Stripe; upgrade to a release that knows the status."
@@ -165,12 +165,51 @@ impl std::fmt::Display for Alert {
     }
 }
 
+/// A plan that was agreed otherwise than at Stripe, such as by contract. It holds beside what is paid there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Agreed {
+    /// The plan.
+    pub sold: Sold,
+    /// When it ends, if that was agreed.
+    pub until: Option<Timestamp>,
+}
+
+impl Agreed {
+    /// As one subscription more, which nothing is ever heard of.
+    fn held(self, now: Timestamp) -> Held {
+        let (status, standing) = match self.until {
+            Some(until) if until <= now => (Status::Canceled, Standing::Free),
+            _ => (Status::Active, Standing::Active),
+        };
+        Held {
+            subscription: String::new(),
+            customer: String::new(),
+            status,
+            standing: Some(standing),
+            sold: Some(self.sold),
+            kept: Sold::FREE,
+            begun_at: Timestamp::EPOCH,
+            interval: self.sold.interval,
+            paid_until: self.until,
+            downgrade: None,
+            cancel_at: self.until,
+            period_end: self.until,
+            anchor: None,
+            past_due_since: None,
+            unknown_prices: Vec::new(),
+            at: Timestamp::EPOCH,
+            certainty: Certainty::Known,
+        }
+    }
+}
+
 /// The billing columns of a user whose `customers` have the subscriptions `held`; `before` is what they are now. The
 /// best standing wins; where none entitles, the subscription that was last heard of gives the status.
 #[must_use]
 pub fn billing(
     before: &Billing,
     held: &[Held],
+    agreed: Option<Agreed>,
     customers: &[Customer],
     grace: Grace,
     now: Timestamp,
@@ -203,7 +242,13 @@ pub fn billing(
         };
         (rank, plan, last, held.subscription.clone())
     };
-    let Some(best) = held.iter().max_by_key(|held| worth(held)) else {
+    let paid = held.iter().max_by_key(|held| worth(held));
+    let agreed = agreed.map(|agreed| agreed.held(now));
+    let Some(best) = paid
+        .into_iter()
+        .chain(&agreed)
+        .max_by_key(|held| worth(held))
+    else {
         return Billing {
             customer: customer(None, customers),
             ..before.clone()
@@ -218,6 +263,7 @@ pub fn billing(
             // Another subscription may go on.
             let then = held
                 .iter()
+                .chain(&agreed)
                 .map(|held| plan_at(held, at))
                 .max_by_key(|sold| sold.plan)?;
             (then != sold).then_some(Scheduled {
@@ -230,8 +276,15 @@ pub fn billing(
         interval: best.interval,
         status: best.status.as_str().to_owned(),
         period_end: best.period_end,
-        anchor: best.anchor,
-        past_due_since: best.past_due_since,
+        // An agreement has none of its own.
+        anchor: paid.map_or(before.anchor, |paid| paid.anchor),
+        past_due_since: best
+            .past_due_since
+            .map(|since| match before.past_due_since {
+                // Who was adopted while a payment was due: the first that is heard begins no other grace.
+                Some(earlier) if held.len() == 1 && since == best.begun_at => earlier.min(since),
+                _ => since,
+            }),
         scheduled,
         customer: customer(Some(&best.customer), customers),
         alerts: alerts(&held, grace, now)

@@ -194,7 +194,8 @@ impl Envelope {
 /// [`Unreadable`] when it is not what Stripe documents, or lacks what its type needs.
 pub fn read(text: &[u8]) -> Result<Event, Unreadable> {
     // What nobody needs may look like anything.
-    if let Some(envelope) = envelope(text).filter(|envelope| !is_needed(&envelope.r#type)) {
+    let needless = |envelope: &Envelope| reading(&envelope.r#type).is_none();
+    if let Some(envelope) = envelope(text).filter(needless) {
         return Ok(Event {
             at: moment_of(envelope.created),
             mode: envelope.mode(),
@@ -205,7 +206,10 @@ pub fn read(text: &[u8]) -> Result<Event, Unreadable> {
     }
     let event: StripeEvent =
         evaluate::decode("stripeEvent", text, Origin::Text).map_err(Unreadable::Shape)?;
-    let subject = subject(&event)?;
+    let subject = match reading(event.r#type.as_str()) {
+        Some(reading) => reading(&event)?,
+        None => Subject::Nothing,
+    };
     Ok(Event {
         id: event.id.into_string(),
         kind: event.r#type.into_string(),
@@ -218,65 +222,70 @@ pub fn read(text: &[u8]) -> Result<Event, Unreadable> {
     })
 }
 
-/// Every type that something is done about.
-pub const NEEDED: [&str; 21] = [
-    "checkout.session.completed",
-    "checkout.session.async_payment_succeeded",
-    "checkout.session.async_payment_failed",
-    "customer.created",
-    "customer.updated",
-    "customer.deleted",
-    "customer.subscription.created",
-    "customer.subscription.updated",
-    "customer.subscription.deleted",
-    "customer.subscription.paused",
-    "customer.subscription.resumed",
-    "customer.subscription.trial_will_end",
-    "customer.subscription.pending_update_applied",
-    "customer.subscription.pending_update_expired",
-    "invoice.paid",
-    "invoice.payment_succeeded",
-    "invoice.payment_failed",
-    "invoice.voided",
-    "charge.refunded",
-    "charge.dispute.created",
-    "charge.dispute.closed",
-];
+/// What an event says of a subject.
+type Reading = fn(&StripeEvent) -> Result<Subject, Unreadable>;
 
-fn is_needed(kind: &str) -> bool {
-    NEEDED.contains(&kind)
+/// Every type that something is done about, and what it says.
+const READINGS: [(&str, Reading); 21] = {
+    const UPDATED: Reading = |event| subscription(event, SnapshotKind::Updated);
+    const PAID: Reading = |event| payment(event, PaymentStatus::Succeeded);
+    [
+        ("checkout.session.completed", checkout),
+        ("checkout.session.async_payment_succeeded", checkout),
+        ("checkout.session.async_payment_failed", checkout),
+        ("customer.created", customer),
+        ("customer.updated", customer),
+        ("customer.deleted", |event| {
+            let customer = id(&event.data.object)?;
+            Ok(Subject::CustomerDeleted { customer })
+        }),
+        ("customer.subscription.created", |event| {
+            subscription(event, SnapshotKind::Created)
+        }),
+        ("customer.subscription.updated", UPDATED),
+        ("customer.subscription.deleted", |event| {
+            subscription(event, SnapshotKind::Deleted)
+        }),
+        ("customer.subscription.paused", UPDATED),
+        ("customer.subscription.resumed", UPDATED),
+        ("customer.subscription.trial_will_end", UPDATED),
+        ("customer.subscription.pending_update_applied", UPDATED),
+        ("customer.subscription.pending_update_expired", UPDATED),
+        ("invoice.paid", PAID),
+        ("invoice.payment_succeeded", PAID),
+        ("invoice.payment_failed", |event| {
+            payment(event, PaymentStatus::Failed)
+        }),
+        ("invoice.voided", |event| {
+            payment(event, PaymentStatus::Voided)
+        }),
+        ("charge.refunded", |event| {
+            reversal(event, ReversalKind::Refund)
+        }),
+        ("charge.dispute.created", |event| {
+            reversal(event, ReversalKind::Dispute)
+        }),
+        ("charge.dispute.closed", |event| {
+            reversal(event, ReversalKind::ClosedDispute)
+        }),
+    ]
+};
+
+/// Every type that something is done about.
+pub fn needed() -> impl Iterator<Item = &'static str> {
+    READINGS.iter().map(|(kind, _)| *kind)
 }
 
-fn subject(event: &StripeEvent) -> Result<Subject, Unreadable> {
-    Ok(match event.r#type.as_str() {
-        "checkout.session.completed"
-        | "checkout.session.async_payment_succeeded"
-        | "checkout.session.async_payment_failed" => checkout(event),
-        "customer.created" | "customer.updated" => Subject::Linked(Linked {
-            customer: id(&event.data.object)?,
-            link: stated(event),
-        }),
-        "customer.deleted" => Subject::CustomerDeleted {
-            customer: id(&event.data.object)?,
-        },
-        "customer.subscription.created" => subscription(event, SnapshotKind::Created)?,
-        "customer.subscription.updated"
-        | "customer.subscription.paused"
-        | "customer.subscription.resumed"
-        | "customer.subscription.trial_will_end"
-        | "customer.subscription.pending_update_applied"
-        | "customer.subscription.pending_update_expired" => {
-            subscription(event, SnapshotKind::Updated)?
-        }
-        "customer.subscription.deleted" => subscription(event, SnapshotKind::Deleted)?,
-        "invoice.paid" | "invoice.payment_succeeded" => payment(event, PaymentStatus::Succeeded)?,
-        "invoice.payment_failed" => payment(event, PaymentStatus::Failed)?,
-        "invoice.voided" => payment(event, PaymentStatus::Voided)?,
-        "charge.refunded" => reversal(event, ReversalKind::Refund)?,
-        "charge.dispute.created" => reversal(event, ReversalKind::Dispute)?,
-        "charge.dispute.closed" => reversal(event, ReversalKind::ClosedDispute)?,
-        _ => Subject::Nothing,
-    })
+fn reading(kind: &str) -> Option<Reading> {
+    let known = READINGS.iter().find(|(known, _)| *known == kind);
+    known.map(|(_, reading)| *reading)
+}
+
+fn customer(event: &StripeEvent) -> Result<Subject, Unreadable> {
+    Ok(Subject::Linked(Linked {
+        customer: id(&event.data.object)?,
+        link: stated(event),
+    }))
 }
 
 fn id(object: &StripeObject) -> Result<String, Unreadable> {
@@ -290,28 +299,48 @@ fn owned(id: Option<&StripeId>, member: &'static str) -> Result<String, Unreadab
 
 /// A session without a customer was paid by a guest, who has no subscription; one that sells something else tells nothing
 /// of whose subscriptions the customer has.
-fn checkout(event: &StripeEvent) -> Subject {
+fn checkout(event: &StripeEvent) -> Result<Subject, Unreadable> {
     let session = &event.data.object;
     let mode = session.mode.as_ref().map(StripeWord::as_str);
     if mode.is_some_and(|mode| mode != "subscription") {
-        return Subject::Nothing;
+        return Ok(Subject::Nothing);
     }
     let reference = session.client_reference_id.as_ref();
     let Some(customer) = session.customer.as_ref() else {
-        return Subject::Nothing;
+        return Ok(Subject::Nothing);
     };
-    Subject::Linked(Linked {
+    Ok(Subject::Linked(Linked {
         customer: customer.as_str().to_owned(),
-        link: reference
-            .and_then(|reference| link(event, reference.as_str(), LinkKind::Checkout))
-            .or_else(|| stated(event)),
+        // Metadata is stronger: the reference may be something else of the shop's, such as a cart's.
+        link: stated(event).or_else(|| link(event, reference?.as_str(), LinkKind::Checkout)),
+    }))
+}
+
+/// The `sub` in the metadata. Every event of an object repeats it; a word that is only repeated is as old as the object,
+/// so that a subscription's does not take back a customer who was given to somebody else meanwhile.
+fn stated(event: &StripeEvent) -> Option<Link> {
+    let JsonObject(metadata) = event.data.object.metadata.as_ref()?;
+    let sub = metadata.get("sub")?.as_str()?;
+    let link = link(event, sub, LinkKind::Metadata)?;
+    let made = event.data.object.created.filter(|_| is_repeated(event));
+    Some(Link {
+        at: made.map_or(link.at, moment),
+        ..link
     })
 }
 
-/// The `sub` in the metadata.
-fn stated(event: &StripeEvent) -> Option<Link> {
-    let JsonObject(metadata) = event.data.object.metadata.as_ref()?;
-    link(event, metadata.get("sub")?.as_str()?, LinkKind::Metadata)
+/// Whether an event is about something else than the `sub` in its metadata.
+fn is_repeated(event: &StripeEvent) -> bool {
+    match event.r#type.as_str() {
+        "customer.updated" | "customer.subscription.updated" => {
+            let previous = event.data.previous_attributes.as_ref();
+            previous.is_some_and(|JsonObject(previous)| {
+                let metadata = previous.get("metadata");
+                metadata.is_none_or(|metadata| metadata.get("sub").is_none())
+            })
+        }
+        _ => true,
+    }
 }
 
 fn link(event: &StripeEvent, sub: &str, kind: LinkKind) -> Option<Link> {
@@ -367,7 +396,11 @@ fn payment(event: &StripeEvent, status: PaymentStatus) -> Result<Subject, Unread
             (invoice.amount_due, "data.object.amount_due")
         }
     };
-    let customer = owned(invoice.customer.as_ref(), "data.object.customer")?;
+    let Some(customer) = invoice.customer.as_ref() else {
+        // An invoice of an account of Stripe's own kind (`customer_account`): nobody here has one.
+        return Ok(Subject::Nothing);
+    };
+    let customer = customer.as_str().to_owned();
     Ok(Subject::Payment {
         customer: customer.clone(),
         payment: Box::new(Payment {

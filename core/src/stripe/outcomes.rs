@@ -2,7 +2,7 @@
 
 use super::apply::{Applied, Payer, Stored, Verdict, apply};
 use super::billing::Billing;
-use super::event::{Event, NEEDED, read};
+use super::event::{Event, needed, read};
 use super::prices::Prices;
 use crate::entitlement::{Subscription, entitlement};
 use crate::plan::{Interval, PlanId, rows};
@@ -41,8 +41,7 @@ const PRICE: &str = "price_developer";
 /// that it had before any other.
 #[must_use]
 pub fn table() -> Vec<Row> {
-    NEEDED
-        .into_iter()
+    needed()
         .chain(["any other"])
         .map(|event| {
             let outcomes: Vec<(String, String)> = STATUSES
@@ -127,6 +126,7 @@ fn outcome(kind: &str, status: &str) -> (String, String) {
             version: 0,
             billing: Billing::none(),
             prior: None,
+            agreed: None,
         }],
         ..Stored::default()
     };

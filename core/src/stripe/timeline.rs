@@ -1,7 +1,7 @@
 //! What a subscription is worth, from its beginning on: one step for each snapshot, in their order.
 
 use super::order::{Certainty, Ordered};
-use super::prices::Prices;
+use super::prices::{PaysFor, Prices};
 use super::snapshot::{Facts, PaidPrice, Snapshot};
 use crate::plan::{Interval, Sold};
 use crate::subscription::{Grace, Standing, Status};
@@ -104,7 +104,11 @@ impl Held {
 
     fn knowing(self, standing: Standing, facts: &Facts, at: Timestamp, prices: &Prices) -> Self {
         let paid = paid(facts, prices);
-        let offered = paid.map(|(sold, _)| sold);
+        let offered = match paid {
+            Some((sold, _)) => Some(sold),
+            None if pays_for_no_plan(facts, prices) => Some(Sold::FREE),
+            None => None,
+        };
         // A plan is paid as its own price is, whatever else is on the bill.
         let period = paid.and_then(|(_, price)| price.period).or(facts.period);
         let interval = match paid {
@@ -113,7 +117,10 @@ impl Held {
         };
         let period_end = period.map(|period| period.end);
         let unknown_prices = match offered {
-            None => facts.prices.iter().map(|price| price.id.clone()).collect(),
+            None => {
+                let unknown = unknown(facts, prices);
+                unknown.map(|price| price.id.clone()).collect()
+            }
             Some(_) => Vec::new(),
         };
         // What was not entitled, or is not paid, has nothing that could run on.
@@ -185,6 +192,24 @@ impl Held {
         let downgrade = self.downgrade.map(|downgrade| downgrade.at);
         downgrade.into_iter().chain(self.cancel_at)
     }
+}
+
+/// The prices of which nobody knows what they pay for.
+fn unknown<'f>(facts: &'f Facts, prices: &'f Prices) -> impl Iterator<Item = &'f PaidPrice> {
+    let is_unknown = |price: &&PaidPrice| prices.pays_for(&price.id).is_none();
+    facts.prices.iter().filter(is_unknown)
+}
+
+fn pays_for_no_plan(facts: &Facts, prices: &Prices) -> bool {
+    let mut all = facts.prices.iter();
+    !facts.prices.is_empty() && all.all(|price| prices.pays_for(&price.id) == Some(PaysFor::NoPlan))
+}
+
+/// Whether a subscription ever was a plan's, as far as anybody knows: what else is sold to a customer is none of ours.
+#[must_use]
+pub fn is_about_plans(snapshots: &[Snapshot], prices: &Prices) -> bool {
+    let mut all = snapshots.iter();
+    all.any(|snapshot| !pays_for_no_plan(&snapshot.facts, prices))
 }
 
 /// The largest plan among the prices that are paid, and its price. An item that is no plan's, such as an addition, is

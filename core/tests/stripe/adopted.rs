@@ -1,14 +1,11 @@
 //! Payers whose plan is from before the first event: adopted, with a customer that is linked and no subscription known.
 
-use super::account::{self, Account, DAY, START};
+use super::account::{Account, DAY, START};
 use super::store::{Store, read};
-use super::{at, generation, life, other, shuffled};
-use legis_core::plan::{Interval, PlanId, Sold, rows};
-use legis_core::stripe::apply::apply;
+use super::{at, generation, life, shuffled};
+use legis_core::plan::{PlanId, Sold};
 use legis_core::stripe::customer::{Customer, Life, Link, LinkKind};
 use legis_core::stripe::event::Event;
-use legis_core::stripe::prices::Prices;
-use legis_core::subscription::Grace;
 use legis_core::time::Timestamp;
 use proptest::prelude::*;
 use serde_json::json;
@@ -97,17 +94,51 @@ fn an_adopted_plan_ends_with_its_subscription() {
     assert_eq!(store.billing().sold.plan, PlanId::Free);
 }
 
-/// What was held before an adopted payer went down is not theirs again because a price left the configuration.
+/// Whose plan had ended before anything was heard of has nothing to keep.
 #[test]
-fn a_price_that_is_known_no_more_keeps_what_it_gave() {
-    let developer = account::price(PlanId::Developer, Interval::Month);
-    let paid = other("evt_1", UPDATED, "active", &developer, "cus_1", START);
-    let store = taken(&[paid], at(START));
-    assert_eq!(store.billing().sold.plan, PlanId::Developer);
-    let rows: Vec<_> = rows().into_iter().map(|row| (row, None)).collect();
-    let none = Prices::new(&rows, "").unwrap();
-    let after = apply(&store.stored, &[], &none, Grace::default(), at(START + DAY));
-    assert_eq!(after.users[0].billing.sold.plan, PlanId::Developer);
+fn an_unknown_price_gives_nothing_to_whoever_was_not_entitled() {
+    let over = [
+        ("canceled", None),
+        ("unpaid", None),
+        ("free", None),
+        ("past_due", Some(at(START - 30 * DAY))),
+    ];
+    for (status, due) in over {
+        let mut store = adopted();
+        let billing = &mut store.stored.users[0].billing;
+        billing.status = status.to_owned();
+        billing.past_due_since = due;
+        store.take(
+            &[unknown("evt_1", "sub_a", CREATED, "active", START)],
+            at(START),
+        );
+        assert_eq!(store.billing().sold.plan, PlanId::Free, "{status}");
+    }
+}
+
+#[test]
+fn the_grace_of_whoever_was_adopted_while_a_payment_was_due_begins_once() {
+    let mut store = adopted();
+    let billing = &mut store.stored.users[0].billing;
+    billing.status = "past_due".to_owned();
+    billing.past_due_since = Some(at(START - 13 * DAY));
+    for (id, day) in [("evt_1", 0), ("evt_2", 1)] {
+        let due = unknown(id, "sub_a", UPDATED, "past_due", START + day * DAY);
+        store.take(&[due], at(START));
+        assert_eq!(store.billing().past_due_since, Some(at(START - 13 * DAY)));
+    }
+}
+
+#[test]
+fn whoever_was_adopted_and_whose_customer_is_deleted_has_no_plan() {
+    let mut store = adopted();
+    let deleted = read(&json!({
+        "id": "evt_1", "type": "customer.deleted", "created": START, "livemode": false,
+        "data": { "object": { "id": "cus_1", "object": "customer" } },
+    }));
+    store.take(&[deleted], at(START));
+    assert_eq!(store.billing().sold.plan, PlanId::Free);
+    assert!(store.take(&[], at(START + DAY)).users.is_empty());
 }
 
 /// As an adoption leaves it that found the customer there already: an event had come before.

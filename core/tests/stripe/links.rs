@@ -77,3 +77,73 @@ fn whoever_loses_a_customer_keeps_the_others() {
     );
     assert!(again.users.is_empty(), "{:?}", again.users);
 }
+
+/// A subscription goes on saying who bought it.
+#[test]
+fn a_customer_that_was_given_to_somebody_else_stays_theirs_at_the_next_renewal() {
+    let mut store = Store::with_user("auth0|payer", at(START));
+    store.register("auth0|other");
+    let subscription = |id: &str, kind: &str, seconds: i64, previous: serde_json::Value| {
+        read(&json!({
+            "id": id, "type": kind, "created": seconds, "livemode": false,
+            "data": { "previous_attributes": previous, "object": {
+                "id": "sub_1", "object": "subscription", "customer": "cus_1", "status": "active", "created": START,
+                "billing_cycle_anchor": START, "metadata": { "sub": "auth0|payer" },
+                "items": { "data": [{
+                    "price": { "id": account::price(PlanId::Developer, Interval::Month) },
+                    "current_period_start": START, "current_period_end": START + 30 * DAY,
+                }] },
+            } },
+        }))
+    };
+    let events = [
+        subscription(
+            "evt_1",
+            "customer.subscription.created",
+            START,
+            serde_json::Value::Null,
+        ),
+        linked("evt_2", "cus_1", "auth0|other", START + DAY),
+        subscription(
+            "evt_3",
+            "customer.subscription.updated",
+            START + 30 * DAY,
+            json!({ "latest_invoice": "in_1" }),
+        ),
+        subscription(
+            "evt_4",
+            "customer.subscription.paused",
+            START + 31 * DAY,
+            serde_json::Value::Null,
+        ),
+    ];
+    for event in &events {
+        store.take(std::slice::from_ref(event), event.at);
+    }
+    let owner = |store: &Store| store.stored.customers[0].sub().map(str::to_owned);
+    assert_eq!(owner(&store), Some("auth0|other".to_owned()));
+    // Said anew, it counts.
+    let back = subscription(
+        "evt_5",
+        "customer.subscription.updated",
+        START + 32 * DAY,
+        json!({ "metadata": { "sub": "auth0|other" } }),
+    );
+    store.take(&[back], at(START + 32 * DAY));
+    assert_eq!(owner(&store), Some("auth0|payer".to_owned()));
+}
+
+/// The reference may be something else of the shop's.
+#[test]
+fn what_a_sessions_metadata_says_is_stronger_than_its_reference() {
+    let mut store = Store::with_user("auth0|payer", at(START));
+    let session = read(&json!({
+        "id": "evt_1", "type": "checkout.session.completed", "created": START, "livemode": false,
+        "data": { "object": {
+            "id": "cs_1", "object": "checkout.session", "mode": "subscription", "customer": "cus_1",
+            "client_reference_id": "cart_17", "metadata": { "sub": "auth0|payer" },
+        } },
+    }));
+    store.take(&[session], at(START));
+    assert_eq!(store.stored.customers[0].sub(), Some("auth0|payer"));
+}

@@ -11,7 +11,9 @@
 
 mod account;
 mod adopted;
+mod agreed;
 mod links;
+mod prices;
 mod signature;
 mod store;
 
@@ -79,7 +81,7 @@ fn snapshots(events: &[Event]) -> Vec<Snapshot> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, max_global_rejects: 65_536, ..ProptestConfig::default() })]
 
     /// Invariant 5.
     #[test]

@@ -32,6 +32,7 @@ pub struct Store {
     pub stored: Stored,
     pub pending: Vec<Event>,
     pub grace: Grace,
+    pub prices: Prices,
     registered: Timestamp,
 }
 
@@ -42,6 +43,7 @@ impl Store {
             stored: Stored::default(),
             pending: Vec::new(),
             grace: Grace::default(),
+            prices: prices(),
             registered,
         };
         store.register(sub);
@@ -55,6 +57,7 @@ impl Store {
             version: 0,
             billing: Billing::none(),
             prior: None,
+            agreed: None,
         });
     }
 
@@ -62,7 +65,7 @@ impl Store {
     pub fn take(&mut self, events: &[Event], now: Timestamp) -> Applied {
         let mut all = events.to_vec();
         all.extend(self.pending.clone());
-        let applied = apply(&self.stored, &all, &prices(), self.grace, now);
+        let applied = apply(&self.stored, &all, &self.prices, self.grace, now);
         self.store(&applied, &all);
         applied
     }

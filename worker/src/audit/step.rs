@@ -7,6 +7,7 @@ use super::users;
 use crate::configuration;
 use crate::database::{Database, Statement, Value, rows};
 use crate::failure::Outcome;
+use crate::log;
 use crate::stripe::settings::ApiSettings;
 use legis_core::audit::billing::{
     self, CustomerSnapshot, EventSnapshot, EventState, KnownSubscription,
@@ -17,6 +18,7 @@ use legis_core::audit::storage::{self, Unreadable};
 use legis_core::audit::{Finding, identity};
 use legis_core::history::first_id;
 use legis_core::json;
+use legis_core::problem::{Dependency, Problem};
 use legis_core::row;
 use legis_core::stripe::event::envelope;
 use legis_core::time::Timestamp;
@@ -26,6 +28,8 @@ use worker::Env;
 const PAGE: u32 = 200;
 /// Logs and users of calls at once: nothing but their ids is read.
 const LONG_PAGE: u32 = 2_000;
+/// How long a night's audit tries to have a list of somebody else's.
+const PATIENCE_MILLIS: i64 = 60 * 60 * 1000;
 /// How much further back a nightly audit looks than the last one began: rows come late.
 const OVERLAP_MILLIS: i64 = 60 * 60 * 1000;
 
@@ -48,12 +52,39 @@ pub(super) async fn take(
             listing,
             from,
             page,
-        } => identities::fetch(env, database, at, listing.as_deref(), from, *page, now).await,
+        } => {
+            let fetched =
+                identities::fetch(env, database, at, listing.as_deref(), from, *page, now);
+            or_not_examined(fetched.await, "identities", run, now)
+        }
         Position::Identities { after } => unregistered(database, at, after).await,
         Position::Unlisted { after } => unlisted(database, at, *after).await,
-        Position::Subscriptions { after } => subscriptions(env, database, at, after).await,
+        Position::Subscriptions { after } => {
+            let listed = subscriptions(env, database, at, after).await;
+            or_not_examined(listed, "subscriptions", run, now)
+        }
         Position::Done => Ok(step(Vec::new(), 0, Position::Done)),
     }
+}
+
+/// Somebody else who refuses, or does not answer, does not keep an audit from what is left. At night they have an hour.
+fn or_not_examined(step: Outcome<Step>, source: &str, run: &Run, now: Timestamp) -> Outcome<Step> {
+    let Err(failure) = &step else {
+        return step;
+    };
+    let is_others = matches!(
+        failure.problem,
+        Problem::Unavailable(Dependency::Issuer | Dependency::Stripe)
+            | Problem::TimedOut(Dependency::Issuer | Dependency::Stripe)
+            | Problem::Misconfigured
+    );
+    let has_time = run.kind == Kind::Cron && now.since(run.started_at) < PATIENCE_MILLIS;
+    if !is_others || has_time {
+        return step;
+    }
+    log::event("audit_source_not_examined", failure);
+    let finding = Finding::source_not_examined(source, &failure.reason);
+    Ok(self::step(vec![finding], 0, run.position.next()))
 }
 
 pub(super) fn step(findings: Vec<Finding>, checked: usize, next: Position) -> Step {
@@ -77,7 +108,7 @@ fn after_page<T>(
 
 async fn plans(env: &Env, at: &Position, now: Timestamp) -> Outcome<Step> {
     let configuration = configuration::read(env, now).await?;
-    let differing = configuration.differing_plans.iter().copied();
+    let differing = configuration.differing_plans().iter().copied();
     let unreadable = configuration.unreadable.iter().map(storage::unreadable);
     let findings: Vec<Finding> = differing.map(storage::plan).chain(unreadable).collect();
     Ok(step(findings, 1, at.next()))

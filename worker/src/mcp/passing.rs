@@ -101,7 +101,7 @@ impl Passing<'_> {
     fn reached(&self, response: &web_sys::Response) -> Outcome<Reached> {
         let head = NAMES.with(|names| platform::read_response(response, names));
         // The server trusts us or nobody; a caller who is sent to log in again could not help it.
-        if matches!(head.status, 300..=399 | 401 | 403) {
+        if !matches!(head.status, 200..=299 | 400..=599) || matches!(head.status, 401 | 403) {
             let reason = format!("the MCP server answered {}", head.status);
             return Err(Failure::new(
                 Problem::BadGateway(Dependency::McpServer),

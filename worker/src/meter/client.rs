@@ -10,7 +10,7 @@ use legis_core::account::Identity;
 use legis_core::call::{CallEnd, Settler};
 use legis_core::evaluate::json;
 use legis_core::json;
-use legis_core::ledger::{Candidate, Outcome as CallOutcome};
+use legis_core::ledger::{CalledOff, Candidate, Outcome as CallOutcome};
 use legis_core::payload::Registration;
 use legis_core::problem::Dependency;
 use legis_core::quota::Usage;
@@ -157,6 +157,14 @@ pub(crate) async fn settle(
 /// This call is over, as we saw ourselves.
 pub(crate) fn end(env: &Env, sub: &str, call: String, end: CallEnd, urgency: Urgency) {
     tell(env, sub, &Message::End { call, end }, urgency);
+}
+
+/// The caller called something off. Known before the server hears of it.
+pub(crate) async fn call_off(env: &Env, sub: &str, what: CalledOff) -> Outcome<()> {
+    match ask_within_limit(env, sub, &Message::CallOff { what }).await? {
+        Reply::Told => Ok(()),
+        _ => Err(unexpected()),
+    }
 }
 
 /// Nobody waits for this call: whether it was admitted or will be, nobody pays for it.

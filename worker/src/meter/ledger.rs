@@ -9,7 +9,10 @@ use legis_core::call::Called;
 use legis_core::evaluate::json;
 use legis_core::history::HistoryRow;
 use legis_core::json;
-use legis_core::ledger::{Closing, KeyAfter, KnownKey, OpenCall, Opening, OverLimit, StoredKey};
+use legis_core::ledger::{
+    Awaited, CalledOff, Closing, Exchange, KeyAfter, KnownKey, OpenCall, Opening, OverLimit,
+    StoredKey,
+};
 use legis_core::quota::{Channel, ToolCall, Usage};
 use legis_core::time::Timestamp;
 use serde::Deserialize;
@@ -264,6 +267,37 @@ impl Ledger {
             .filter(|call| call.admitted_at < before)
             .cloned()
             .collect()
+    }
+
+    /// Whether a request of an MCP session is open.
+    pub(super) fn is_under_way(&self, exchange: &Exchange) -> bool {
+        let memory = self.memory.borrow();
+        let mut calls = memory.open.values().map(|(_, call)| call);
+        calls.any(|call| call.exchange.as_ref() == Some(exchange))
+    }
+
+    /// Notes that nobody waits for calls any more.
+    pub(super) fn call_off(&self, what: &CalledOff) -> Outcome<()> {
+        let about: Vec<(u64, OpenCall)> = {
+            let memory = self.memory.borrow();
+            let open = memory.open.values();
+            open.filter(|(_, call)| what.is_about(call))
+                .cloned()
+                .collect()
+        };
+        for (step, call) in about {
+            let call = OpenCall {
+                awaited: Awaited::NoMore,
+                ..call
+            };
+            self.write(
+                "UPDATE calls SET open = ? WHERE step = ?",
+                &[&text(&call), &step.to_string()],
+            )?;
+            let mut memory = self.memory.borrow_mut();
+            memory.open.insert(call.id.clone(), (step, call));
+        }
+        Ok(())
     }
 
     /// Whether a call to a tool is open.

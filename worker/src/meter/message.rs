@@ -5,7 +5,7 @@ use legis_core::account::{Account, Identity, ProfileColumns, SessionProps};
 use legis_core::audit::repair::Tally;
 use legis_core::call::{CallEnd, Settler};
 use legis_core::entitlement::Entitlement;
-use legis_core::ledger::{Candidate, Outcome};
+use legis_core::ledger::{CalledOff, Candidate, Outcome};
 use legis_core::payload::Registration;
 use legis_core::problem::{Dependency, Problem};
 use legis_core::quota::{Decision, Usage};
@@ -35,6 +35,8 @@ pub(crate) enum Message {
     },
     /// This call is over, as the gateway saw.
     End { call: String, end: CallEnd },
+    /// Its caller called this off.
+    CallOff { what: CalledOff },
     /// Nobody waits for this call any more.
     GiveUp { call: String, end: CallEnd },
     /// Where does the user stand? Costs nothing.

@@ -2,6 +2,7 @@
 
 use super::settings::ApiSettings;
 use crate::answer::{Answer, decoded};
+use crate::clock;
 use crate::configuration::{self, Configuration};
 use crate::failure::{Failure, Outcome};
 use crate::meter::client;
@@ -59,7 +60,11 @@ pub(crate) async fn begin(request: &Request, env: &Env, caller: &Caller) -> Outc
         .sold(plan, interval)
         .ok_or(Problem::NotSold)?;
     let known = client::account(env, &caller.identity, Knowledge::Fresh, None).await?;
-    if known.account.entitlement.standing != Standing::Free {
+    let entitlement = &known.account.entitlement;
+    // Whose grace is over, and whom the portal cannot help because nobody knows them at Stripe, buys anew.
+    let is_lapsed = known.columns.stripe_customer_id.is_none()
+        && entitlement.plan_at(clock::now()) == PlanId::Free;
+    if entitlement.standing != Standing::Free && !is_lapsed {
         return Err(Problem::AlreadySubscribed.into());
     }
     let success = page(request, &configuration, asked.success_url.as_ref())?;
@@ -129,7 +134,7 @@ pub(crate) async fn portal(request: &Request, env: &Env, caller: &Caller) -> Out
         ("return_url", back.as_str()),
     ];
     // A page of the portal is made to be used once.
-    let key = format!("legis-portal-{}", crate::clock::id());
+    let key = format!("legis-portal-{}", clock::id());
     let session: Page = api
         .create("/v1/billing_portal/sessions", &form, &key)
         .await?;

@@ -107,7 +107,7 @@ pub(super) async fn load(database: &Database, concerned: &Concerned<'_>) -> Outc
                 &format!(
                     "SELECT users.id, auth0_user_id, entitlement_version, current_plan_id, plans.slug AS plan_slug, \
                      billing_interval, subscription_status, subscription_period_end, billing_anchor, past_due_since, \
-                     scheduled_plan_id, scheduled_at, stripe_customer_id, billing_alerts, prior_plan_id \
+                     scheduled_plan_id, scheduled_at, stripe_customer_id, billing_alerts, prior_plan_id, agreed_plan_id, agreed_until \
                      FROM users JOIN plans ON plans.id = current_plan_id WHERE auth0_user_id IN {SUBS}"
                 ),
                 &keys,

@@ -19,7 +19,7 @@ pub(super) fn document(schemas: &BTreeMap<&'static str, Value>) -> Generated {
 }
 
 /// What the platform sends with it, as the worker would: any page may read it.
-pub(super) fn headers() -> Result<Generated> {
+pub(super) fn headers(fingerprint: &str) -> Result<Generated> {
     let path = paths::root().join("web/public/_headers");
     let text = fs::read_to_string(&path)?;
     let (own, _) = text
@@ -31,7 +31,7 @@ pub(super) fn headers() -> Result<Generated> {
             "{own}{MARK}/openapi.json\n  Content-Type: application/json\n  Access-Control-Allow-Origin: *\n  \
              Access-Control-Expose-Headers: {0}\n  {0}: {1}\n",
             header::CONTRACT,
-            contract::header()
+            contract::header_of(fingerprint)
         ),
     })
 }

@@ -179,6 +179,7 @@ impl Meter {
         // What waited to be told goes with it.
         self.settle()?;
         let candidate = Candidate {
+            exchange: None,
             id: number.to_string(),
             toll: Toll::Charged {
                 cost: Cost::ONE,
