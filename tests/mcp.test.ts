@@ -435,7 +435,9 @@ describe("in a session", () => {
 		open = [];
 		server.answer((message, response, asked) => {
 			if (message.method === "tools/call") {
-				open.push(stream(response));
+				const events = stream(response);
+				events.say({ jsonrpc: "2.0", method: "notifications/message", params: { level: "info", data: "begun" } });
+				open.push(events);
 			} else if (asked.method === "DELETE" || message.id === undefined) {
 				for (const events of open.splice(0)) {
 					events.end();
