@@ -493,15 +493,16 @@ describe("the operators' guide", () => {
 			"INSERT INTO users (auth0_user_id, current_plan_id, created_at, updated_at) VALUES ('auth0|…', 10, 0, 0)",
 		);
 		const sql = blocks("sql");
-		expect(sql).toHaveLength(4);
+		expect(sql).toHaveLength(5);
 		for (const [index, text] of sql.entries()) {
 			const file = join(TEMPORARY, `guide-${index}.sql`);
 			writeFileSync(file, text);
 			expect((await database.file(file)).code, text).toBe(0);
 		}
-		const [clients = [], administrators = [], priced = [], versions = []] = database.rows(
-			"SELECT * FROM auth_config; SELECT id FROM users WHERE is_admin = 1; SELECT id FROM plans WHERE stripe_price_id IS NOT NULL; SELECT entitlement_version AS version FROM users",
+		const [clients = [], administrators = [], priced = [], versions = [], agreed = []] = database.rows(
+			"SELECT * FROM auth_config; SELECT id FROM users WHERE is_admin = 1; SELECT id FROM plans WHERE stripe_price_id IS NOT NULL; SELECT entitlement_version AS version FROM users; SELECT slug FROM users JOIN plans ON plans.id = agreed_plan_id WHERE agreed_until > entitlement_version",
 		);
+		expect(agreed).toEqual([{ slug: "enterprise" }]);
 		expect([clients.length, administrators.length, priced.length]).toEqual([2, 1, 4]);
 		expect(versions.map(({ version }) => Math.abs(Number(version) - Date.now()) < 600_000)).toEqual([true]);
 		for (const { id: _, is_active, ...client } of clients) {
