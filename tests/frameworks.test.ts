@@ -13,7 +13,7 @@ import { expect, test } from "vitest";
 
 const good = { email: "ada@example.com", name: "Ada" };
 const bad = { email: "ada", name: "" };
-const MESSAGES = ["Must be an e-mail address such as name@example.com.", "Must have at least 1 characters."];
+const MESSAGES = ["Must be an e-mail address such as name@example.com.", "Must have at least 1 character."];
 
 test("the standard's own types", () => {
 	const schema: StandardSchemaV1<Registration> & StandardJSONSchemaV1<Registration> = schemas.registration;
