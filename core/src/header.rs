@@ -41,11 +41,22 @@ pub const EXPOSED: [&str; 11] = [
     AUTHENTICATE,
 ];
 
-/// What it may read of what a data service said.
+/// What a data service's headers may tell the caller, and a page of another origin may read. What is said of quotas, origins
+/// and caches is the worker's to say.
 pub const HANDED_ON: [&str; 5] = [
     "Accept-Ranges",
     "Content-Disposition",
     "Content-Range",
     "ETag",
     "Link",
+];
+
+/// What they may tell the caller beside: every page may read it (Fetch standard, CORS-safelisted), or it is exposed as our own.
+pub const HANDED_ON_ANYWAY: [&str; 6] = [
+    "Content-Encoding",
+    "Content-Language",
+    "Content-Length",
+    "Content-Type",
+    "Last-Modified",
+    RETRY_AFTER,
 ];

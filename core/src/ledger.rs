@@ -6,7 +6,7 @@
 //! back at most once: when it is closed.
 
 use crate::account::Account;
-use crate::call::{CallEnd, CallStart, CallStatus, Settled, Settler, Toll};
+use crate::call::{CallEnd, CallStart, CallStatus, Called, Settled, Settler, Toll};
 use crate::history::{HistoryRow, Paid, row};
 use crate::idempotency::KeyedCall;
 use crate::quota::{Charge, Decision, ToolCall, Usage, charge, decide_within, refund};
@@ -169,26 +169,30 @@ pub enum Step {
     KeyReused,
     /// Its key was sent too often.
     KeyWornOut,
-    /// The call of its key has no outcome yet.
+    /// The call of its key, or of its id in its session, has no outcome yet.
     InProgress,
 }
 
-/// Decides on a candidate. `known` is what was found of its key; `tool_call` whether one is under way.
+/// Decides on a candidate. `known` is what was found of its key; `open` are the calls of its user that are under way.
 #[must_use]
-pub fn admit(
+pub fn admit<'o>(
     account: &Account,
     candidate: Candidate,
     known: Option<KnownKey>,
-    tool_call: ToolCall,
+    open: impl Iterator<Item = &'o OpenCall> + Clone,
     now: Timestamp,
 ) -> Step {
     if let (Some(keyed), Some(known)) = (&candidate.keyed, known) {
         return repeat(keyed, &candidate.settler, known);
     }
+    if candidate.exchange.is_some() && open.clone().any(|call| call.exchange == candidate.exchange)
+    {
+        return Step::InProgress;
+    }
     let (entitlement, usage) = (&account.entitlement, &account.usage);
     let (decision, charged) = match candidate.toll {
         Toll::Charged { cost, channel } => charge(entitlement, usage, cost, channel, now),
-        Toll::WithinToolCall => within(account, tool_call, now),
+        Toll::WithinToolCall => within(account, open, now),
     };
     let Some((usage, charge)) = charged else {
         return Step::Refuse(decision);
@@ -237,11 +241,15 @@ fn repeat(keyed: &KeyedCall, settler: &Settler, known: KnownKey) -> Step {
     }
 }
 
-fn within(
+fn within<'o>(
     account: &Account,
-    tool_call: ToolCall,
+    mut open: impl Iterator<Item = &'o OpenCall>,
     now: Timestamp,
 ) -> (Decision, Option<(Usage, Charge)>) {
+    let tool_call = match open.any(|call| matches!(call.start.called, Called::Tool(_))) {
+        true => ToolCall::UnderWay,
+        false => ToolCall::None,
+    };
     let decision = decide_within(&account.entitlement, &account.usage, tool_call, now);
     let charged = match &decision {
         Decision::Admit(admission) => {

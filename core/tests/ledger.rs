@@ -15,11 +15,11 @@ use legis_core::entitlement::Entitlement;
 use legis_core::history::HistoryRow;
 use legis_core::idempotency::KeyedCall;
 use legis_core::ledger::{
-    Candidate, Closing, KeyAfter, KnownKey, MAX_REPEATS, OpenCall, Step, StoredKey,
+    Candidate, Closing, Exchange, KeyAfter, KnownKey, MAX_REPEATS, OpenCall, Step, StoredKey,
     UNSETTLED_AFTER_MILLIS, admit, close, close_reported, learn, over_limit,
 };
 use legis_core::plan::{Allowance, PlanId};
-use legis_core::quota::{Channel, Cost, Decision, ToolCall, Usage};
+use legis_core::quota::{Channel, Cost, Decision, Usage};
 use legis_core::subscription::Standing;
 use legis_core::time::{Timestamp, month_containing};
 use proptest::prelude::*;
@@ -118,15 +118,6 @@ impl Meter {
         }
     }
 
-    fn tool_call(&self) -> ToolCall {
-        let tool = |open: &OpenCall| matches!(open.start.called, Called::Tool(_));
-        if self.open.values().any(tool) {
-            ToolCall::UnderWay
-        } else {
-            ToolCall::None
-        }
-    }
-
     fn known_key(&self, candidate: &Candidate) -> Option<KnownKey> {
         let (stored, repeats) = self.keys.get(&candidate.keyed.as_ref()?.key)?.clone();
         Some(KnownKey {
@@ -141,7 +132,7 @@ impl Meter {
             &self.account,
             candidate.clone(),
             self.known_key(candidate),
-            self.tool_call(),
+            self.open.values(),
             now,
         )
     }
@@ -710,6 +701,41 @@ fn a_key_is_of_one_call() {
 }
 
 /// A key is for sending one call again; after so many times it is worn out, and nothing is charged.
+#[test]
+fn an_id_names_one_call_of_a_session_at_a_time() {
+    let mut meter = Meter::new(PlanId::Free);
+    let now = registered();
+    let ask = |meter: &mut Meter, session: &str, id: &str| {
+        let toll = Toll::Charged {
+            cost: Cost::ONE,
+            channel: Channel::Mcp,
+        };
+        let exchange = Exchange {
+            session: session.to_owned(),
+            id: id.to_owned(),
+        };
+        let candidate = meter.candidate(toll, Settler::Gateway, None);
+        let exchange = Some(exchange);
+        meter.admit(
+            Candidate {
+                exchange,
+                ..candidate
+            },
+            now,
+        )
+    };
+    let Came::Admitted(first) = ask(&mut meter, "s1", "1") else {
+        panic!("the first call of a session is refused");
+    };
+    assert_eq!(ask(&mut meter, "s1", "1"), Came::InProgress);
+    // A number is not the text of it, and another session counts for itself.
+    for (session, id) in [("s1", "\"1\""), ("s1", "2"), ("s2", "1")] {
+        assert!(matches!(ask(&mut meter, session, id), Came::Admitted(_)));
+    }
+    meter.settle(&first, CallEnd::answered(200, 5));
+    assert!(matches!(ask(&mut meter, "s1", "1"), Came::Admitted(_)));
+}
+
 #[test]
 fn a_key_wears_out() {
     let mut meter = Meter::new(PlanId::Free);

@@ -21,7 +21,7 @@ use legis_core::call::{CallEnd, Called, Settler};
 use legis_core::evaluate::json;
 use legis_core::json;
 use legis_core::ledger::{
-    Candidate, Step, UNSETTLED_AFTER_MILLIS, admit, close_reported, learn, over_limit,
+    Candidate, Step, UNSETTLED_AFTER_MILLIS, close_reported, learn, over_limit,
 };
 use legis_core::problem::{Dependency, Problem};
 use legis_core::quota::{Decision, settled};
@@ -382,13 +382,7 @@ fn text<T: Serialize>(value: &T) -> String {
 /// What becomes of a candidate as things are now, and what a reply about it says beside.
 fn decide(ledger: &Ledger, candidate: &Candidate) -> Outcome<(Step, Grounds)> {
     let now = clock::now();
-    let key = match &candidate.keyed {
-        Some(keyed) => ledger.key(&keyed.key)?,
-        None => None,
-    };
-    let tool_call = ledger.tool_call();
-    let exchange = candidate.exchange.as_ref();
-    let is_twin = key.is_none() && exchange.is_some_and(|exchange| ledger.is_under_way(exchange));
+    let step = ledger.step(candidate, now)?.ok_or_else(unregistered)?;
     ledger.with_known(|known| {
         let known = known.ok_or_else(unregistered)?;
         let grounds = Grounds {
@@ -399,10 +393,6 @@ fn decide(ledger: &Ledger, candidate: &Candidate) -> Outcome<(Step, Grounds)> {
                 Called::Tool(_) => Some(Box::new(session_props(&known.account, now))),
                 Called::Endpoint { .. } => None,
             },
-        };
-        let step = match is_twin {
-            true => Step::InProgress,
-            false => admit(&known.account, candidate.clone(), key, tool_call, now),
         };
         Ok((step, grounds))
     })

@@ -13,6 +13,7 @@ use crate::request::{Header, Request};
 use js_sys::{Array, Uint8Array};
 use legis_core::auth::claims::Caller;
 use legis_core::call::{CallEnd, Called, Settler};
+use legis_core::header;
 use legis_core::idempotency::KeyedCall;
 use legis_core::problem::{Dependency, Problem};
 use legis_core::quota::{Decision, settled};
@@ -37,23 +38,8 @@ const PASSED_ON: [Header; 10] = [
     Header::UserAgent,
 ];
 
-/// What the data service's headers may tell the caller. What is said of quotas, origins and caches is ours to say.
-const HANDED_ON: [&str; 11] = [
-    "Accept-Ranges",
-    "Content-Disposition",
-    "Content-Encoding",
-    "Content-Language",
-    "Content-Length",
-    "Content-Range",
-    "Content-Type",
-    "ETag",
-    "Last-Modified",
-    "Link",
-    "Retry-After",
-];
-
 thread_local! {
-    static NAMES: Array = platform::names(&HANDED_ON);
+    static NAMES: Array = platform::names(&[header::HANDED_ON.as_slice(), &header::HANDED_ON_ANYWAY].concat());
 }
 
 /// Admits the call, passes it on and settles it. A refused call never reaches the data service.
@@ -178,7 +164,10 @@ async fn send(outbound: &Outbound, deadline: &Deadline) -> Outcome<Answer> {
             reason,
         ));
     }
-    let handed_on = HANDED_ON.into_iter().zip(head.headers);
+    let names = header::HANDED_ON
+        .into_iter()
+        .chain(header::HANDED_ON_ANYWAY);
+    let handed_on = names.zip(head.headers);
     let mut headers: Headers = handed_on
         .filter_map(|(name, value)| Some((name, value?)))
         .collect();

@@ -5,15 +5,14 @@ use super::message::{Corrected, Inspected, Known};
 use super::storage::Statements;
 use crate::failure::{Failure, Outcome};
 use legis_core::audit::repair::Tally;
-use legis_core::call::Called;
 use legis_core::evaluate::json;
 use legis_core::history::HistoryRow;
 use legis_core::json;
 use legis_core::ledger::{
-    Awaited, CalledOff, Closing, Exchange, KeyAfter, KnownKey, OpenCall, Opening, OverLimit,
-    StoredKey,
+    Awaited, CalledOff, Candidate, Closing, KeyAfter, KnownKey, OpenCall, Opening, OverLimit, Step,
+    StoredKey, admit,
 };
-use legis_core::quota::{Channel, ToolCall, Usage};
+use legis_core::quota::{Channel, Usage};
 use legis_core::time::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -237,6 +236,18 @@ impl Ledger {
 
     // Calls.
 
+    /// What becomes of a candidate; nothing where the user is not known.
+    pub(super) fn step(&self, candidate: &Candidate, now: Timestamp) -> Outcome<Option<Step>> {
+        let key = match &candidate.keyed {
+            Some(keyed) => self.key(&keyed.key)?,
+            None => None,
+        };
+        let memory = self.memory.borrow();
+        let open = memory.open.values().map(|(_, call)| call);
+        let account = memory.known.as_ref().map(|known| &known.account);
+        Ok(account.map(|account| admit(account, candidate.clone(), key, open, now)))
+    }
+
     /// Stores an admitted call: what is used, the call, and its key.
     pub(super) fn store(&self, opening: &Opening) -> Outcome<()> {
         let Opening {
@@ -269,13 +280,6 @@ impl Ledger {
             .collect()
     }
 
-    /// Whether a request of an MCP session is open.
-    pub(super) fn is_under_way(&self, exchange: &Exchange) -> bool {
-        let memory = self.memory.borrow();
-        let mut calls = memory.open.values().map(|(_, call)| call);
-        calls.any(|call| call.exchange.as_ref() == Some(exchange))
-    }
-
     /// Notes that nobody waits for calls any more.
     pub(super) fn call_off(&self, what: &CalledOff) -> Outcome<()> {
         let about: Vec<(u64, OpenCall)> = {
@@ -298,17 +302,6 @@ impl Ledger {
             memory.open.insert(call.id.clone(), (step, call));
         }
         Ok(())
-    }
-
-    /// Whether a call to a tool is open.
-    pub(super) fn tool_call(&self) -> ToolCall {
-        let memory = self.memory.borrow();
-        let mut calls = memory.open.values().map(|(_, call)| call);
-        if calls.any(|call| matches!(call.start.called, Called::Tool(_))) {
-            ToolCall::UnderWay
-        } else {
-            ToolCall::None
-        }
     }
 
     /// Closes a call: its row goes to the outbox, and its charge is taken back where it was.

@@ -8,7 +8,7 @@ use legis_core::call::{CallEnd, CallStart, Called, Settler, Toll};
 use legis_core::entitlement::Entitlement;
 use legis_core::ledger::{Candidate, OpenCall, Step, admit, close};
 use legis_core::plan::PlanId;
-use legis_core::quota::{Channel, Cost, LifetimeUsage, ToolCall, Usage};
+use legis_core::quota::{Channel, Cost, LifetimeUsage, Usage};
 use legis_core::subscription::Standing;
 use legis_core::time::Timestamp;
 use std::cmp::Reverse;
@@ -196,9 +196,8 @@ impl Meter {
             settler: Settler::Gateway,
             keyed: None,
         };
-        let tool_call = ToolCall::None;
-        let Step::Open(opening) = admit(&self.account, candidate, None, tool_call, moment(now)?)
-        else {
+        let open = self.open.values();
+        let Step::Open(opening) = admit(&self.account, candidate, None, open, moment(now)?) else {
             bail!("a call without a limit was refused");
         };
         self.account.usage = opening.usage;
