@@ -137,6 +137,24 @@ test("when nothing is left, the page and the gateway refuse in the same words", 
 	await context.close();
 });
 
+test("a session that ends while somebody looks on says so, once, and asks no more", async () => {
+	const { page, context } = await open(1280, 900);
+	await signUp(page, `over-${Date.now()}@example.com`);
+	let refused = 0;
+	await page.route("**/api/account", async (route) => {
+		refused += 1;
+		await route.continue({ headers: { ...route.request().headers(), authorization: "Bearer over" } });
+	});
+	await page.getByText("Your session has ended. Please sign in again.").waitFor();
+	expect(await page.getByRole("heading", { name: "Hello" }).count()).toBe(0);
+	expect(await page.evaluate(() => sessionStorage.getItem("legis.session"))).toBeNull();
+	await page.clock.install();
+	await page.clock.runFor(10_000);
+	expect(refused).toBe(1);
+	expect(await barriers(page)).toEqual([]);
+	await context.close();
+});
+
 test("a change of plan is told before it is made, and shows without a reload once it is", async () => {
 	const { page, context, faults } = await open(1280, 900);
 	await signUp(page, `payer-${Date.now()}@example.com`);

@@ -159,7 +159,7 @@ pub fn preview(
     ChangePreview {
         kind,
         effective_at,
-        text: text(kind, &present, renewal.as_ref(), plan),
+        text: text(kind, before.standing, &present, renewal.as_ref(), plan),
         now: present,
         renewal,
         entitlement,
@@ -345,6 +345,7 @@ fn standing_at(entitlement: &Entitlement, usage: &Usage, at: Timestamp) -> PlanB
 
 fn text(
     kind: ChangeKind,
+    standing: Standing,
     now: &PlanBalance,
     renewal: Option<&PlanBalance>,
     plan: PlanId,
@@ -364,6 +365,10 @@ fn text(
     let then = renewal.map_or_else(String::new, |then| {
         format!(" on {}: {}", then.at.text(), left(then))
     });
+    let stays = match standing {
+        Standing::PastDue => "stays while what is due is awaited",
+        _ => "stays until what you paid for runs out",
+    };
     match kind {
         ChangeKind::None => format!("You are on {name} already: {}.", left(now)),
         ChangeKind::Upgrade if now.plan != plan => {
@@ -382,14 +387,14 @@ fn text(
             if renewal.is_some_and(|then| then.plan == plan && then.at != now.at) =>
         {
             format!(
-                "{} stays until what you paid for runs out, with {}. {name} begins{then}.",
+                "{} {stays}, with {}. {name} begins{then}.",
                 now.plan.name(),
                 left(now)
             )
         }
         ChangeKind::Downgrade => format!("{name} begins at once: {} in this period.", left(now)),
         ChangeKind::Cancel => format!(
-            "{} stays until what you paid for runs out, with {}. {name} begins{then}.",
+            "{} {stays}, with {}. {name} begins{then}.",
             now.plan.name(),
             left(now)
         ),

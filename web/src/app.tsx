@@ -1,12 +1,14 @@
-import { type Client, createClient, ProblemError } from "legis-edge/client";
-import { useEffect, useState } from "react";
+import { type Client, createClient } from "legis-edge/client";
+import { useCallback, useEffect, useState } from "react";
 import { Dashboard } from "./dashboard.tsx";
 import { Plans } from "./plans.tsx";
 import { finishSignIn, signOut, token } from "./session.ts";
 import { SignUp } from "./sign-up.tsx";
-import { useAccount } from "./use-account.ts";
+import { isOver, useAccount, useNews } from "./use-account.ts";
 
 type State = { at: "starting" } | { at: "visitor"; error?: string } | { at: "user" };
+
+const OVER = "Your session has ended. Please sign in again.";
 
 /** A client for whoever is signed in now; another user has another. */
 const newClient = (mismatch: () => void) =>
@@ -23,26 +25,29 @@ export function App() {
 		const start = async () => {
 			await begin(client);
 			if (token() === undefined) {
-				setState({ at: "visitor" });
+				// What is said to who has just been signed out stays.
+				setState((before) => (before.at === "visitor" ? before : { at: "visitor" }));
 				return;
 			}
 			await client.account();
 			setState({ at: "user" });
 		};
 		start().catch((error: Error) => {
-			const over = error instanceof ProblemError && error.status === 401;
-			if (over) {
+			if (isOver(error)) {
 				signOut();
 			}
-			setState({ at: "visitor", error: over ? "Your session has ended. Please sign in again." : error.message });
+			setState({ at: "visitor", error: isOver(error) ? OVER : error.message });
 		});
 	}, [client]);
 
-	const leave = () => {
+	/** The next user has a client of their own, which knows nothing of this one. */
+	const leave = useCallback((error?: string) => {
 		signOut();
-		setState({ at: "starting" });
+		setState({ at: "visitor", ...(error === undefined ? {} : { error }) });
 		setClient(newClient(() => setStale(true)));
-	};
+	}, []);
+	const end = useCallback(() => leave(OVER), [leave]);
+	useNews(client, state.at === "user", end);
 
 	return (
 		<>
@@ -59,7 +64,7 @@ export function App() {
 				<nav aria-label="Page">
 					<a href="#plans">Plans</a>
 					{state.at === "user" ? (
-						<button type="button" className="quiet" onClick={leave}>
+						<button type="button" className="quiet" onClick={() => leave()}>
 							Sign out
 						</button>
 					) : (

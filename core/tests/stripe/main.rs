@@ -689,6 +689,23 @@ fn a_cancellation_after_a_downgrade_tells_when_the_free_plan_holds() {
     );
 }
 
+/// What is due was not paid for.
+#[test]
+fn who_cancels_while_a_payment_is_due_is_not_told_of_what_they_paid_for() {
+    let (_, store) = after(&[(PROFESSIONAL, 0)]);
+    let usage = Usage::none(at(START));
+    let now = at(START + DAY);
+    let mut entitlement = store.entitlement();
+    for (standing, words) in [
+        (Standing::Active, "stays until what you paid for runs out"),
+        (Standing::PastDue, "stays while what is due is awaited"),
+    ] {
+        entitlement.standing = standing;
+        let shown = preview(&entitlement, &usage, PlanId::Free, None, now);
+        assert!(shown.text.contains(words), "{}", shown.text);
+    }
+}
+
 /// Stripe may end a subscription at a moment of its own.
 #[test]
 fn a_cancellation_that_was_decided_before_tells_when_that_is() {
