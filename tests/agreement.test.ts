@@ -323,7 +323,7 @@ test("the package in workerd", async () => {
 	compare((await response.json()) as string[]);
 });
 
-test("the worker", async () => {
+test("the worker", { timeout: 300_000 }, async () => {
 	const base = inject("base");
 	const answers: string[] = [];
 	const queue = [...questions.entries()];

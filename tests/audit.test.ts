@@ -568,6 +568,11 @@ describe("entitlement", () => {
 		expect(finding.repair?.type).toBe("begin_grace");
 		// What is left is that nobody knows of a subscription.
 		await only("user_without_subscription", sub);
+		// An agreement would do; one that was taken out instead of ended is none.
+		await run("UPDATE users SET agreed_plan_id = 20 WHERE auth0_user_id = ?", sub);
+		await clean();
+		await run("UPDATE users SET agreed_plan_id = NULL WHERE auth0_user_id = ?", sub);
+		await only("user_without_subscription", sub);
 		await run(
 			"UPDATE users SET current_plan_id = 10, subscription_status = 'free', past_due_since = NULL, entitlement_version = 3 WHERE auth0_user_id = ?",
 			sub,

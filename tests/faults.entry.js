@@ -1,5 +1,5 @@
 // The worker as it is, in a world that can be made to fail: a clock that is set, and a database that is slow, away, or
-// loses its answers. `POST /test/world` sets it, `POST /test/alarm?sub=` rings a meter's alarm,
+// loses its answers. `POST /test/world` sets it, `POST /test/alarm?sub=` rings a meter's alarm, `/test/next?sub=` tells when it rings,
 // `/test/batches?sub=` counts the batches that are about a user, `/test/written?about=` the rows that were written for a
 // user, or by a statement.
 
@@ -122,8 +122,16 @@ export class Meter extends Unharmed {
 		return answer;
 	}
 
-	ring() {
-		return this.alarm();
+	/** Rings the alarm; in how many milliseconds it rings again. */
+	async ring() {
+		await this.alarm();
+		return this.next();
+	}
+
+	/** In how many milliseconds the alarm rings. */
+	async next() {
+		const next = await this.ctx.storage.getAlarm();
+		return next === null ? null : next - Date.now();
 	}
 }
 
@@ -142,12 +150,15 @@ export default {
 				const meter = (asked.get(about) ?? []).reduce((sum, { rowsWritten }) => sum + rowsWritten, 0);
 				return Response.json({ database, meter });
 			}
+			case "/test/next":
+				return Response.json(await env.METER.getByName(url.searchParams.get("sub")).next());
 			case "/test/alarm":
-				await Promise.all([
-					env.METER.getByName(url.searchParams.get("sub")).ring(),
-					env.METER.getByName(url.searchParams.get("sub")).ring(),
-				]);
-				return new Response();
+				return Response.json(
+					await Promise.all([
+						env.METER.getByName(url.searchParams.get("sub")).ring(),
+						env.METER.getByName(url.searchParams.get("sub")).ring(),
+					]),
+				);
 			default:
 				return worker.fetch(request, harmed(env), context);
 		}

@@ -299,6 +299,37 @@ describe("the meter", () => {
 		expect(await read()).toEqual(rows);
 	});
 
+	test("leaves a database alone that fails and fails, less and less often, and goes on when it is well", async () => {
+		const sub = newSubject();
+		const bearer = await world.token(sub);
+		await world.call(bearer, "/api/votes");
+		await world.set({ database: "fails before it commits", times: 1_000_000 });
+		const minute = 60_000;
+		for (const [least, most] of [
+			[0.4, 1],
+			[1.9, 4],
+			[4.9, 10],
+			[4.9, 10],
+			[4.9, 10],
+		] as const) {
+			// Twice at once.
+			await world.alarm(sub);
+			// Who waits so long is not kept in memory.
+			await world.evict(sub);
+			// Nor does a call that is made meanwhile bring it back earlier: the user is known.
+			expect((await world.call(bearer, "/api/votes")).status).toBe(200);
+			const next = await world.next(sub);
+			expect(next).toBeGreaterThan(least * minute);
+			expect(next).toBeLessThanOrEqual(most * minute);
+		}
+		await world.set({ database: "well", times: 0 });
+		await world.alarm(sub);
+		const [row] = await world.rows("SELECT api_calls_count AS used FROM users WHERE auth0_user_id = ?", sub);
+		expect(row).toEqual({ used: 6 });
+		await world.call(bearer, "/api/votes");
+		expect(await world.next(sub)).toBeLessThanOrEqual(10_000);
+	});
+
 	test("hears by itself how a call ended, without another question to it", async () => {
 		const sub = newSubject();
 		await world.call(await world.token(sub), "/api/bills");

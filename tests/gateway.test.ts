@@ -571,14 +571,18 @@ describe("bursts", () => {
 			return new Set(answers.map(({ status }) => status));
 		};
 		const preflight = { method: "OPTIONS", headers: { Origin: "https://elsewhere.example" } };
-		expect(await sent(220, "198.51.100.20", "/api/bills", preflight)).toEqual(new Set([204, 429]));
+		// What is counted begins anew every ten seconds: of two in turn one is within.
+		const preflights = [
+			await sent(220, "198.51.100.20", "/api/bills", preflight),
+			await sent(220, "198.51.100.24", "/api/bills", preflight),
+		];
+		expect(preflights).toContainEqual(new Set([204, 429]));
 		const long = { method: "POST", body: "x".repeat(1_100_000) };
 		// Guesses that are not quite enough, and bodies that are: so many of those would take longer than what is counted.
 		const together = async (address: string) => {
 			await sent(190, address, "/api/bills", { headers: { Authorization: "Bearer guessed" } });
 			return sent(20, address, "/api/webhooks/stripe", long);
 		};
-		// What is counted begins anew every ten seconds: of two in turn one is within.
 		const answers = [await together("198.51.100.21"), await together("198.51.100.22")];
 		expect(answers).toContainEqual(new Set([413, 429]));
 	});

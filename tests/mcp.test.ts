@@ -467,10 +467,37 @@ describe("in a session", () => {
 		const rows = (await logged(3)).map(({ tool_name, cost, error_message }) => [tool_name, cost, error_message]);
 		expect(rows).toEqual([
 			["whoami", 0, "the server did not answer the call"],
-			["get-bill", 1, "cancelled by the caller"],
-			["get-member", 1, "cancelled by the caller"],
+			["get-bill", 1, "called off by the caller"],
+			["get-member", 1, "called off by the caller"],
 		]);
 		expect((await used()).used).toBe(2);
+	});
+
+	test("whose id is used for another request is paid: the answer may have gone there", async () => {
+		const ask = (id: number | string) => send({ jsonrpc: "2.0", id, method: "resources/read" }, session);
+		const during = await send(calling("get-bill", {}, 3), session);
+		expect((await ask("3")).status).toBe(200);
+		const alone = await send(calling("whoami", {}, 4), session);
+		expect((await ask(5)).status).toBe(200);
+		const after = await send(calling("get-member", {}, 5), session);
+		// A server that answers something else here has answered this elsewhere.
+		const mistaken = await send(calling("get-votes", {}, 6), session);
+		open.at(-1)?.say({ jsonrpc: "2.0", id: 7, result: {} });
+		for (const events of open.splice(0)) {
+			events.end();
+		}
+		await Promise.all([during, alone, after, mistaken].map((response) => response.text()));
+		const rows = (await logged(4)).map(({ tool_name, cost }) => [tool_name, cost]);
+		expect(rows.sort()).toEqual([
+			["get-bill", 1],
+			["get-member", 1],
+			["get-votes", 1],
+			["whoami", 0],
+		]);
+		expect((await used()).used).toBe(3);
+		// Nor is an id one that a server may take for another.
+		const odd = '{"jsonrpc":"2.0","id":3.0,"method":"resources/read"}';
+		expect((await send(odd, session)).status).toBe(400);
 	});
 
 	test("an id is used once: of several calls only one would be answered", async () => {
@@ -479,8 +506,10 @@ describe("in a session", () => {
 		const again = await send(calling("get-bill", {}, 2), session);
 		expect([again.status, (await again.json()).code]).toEqual([409, "call_in_progress"]);
 		expect(server.asked).toHaveLength(asked);
+		// Some servers do not tell a number from its text.
+		expect((await send(calling("get-bill", {}, "2"), session)).status).toBe(409);
 		// Another id, or no session, is another call.
-		await send(calling("get-bill", {}, "2"), session);
+		await send(calling("get-bill", {}, 9), session);
 		await send(calling("get-bill", {}, 2));
 		expect(server.asked).toHaveLength(asked + 2);
 		for (const events of open) {

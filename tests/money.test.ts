@@ -720,6 +720,21 @@ describe("Checkout and the portal", () => {
 		expect(stripe.asked.at(-1)?.form).toMatchObject({ return_url: "http://localhost:3000/" });
 	});
 
+	test("who has a plan by contract is sent from neither to the other", async () => {
+		const { bearer, sub } = await payer();
+		await world.rows("UPDATE users SET agreed_plan_id = 40 WHERE auth0_user_id = ? RETURNING id", sub);
+		await cron();
+		const { entitlement } = await account(bearer);
+		expect([entitlement.plan, entitlement.standing, entitlement.interval]).toEqual(["enterprise", "active", undefined]);
+		for (const [path, body] of [
+			["checkout", { plan: "pro", ...pages }],
+			["portal", { returnUrl: pages.successUrl }],
+		] as const) {
+			const refused = await post(bearer, `/api/billing/${path}`, body);
+			expect([refused.status, (await refused.json()).code]).toEqual([409, "not_managed_here"]);
+		}
+	});
+
 	test("a fault that Stripe repeats under the same key is got around; what it refuses is not asked again", async () => {
 		const { bearer } = await payer();
 		stripe.once(500);

@@ -79,7 +79,11 @@ export async function world(vars: Record<string, string> = {}) {
 			.setExpirationTime("20 years")
 			.sign(privateKey as CryptoKey);
 
-	const alarm = (sub: string) => harness.fetch(`/test/alarm?sub=${encodeURIComponent(sub)}`, { method: "POST" });
+	/** Rings a meter's alarm, twice at once; in how many milliseconds it rings again. */
+	async function alarm(sub: string): Promise<(number | null)[]> {
+		const answer = await harness.fetch(`/test/alarm?sub=${encodeURIComponent(sub)}`, { method: "POST" });
+		return (await answer.json()) as (number | null)[];
+	}
 
 	return {
 		harness,
@@ -123,6 +127,10 @@ export async function world(vars: Record<string, string> = {}) {
 			await alarm(sub);
 		},
 		alarm,
+		/** In how many milliseconds a meter's alarm rings. */
+		async next(sub: string): Promise<number> {
+			return Number(await (await harness.fetch(`/test/next?sub=${encodeURIComponent(sub)}`)).json());
+		},
 		evict: (sub: string) => worker.evictDurableObject("METER" as never, { name: sub } as never),
 		call: (bearer: string, path: string, init: Init = {}) =>
 			harness.fetch(path, {

@@ -5,8 +5,14 @@ use crate::entitlement::Entitlement;
 use crate::plan::{Allowance, PlanId, legacy_limit};
 use crate::quota::{Admission, Balance, Cost, Usage, balance, renewal};
 use crate::subscription::Standing;
-use crate::time::Timestamp;
+use crate::time::{DAY_MILLIS, Timestamp};
 use serde::{Deserialize, Serialize};
+
+/// What an issuer can have called somebody.
+#[must_use]
+pub fn is_sub(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && !text.chars().any(char::is_control)
+}
 
 /// Who a verified token speaks for. `sub` is the key; the e-mail never is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -243,7 +249,6 @@ pub struct BillingCycle {
 /// The billing cycle of `account` at `now`.
 #[must_use]
 pub fn billing_cycle(account: &Account, now: Timestamp) -> BillingCycle {
-    const DAY: i64 = 86_400_000;
     let balance = account.balance(now);
     let permille = balance.limit().map_or(0, |limit| {
         balance
@@ -255,7 +260,8 @@ pub fn billing_cycle(account: &Account, now: Timestamp) -> BillingCycle {
     let end = balance.period.end;
     BillingCycle {
         billing_cycle_end: end,
-        days_until_reset: end.map(|end| end.since(now).max(0).saturating_add(DAY - 1) / DAY),
+        days_until_reset: end
+            .map(|end| end.since(now).max(0).saturating_add(DAY_MILLIS - 1) / DAY_MILLIS),
         has_usage_left: balance.remaining() != Some(0),
         usage_percent: f64::from(u32::try_from(permille).unwrap_or(u32::MAX)) / 10.0,
     }

@@ -229,8 +229,8 @@ impl Code {
             Self::UserWithoutSubscription => (
                 "user_without_subscription",
                 Warning,
-                "A user has a plan that is paid for, and no subscription is known. Of adopted payers none is until their next event, or until an audit could ask Stripe.",
-                "None: set STRIPE_API_KEY and audit again, find the subscription at Stripe and have it send an event, or set the plan back.",
+                "A user has a plan that is paid for, and neither a subscription is known nor an agreement. Of adopted payers none is until their next event, or until an audit could ask Stripe.",
+                "None: set STRIPE_API_KEY and audit again, find the subscription at Stripe and have it send an event, write down what was agreed (docs/operating.md), or set the plan back.",
             ),
             Self::UserWithoutCustomer => (
                 "user_without_customer",

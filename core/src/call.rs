@@ -1,7 +1,7 @@
 //! A metered call: what is known when it is admitted, how it ends, and whether its charge is taken back.
 
 use crate::mcp::record::Recorder;
-use crate::payload::text::{Endpoint, ErrorText, HttpMethod, ToolName};
+use crate::payload::text::{Endpoint, ErrorText, HttpMethod, IpAddress, ToolName, UserAgent};
 use crate::payload::{CallRequest, CallSettlement, Fault, ReportedStatus, ToolCall};
 use crate::quota::{Channel, Cost};
 use serde::{Deserialize, Serialize};
@@ -43,13 +43,13 @@ impl CallStart {
         Self {
             called: match called {
                 Called::Endpoint { method, path } => Called::Endpoint {
-                    method: cut(&method, 20),
-                    path: cut(&path, 2048),
+                    method: cut(&method, HttpMethod::MAX),
+                    path: cut(&path, Endpoint::MAX),
                 },
-                Called::Tool(name) => Called::Tool(cut(&name, 128)),
+                Called::Tool(name) => Called::Tool(cut(&name, ToolName::MAX)),
             },
-            ip_address: ip_address.map(|address| cut(address, 45)),
-            user_agent: user_agent.map(|agent| cut(agent, 512)),
+            ip_address: ip_address.map(|address| cut(address, IpAddress::MAX)),
+            user_agent: user_agent.map(|agent| cut(agent, UserAgent::MAX)),
         }
     }
 }
@@ -105,6 +105,8 @@ pub enum Settler {
     Gateway,
     /// The service that reserved it: the client its token was issued to.
     Client(String),
+    /// Nobody: the token does not say which client it was issued to, and every user's own would fit.
+    Nobody,
 }
 
 /// How a call ended, in one word.
@@ -124,6 +126,16 @@ pub enum CallStatus {
 }
 
 impl CallStatus {
+    /// The word for an HTTP status.
+    #[must_use]
+    pub const fn of(status_code: u64) -> Self {
+        match status_code {
+            ..400 => Self::Success,
+            504 => Self::Timeout,
+            _ => Self::Error,
+        }
+    }
+
     /// The word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -197,35 +209,29 @@ impl CallEnd {
     /// ```
     #[must_use]
     pub fn answered(status_code: u16, millis: u32) -> Self {
-        let (status, settled, error) = match status_code {
+        let (settled, error) = match status_code {
             500.. => (
-                CallStatus::Error,
                 Settled::Refunded,
                 Some("the data service failed".to_owned()),
             ),
-            400..=499 => (CallStatus::Error, Settled::Charged, None),
-            _ => (CallStatus::Success, Settled::Charged, None),
+            _ => (Settled::Charged, None),
         };
         Self {
             status_code: Some(status_code),
             millis: Some(millis),
             error,
-            ..Self::bare(status, settled)
+            ..Self::bare(CallStatus::of(status_code.into()), settled)
         }
     }
 
     /// There was no answer of the upstream: our side or the way failed.
     #[must_use]
     pub fn failed(status_code: u16, millis: u32, error: &str) -> Self {
-        let status = match status_code {
-            504 => CallStatus::Timeout,
-            _ => CallStatus::Error,
-        };
         Self {
             status_code: Some(status_code),
             millis: Some(millis),
             error: Some(error.to_owned()),
-            ..Self::bare(status, Settled::Refunded)
+            ..Self::bare(CallStatus::of(status_code.into()), Settled::Refunded)
         }
     }
 

@@ -10,6 +10,7 @@ use crate::stripe::timeline::{Running, change};
 use crate::subscription::Standing;
 use crate::time::{Timestamp, month_around};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// A change that a user thinks of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,7 +160,13 @@ pub fn preview(
     ChangePreview {
         kind,
         effective_at,
-        text: text(kind, before.standing, &present, renewal.as_ref(), plan),
+        text: text(
+            kind,
+            stays(before, &entitlement, now),
+            &present,
+            renewal.as_ref(),
+            plan,
+        ),
         now: present,
         renewal,
         entitlement,
@@ -176,6 +183,10 @@ fn decided(
     let current = before.plan_at(now);
     match (current, plan) {
         (PlanId::Free, PlanId::Free) => (ChangeKind::None, before.clone()),
+        // The grace is over, and what is due comes first.
+        (PlanId::Free, _) if before.standing == Standing::PastDue => {
+            (ChangeKind::Upgrade, before.clone())
+        }
         (PlanId::Free, _) => (
             ChangeKind::Subscribe,
             subscribed(before, plan, interval, now),
@@ -248,7 +259,8 @@ fn cancellation(before: &Entitlement, now: Timestamp) -> ScheduledChange {
         at: paid_until(before, now),
     };
     let ends = pending(before, now).filter(|change| change.plan == PlanId::Free);
-    [Some(end), lapse(before), ends]
+    let lapses = lapse(before).filter(|lapse| lapse.plan == PlanId::Free);
+    [Some(end), lapses, ends]
         .into_iter()
         .flatten()
         .min_by_key(|change| change.at)
@@ -343,9 +355,24 @@ fn standing_at(entitlement: &Entitlement, usage: &Usage, at: Timestamp) -> PlanB
     }
 }
 
+/// Until when a plan stays that another follows.
+fn stays(before: &Entitlement, after: &Entitlement, now: Timestamp) -> Cow<'static, str> {
+    let paid = before.paid_until.filter(|until| *until > now);
+    match (before.standing, paid, after.paid_until) {
+        (Standing::PastDue, ..) => "while what is due is awaited".into(),
+        (Standing::Trialing, ..) => "until the trial ends".into(),
+        (_, None, _) => "until the period ends".into(),
+        // A shorter interval begins at once, and what is left of the longer one is given back; or it waits for its end.
+        (_, Some(paid), Some(until)) if until < paid => {
+            format!("until {} at least", until.text()).into()
+        }
+        (_, Some(_), _) => "until what you paid for runs out".into(),
+    }
+}
+
 fn text(
     kind: ChangeKind,
-    standing: Standing,
+    stays: Cow<'static, str>,
     now: &PlanBalance,
     renewal: Option<&PlanBalance>,
     plan: PlanId,
@@ -365,10 +392,6 @@ fn text(
     let then = renewal.map_or_else(String::new, |then| {
         format!(" on {}: {}", then.at.text(), left(then))
     });
-    let stays = match standing {
-        Standing::PastDue => "stays while what is due is awaited",
-        _ => "stays until what you paid for runs out",
-    };
     match kind {
         ChangeKind::None => format!("You are on {name} already: {}.", left(now)),
         ChangeKind::Upgrade if now.plan != plan => {
@@ -383,18 +406,16 @@ fn text(
         ChangeKind::Interval | ChangeKind::Resume => {
             format!("{name} goes on: {} in this period.", left(now))
         }
-        ChangeKind::Downgrade
-            if renewal.is_some_and(|then| then.plan == plan && then.at != now.at) =>
-        {
+        ChangeKind::Downgrade if now.plan != plan => {
             format!(
-                "{} {stays}, with {}. {name} begins{then}.",
+                "{} stays {stays}, with {}. {name} begins{then}.",
                 now.plan.name(),
                 left(now)
             )
         }
         ChangeKind::Downgrade => format!("{name} begins at once: {} in this period.", left(now)),
         ChangeKind::Cancel => format!(
-            "{} {stays}, with {}. {name} begins{then}.",
+            "{} stays {stays}, with {}. {name} begins{then}.",
             now.plan.name(),
             left(now)
         ),

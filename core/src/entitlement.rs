@@ -130,9 +130,12 @@ pub fn entitlement(subscription: &Subscription, grace: Grace) -> Entitlement {
 
 /// The changes up to the end of the grace, which is the last: what was scheduled for later is not entitled any more.
 fn until_lapse(subscription: &Subscription, grace: Grace) -> Vec<ScheduledChange> {
-    let lapse = subscription.past_due_since.map(|since| ScheduledChange {
-        plan: PlanId::Free,
-        at: grace.end(since),
+    let end = subscription.past_due_since.map(|since| grace.end(since));
+    let follows = subscription.scheduled.filter(|next| Some(next.at) == end);
+    let lapse = end.map(|at| ScheduledChange {
+        // Another subscription may go on.
+        plan: follows.map_or(PlanId::Free, |next| next.plan),
+        at,
     });
     subscription
         .scheduled

@@ -91,8 +91,14 @@ pub fn payload(schema: &Schema, text: &[u8], origin: Origin) -> Vec<u8> {
     }
 }
 
-/// A value as JSON text. Serializing our own plain types cannot fail.
+/// A value as JSON. Serializing our own plain types cannot fail.
 #[must_use]
 pub fn json<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
+}
+
+/// The same as a text.
+#[must_use]
+pub fn json_text<T: Serialize>(value: &T) -> String {
+    String::from_utf8(json(value)).unwrap_or_default()
 }

@@ -19,6 +19,12 @@ impl Fnv {
         }))
     }
 
+    /// A number from 0 to `limit`, which is not reached: each equally likely.
+    #[must_use]
+    pub(crate) const fn below(self, limit: i64) -> i64 {
+        (self.0 >> 1).cast_signed().rem_euclid(limit)
+    }
+
     /// Sixteen hexadecimal digits.
     ///
     /// ```

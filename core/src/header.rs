@@ -26,6 +26,9 @@ pub const AUTHENTICATE: &str = "WWW-Authenticate";
 /// The session of an MCP client.
 pub const MCP_SESSION: &str = crate::mcp::session::HEADER;
 
+/// The gateway's clock, which the platform tells (RFC 9110, section 6.6.1): whose own is wrong goes by it.
+pub const DATE: &str = "Date";
+
 /// What a page of another origin may read of an answer, beside what the Fetch standard shows anyway.
 pub const EXPOSED: [&str; 11] = [
     CONTRACT,

@@ -2,8 +2,9 @@
 
 use crate::call::{CallEnd, CallStart, CallStatus, Called, Settled, cut};
 use crate::metrics::Outcome;
+use crate::payload::text::ErrorText;
 use crate::quota::{Channel, Charge};
-use crate::time::Timestamp;
+use crate::time::{DAY_MILLIS, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -128,7 +129,7 @@ pub fn row(
         period_start: period.map(Timestamp::millis),
         status_code: end.status_code,
         response_time_ms: end.millis,
-        error_message: end.error.map(|error| cut(&error, 2000)),
+        error_message: end.error.map(|error| cut(&error, ErrorText::MAX)),
         request_data: end.request_data,
         response_data: end.response_data,
         tokens_used: end.tokens_used,
@@ -164,6 +165,21 @@ impl Retention {
         Some(Self(days))
     }
 
+    /// The retention that a setting names in days.
+    ///
+    /// # Errors
+    /// What it must be.
+    pub fn parse(days: &str) -> Result<Self, String> {
+        let retention = days.parse().ok().and_then(Self::from_days);
+        retention.ok_or_else(|| {
+            format!(
+                "RETENTION_DAYS is {days}; it must be {} to {}",
+                Self::MIN,
+                Self::MAX
+            )
+        })
+    }
+
     /// The moment from which on rows are kept.
     #[must_use]
     pub fn since(self, now: Timestamp) -> Timestamp {
@@ -174,7 +190,7 @@ impl Retention {
 /// The moment `days` days before `now`.
 #[must_use]
 pub fn days_before(now: Timestamp, days: u32) -> Timestamp {
-    now.plus_millis(i64::from(days).saturating_mul(-86_400_000))
+    now.plus_millis(i64::from(days).saturating_mul(DAY_MILLIS).saturating_neg())
 }
 
 /// The smallest id that a call admitted at `at` or later can have: ids are UUIDs of version 7, which begin with the

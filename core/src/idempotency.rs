@@ -1,6 +1,7 @@
 //! Calls that may be sent twice: the same key is charged once and gets the first decision again
 //! (IETF draft "The Idempotency-Key HTTP Header Field").
 
+use crate::payload::text::IdempotencyKey;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -14,9 +15,6 @@ pub struct KeyedCall {
     /// Of method, target and body. Another call under the same key is a mistake.
     pub fingerprint: String,
 }
-
-/// The longest key, in characters.
-const MAX_KEY: usize = 255;
 
 /// A key that is not one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +34,7 @@ impl KeyedCall {
     /// # Errors
     /// [`NotAKey`] unless the key is 1 to 255 visible ASCII characters.
     pub fn new(key: &str, method: &str, target: &str, body: &[u8]) -> Result<Self, NotAKey> {
-        let visible = key.bytes().all(|byte| byte.is_ascii_graphic());
-        if key.is_empty() || key.len() > MAX_KEY || !visible {
+        if !IdempotencyKey::holds(key) {
             return Err(NotAKey);
         }
         // Lengths go in as well, so that no two calls run together to the same bytes. The hash is a cryptographic one: who

@@ -5,19 +5,20 @@
 //! row then waits in the outbox until the database has it. So a call is in one place at a time, and its charge is taken
 //! back at most once: when it is closed.
 
-use crate::account::Account;
+use crate::account::{Account, ProfileColumns};
 use crate::call::{CallEnd, CallStart, CallStatus, Called, Settled, Settler, Toll};
+use crate::called_off::{Awaited, CalledOffLately, Exchange};
 use crate::history::{HistoryRow, Paid, row};
 use crate::idempotency::KeyedCall;
 use crate::quota::{Charge, Decision, ToolCall, Usage, charge, decide_within, refund};
-use crate::time::Timestamp;
+use crate::time::{DAY_MILLIS, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// How long a call may stay open before it is closed with its outcome unknown.
 pub const UNSETTLED_AFTER_MILLIS: i64 = 10 * 60 * 1000;
 
 /// How long a key is remembered: longer than any monthly period.
-pub const KEYS_KEPT_MILLIS: i64 = 62 * 24 * 60 * 60 * 1000;
+pub const KEYS_KEPT_MILLIS: i64 = 62 * DAY_MILLIS;
 
 /// How often a call may be sent again under its key. Retries, many at once among them, need far fewer; a caller who sends
 /// every call under one key would be served without end for the price of one.
@@ -38,56 +39,9 @@ pub struct Candidate {
     /// The caller's name for it, where it may be sent twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keyed: Option<KeyedCall>,
-    /// What it is in a session of an MCP server.
+    /// The request that it is to an MCP server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchange: Option<Exchange>,
-}
-
-/// A request in a session of an MCP server. In one session an id is used once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Exchange {
-    /// The server's id of the session.
-    pub session: String,
-    /// The request's id, as JSON.
-    pub id: String,
-}
-
-/// What a caller has called off: a request, or a session with all that is under way in it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CalledOff {
-    /// The server's id of the session.
-    pub session: String,
-    /// The request's id, as JSON; all of them where there is none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-}
-
-impl CalledOff {
-    /// Whether it is about this call.
-    #[must_use]
-    pub fn is_about(&self, call: &OpenCall) -> bool {
-        call.exchange.as_ref().is_some_and(|exchange| {
-            exchange.session == self.session && self.id.as_ref().is_none_or(|id| *id == exchange.id)
-        })
-    }
-}
-
-/// Whether a caller waits for a call that is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Awaited {
-    /// They do.
-    #[default]
-    Still,
-    /// They called it off. The tool may have run: without an answer nobody can tell.
-    NoMore,
-}
-
-impl Awaited {
-    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
-    const fn is_still(&self) -> bool {
-        matches!(self, Self::Still)
-    }
 }
 
 /// A call that was admitted and has no outcome yet.
@@ -104,7 +58,7 @@ pub struct OpenCall {
     pub settler: Settler,
     /// When it was admitted.
     pub admitted_at: Timestamp,
-    /// What it is in a session of an MCP server.
+    /// The request that it is to an MCP server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchange: Option<Exchange>,
     /// Whether its caller waits for it.
@@ -173,20 +127,25 @@ pub enum Step {
     InProgress,
 }
 
-/// Decides on a candidate. `known` is what was found of its key; `open` are the calls of its user that are under way.
+/// Decides on a candidate. `known` is what was found of its key; `open` are the calls of its user that are under way;
+/// `lately` is what they called off, before it came or while it is on its way.
 #[must_use]
 pub fn admit<'o>(
     account: &Account,
     candidate: Candidate,
     known: Option<KnownKey>,
     open: impl Iterator<Item = &'o OpenCall> + Clone,
+    lately: &CalledOffLately,
     now: Timestamp,
 ) -> Step {
     if let (Some(keyed), Some(known)) = (&candidate.keyed, known) {
         return repeat(keyed, &candidate.settler, known);
     }
-    if candidate.exchange.is_some() && open.clone().any(|call| call.exchange == candidate.exchange)
-    {
+    let is_twin = |exchange: &Exchange| {
+        let mut open = open.clone();
+        exchange.session.is_some() && open.any(|call| call.exchange.as_ref() == Some(exchange))
+    };
+    if candidate.exchange.as_ref().is_some_and(is_twin) {
         return Step::InProgress;
     }
     let (entitlement, usage) = (&account.entitlement, &account.usage);
@@ -212,8 +171,8 @@ pub fn admit<'o>(
             start: candidate.start,
             settler: candidate.settler,
             admitted_at: now,
+            awaited: lately.awaited(candidate.exchange.as_ref(), now),
             exchange: candidate.exchange,
-            awaited: Awaited::Still,
         },
         key,
     }))
@@ -232,7 +191,7 @@ fn repeat(keyed: &KeyedCall, settler: &Settler, known: KnownKey) -> Step {
     // A reservation has its answer as soon as it is made; a call that is passed on has it when it is over.
     match (settler, open) {
         (Settler::Gateway, Some(_)) => Step::InProgress,
-        (Settler::Gateway, None) if repeats >= MAX_REPEATS => Step::KeyWornOut,
+        _ if repeats >= MAX_REPEATS => Step::KeyWornOut,
         _ => Step::Repeat {
             decision: stored.decision,
             call: stored.call,
@@ -291,7 +250,7 @@ pub fn close(account: &Account, open: OpenCall, end: CallEnd) -> Closing {
     let end = match (open.awaited, end.settled) {
         (Awaited::NoMore, Settled::Refunded) => CallEnd {
             settled: Settled::Charged,
-            error: Some("cancelled by the caller".to_owned()),
+            error: Some("called off by the caller".to_owned()),
             ..end
         },
         _ => end,
@@ -401,7 +360,7 @@ impl Outcome {
 /// How long an entitlement is believed without asking the database, should nobody tell the meter of a change.
 const BELIEVED_MILLIS: i64 = 10 * 60 * 1000;
 /// How long it is believed while the database does not answer: who paid is not locked out by an outage.
-pub const OUTAGE_MILLIS: i64 = 24 * 60 * 60 * 1000;
+const OUTAGE_MILLIS: i64 = DAY_MILLIS;
 
 /// How long what a token says of its user may wait while calls are made.
 const NAMES_WAIT_MILLIS: i64 = 60 * 1000;
@@ -425,20 +384,37 @@ pub fn outlives_outage(asked_at: Timestamp, now: Timestamp) -> bool {
     now.since(asked_at) < OUTAGE_MILLIS
 }
 
-/// The account after the database was asked: what it says of the user holds; of two entitlements the newer one, because
-/// answers may overtake each other; and usage is the meter's own. A meter that is new begins with what the
-/// database has of it.
+/// What a meter knows of its user.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Known {
+    /// Where the user stands.
+    pub account: Account,
+    /// What only a profile shows.
+    pub columns: ProfileColumns,
+    /// When the database was last asked.
+    pub asked_at: Timestamp,
+}
+
+/// What a meter knows after the database was asked. Answers may overtake each other: the one with the newer entitlement holds,
+/// and of two with the same the one that was asked for later. Usage is the meter's own; one that is new begins with
+/// what the database has of it.
 #[must_use]
-pub fn learn(known: Option<Account>, said: Account) -> Account {
-    match known {
-        None => said,
-        Some(known) if known.entitlement.version > said.entitlement.version => Account {
-            user: said.user,
-            ..known
+pub fn learn(known: Option<Known>, said: Known) -> Known {
+    let Some(known) = known else {
+        return said;
+    };
+    let asked_at = known.asked_at.max(said.asked_at);
+    let age = |known: &Known| (known.account.entitlement.version, known.asked_at);
+    let (usage, latest) = match age(&known) > age(&said) {
+        true => (known.account.usage.clone(), known),
+        false => (known.account.usage, said),
+    };
+    Known {
+        account: Account {
+            usage,
+            ..latest.account
         },
-        Some(known) => Account {
-            usage: known.usage,
-            ..said
-        },
+        asked_at,
+        ..latest
     }
 }

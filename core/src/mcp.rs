@@ -11,11 +11,14 @@ pub mod record;
 pub mod resource;
 pub mod session;
 
+use crate::auth::secret::hmac;
 use crate::quota::{Decision, Refusal};
 use crate::refusal::{TextContent, ToolRefusal, tool_result};
+use hmac::Hmac;
 use message::{Call, Revision};
 use serde::Serialize;
 use serde_json::Value;
+use sha2::Sha256;
 use std::collections::BTreeMap;
 
 /// The secret that the gateway and the server behind it share; what is signed with it cannot be made by others.
@@ -39,14 +42,8 @@ impl SigningSecret {
         (text.len() >= Self::MIN).then(|| Self(text.as_bytes().to_vec()))
     }
 
-    /// HMAC-SHA256 over `parts`.
-    fn sign(&self, parts: &[&[u8]]) -> Option<[u8; 32]> {
-        use hmac::{Hmac, KeyInit, Mac};
-        let mut mac = <Hmac<sha2::Sha256> as KeyInit>::new_from_slice(&self.0).ok()?;
-        for part in parts {
-            mac.update(part);
-        }
-        Some(mac.finalize().into_bytes().into())
+    fn sign(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
+        hmac(&self.0, parts)
     }
 }
 

@@ -257,16 +257,21 @@ pub struct UnknownPlan {
 
 impl std::fmt::Display for UnknownPlan {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let known: Vec<&str> = CATALOG.iter().map(|entry| entry.slug).collect();
         write!(
             out,
             "There is no plan of that name. The plans are: {}.",
-            known.join(", ")
+            slugs(", ")
         )
     }
 }
 
 impl std::error::Error for UnknownPlan {}
+
+/// The plans by their slugs, in a sentence; `last` comes before the last.
+pub(crate) fn slugs(last: &str) -> String {
+    let [firsts @ .., enterprise] = CATALOG.map(|entry| entry.slug);
+    format!("{}{last}{enterprise}", firsts.join(", "))
+}
 
 impl PlanId {
     /// Every plan, in display order, which is the catalog's.
@@ -424,7 +429,7 @@ pub fn plans() -> Vec<Plan> {
 /// assert_eq!(recommend(0), PlanId::Free);
 /// assert_eq!(recommend(1_000), PlanId::Developer);
 /// assert_eq!(recommend(1_001), PlanId::Professional);
-/// assert_eq!(recommend(10_001), PlanId::Enterprise);
+/// assert_eq!(recommend(u64::MAX), PlanId::Enterprise);
 /// ```
 #[must_use]
 pub fn recommend(calls_per_month: u64) -> PlanId {

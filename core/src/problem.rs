@@ -32,6 +32,8 @@ pub enum Problem {
     CallInProgress,
     /// The tool of that key's call ran.
     CallMade,
+    /// The token does not say which client it was issued to.
+    UnknownClient,
     /// No open call of the caller has that id.
     UnknownCall,
     /// The call was settled before, in another way.
@@ -70,6 +72,8 @@ pub enum Problem {
     AlreadySubscribed,
     /// Who never paid has nothing to look at.
     NoCustomer,
+    /// Whoever has a plan that is not paid here changes it elsewhere.
+    NotManagedHere,
     /// Nothing is at this address.
     NotFound,
     /// Nothing is at this address for this method: the value of `Allow`.
@@ -169,6 +173,7 @@ impl Problem {
             Self::NotAdministrator => (403, "not_administrator", "This is for administrators"),
             Self::ForeignOrigin => (403, "foreign_origin", "The page's origin is not allowed"),
             Self::UnknownSession => (404, "unknown_session", "No session of yours has that id"),
+            Self::UnknownClient => (403, "unknown_client", "The token names no client"),
             Self::NotForAgents => (403, "not_for_agents", "This is for the user"),
             Self::NotSold => (404, "not_sold", "The plan is not sold that way"),
             Self::NoCustomer => (404, "no_customer", "Nothing was paid yet"),
@@ -183,6 +188,7 @@ impl Problem {
             Self::AlreadySubscribed => {
                 (409, "already_subscribed", "There is a subscription already")
             }
+            Self::NotManagedHere => (409, "not_managed_here", "The plan is not managed here"),
             Self::PayloadTooLarge(_) => (413, "payload_too_large", "The body is too long"),
             Self::UnsupportedMediaType => (415, "unsupported_media_type", "The body must be JSON"),
             Self::InvalidPayload(_) => (422, "invalid_payload", "The body breaks rules"),
@@ -248,6 +254,10 @@ impl Problem {
                 "A tool is not run twice for one Idempotency-Key, and its result is not kept. Use a new key for a new call."
                     .to_owned()
             }
+            Self::UnknownClient => {
+                "A call is settled by the client that reserved it, so the token must say which that is: azp or client_id."
+                    .to_owned()
+            }
             Self::UnknownCall => {
                 "A call is settled by the client that reserved it, with the same user's token.".to_owned()
             }
@@ -299,6 +309,10 @@ impl Problem {
                 "Change or cancel the subscription in the customer portal: POST /api/billing/portal.".to_owned()
             }
             Self::NoCustomer => "Subscribe first: POST /api/billing/checkout.".to_owned(),
+            Self::NotManagedHere => {
+                "The plan was agreed with the operator of this service, or is paid in another way. Ask them to change it."
+                    .to_owned()
+            }
             Self::NotFound => "Check the path and its spelling.".to_owned(),
             Self::MethodNotAllowed(allow) => format!("Allowed here: {allow}."),
             Self::UnknownPlan(unknown) => unknown.to_string(),

@@ -1,6 +1,6 @@
 //! From Stripe's word for a subscription to what it entitles to.
 
-use crate::time::Timestamp;
+use crate::time::{DAY_MILLIS, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The status of a subscription, as Stripe names it.
@@ -154,6 +154,15 @@ impl Grace {
         }
     }
 
+    /// The grace that a setting names in days.
+    ///
+    /// # Errors
+    /// What it must be.
+    pub fn parse(days: &str) -> Result<Self, String> {
+        let grace = days.parse().ok().and_then(Self::from_days);
+        grace.ok_or_else(|| format!("GRACE_DAYS is {days}; it must be 0, 2, 7, 14 or 21"))
+    }
+
     /// The moment the grace of a subscription that became past due at `since` ends.
     ///
     /// ```
@@ -173,7 +182,6 @@ impl Grace {
     }
 
     const fn millis(self) -> i64 {
-        const DAY: i64 = 86_400_000;
         let days = match self {
             Self::None => 0,
             Self::Days2 => 2,
@@ -181,6 +189,6 @@ impl Grace {
             Self::Days14 => 14,
             Self::Days21 => 21,
         };
-        DAY.saturating_mul(days)
+        DAY_MILLIS.saturating_mul(days)
     }
 }

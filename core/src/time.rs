@@ -12,6 +12,9 @@ use std::fmt::Display;
 #[cfg_attr(feature = "ts", derive(tsify::Tsify), tsify(type = "string"))]
 pub struct Timestamp(i64);
 
+/// A day.
+pub const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
+
 /// The last representable millisecond, 9999-12-31T23:59:59.999Z.
 const MAX: i64 = 253_402_300_799_999;
 

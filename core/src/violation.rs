@@ -130,7 +130,7 @@ codes! {
     /// Half of a surrogate pair: not a character.
     Unicode = "unicode", "Contains half of a surrogate pair, which is not a character.".to_owned();
     /// A text that does not have the form its field asks for.
-    Format { format: &'static str, expectation: &'static str } = "format", format!("Must be {expectation}.");
+    Format { format: &'static str, expectation: Cow<'static, str> } = "format", format!("Must be {expectation}.");
     /// Arbitrary JSON with more values than is stored.
     TooComplex { max: u32 } = "too_complex", format!("Must not hold more than {max} values.");
 }
@@ -146,7 +146,7 @@ pub enum Param<'v> {
     /// A limit.
     Number(u64),
     /// A word.
-    Word(&'static str),
+    Word(&'v str),
     /// The allowed values.
     Words(&'v [&'static str]),
 }
@@ -165,6 +165,12 @@ impl From<&u64> for Param<'_> {
 
 impl From<&&'static str> for Param<'_> {
     fn from(word: &&'static str) -> Self {
+        Self::Word(word)
+    }
+}
+
+impl<'v> From<&'v Cow<'static, str>> for Param<'v> {
+    fn from(word: &'v Cow<'static, str>) -> Self {
         Self::Word(word)
     }
 }

@@ -373,11 +373,11 @@ fn rows_are_needed_of_the_running_period_and_of_no_plan_without_a_limit() {
 }
 
 #[test]
-fn a_plan_by_contract_needs_no_subscription_and_any_other_does() {
+fn a_plan_needs_a_subscription_or_an_agreement() {
     let now = "2026-03-12T00:00:00Z";
-    let of = |plan| {
+    let of = |plan, known| {
         let mut user = subscriber("2026-03-10T00:00:00Z", now, None);
-        user.subscription = KnownSubscription::Unknown;
+        user.subscription = known;
         for entitlement in [
             Some(&mut user.entitlement),
             user.meter.as_mut().map(|meter| &mut meter.entitlement),
@@ -387,8 +387,13 @@ fn a_plan_by_contract_needs_no_subscription_and_any_other_does() {
         user.counters = Counters::new(&user.entitlement, &user.usage(), at(now));
         codes(&user, now)
     };
-    assert_eq!(of(PlanId::Developer), [Code::UserWithoutSubscription]);
-    assert_eq!(of(PlanId::Enterprise), []);
+    for plan in [PlanId::Developer, PlanId::Enterprise] {
+        assert_eq!(
+            of(plan, KnownSubscription::Unknown),
+            [Code::UserWithoutSubscription]
+        );
+        assert_eq!(of(plan, KnownSubscription::Known), []);
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use legis_core::auth::claims::{CallerKind, verify};
 use legis_core::auth::jwks::{KeyChoice, KeySet, choose};
 use legis_core::auth::{Scope, Unauthenticated, token};
+use legis_core::call::Settler;
 use legis_core::payload::AuthConfig;
 use legis_core::problem::Problem;
 use legis_core::route::{NoRoute, Personal, Route, route};
@@ -272,6 +273,33 @@ fn a_programs_own_token_is_known_by_any_of_its_marks() {
     ] {
         assert_eq!(kind(more.clone()), expected, "{more}");
     }
+}
+
+/// A user's own token would fit a call of a service's as well, if neither said which client it was issued to.
+#[test]
+fn who_does_not_say_which_client_they_are_settles_nothing() {
+    let configs = [config("frontend", "a.example.com", "urn:api", true)];
+    let now = at("2026-01-01T00:00:00Z");
+    let caller = |more: Value| {
+        let mut claims = json!({
+            "iss": "https://a.example.com/", "aud": "urn:api", "sub": "auth0|ada", "exp": now.seconds() + 60,
+        });
+        let members = claims.as_object_mut().unwrap();
+        members.extend(more.as_object().unwrap().clone());
+        verify(claims.to_string().as_bytes(), &configs, now)
+    };
+    let settler = |more: Value| caller(more).unwrap().settler();
+    assert_eq!(settler(json!({})), Settler::Nobody);
+    assert_eq!(settler(json!({"azp": ""})), Settler::Nobody);
+    let page = Settler::Client("page".to_owned());
+    assert_eq!(settler(json!({"azp": "page"})), page);
+    assert_eq!(settler(json!({"client_id": "page"})), page);
+    // Nor is somebody called what no text of ours could hold, and a name is a line.
+    assert_eq!(
+        caller(json!({"sub": "auth0|a\nb"})),
+        Err(Unauthenticated::Subject)
+    );
+    assert_eq!(caller(json!({"name": "a\nb"})).unwrap().identity.name, None);
 }
 
 fn key(id: &str) -> Value {

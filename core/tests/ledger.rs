@@ -8,16 +8,18 @@
     reason = "a test that fails should stop"
 )]
 
-use legis_core::account::{Account, User};
+use legis_core::account::{Account, ProfileColumns, User};
 use legis_core::call::{CallEnd, CallStart, Called, Settled, Settler, Toll};
+use legis_core::called_off::{Awaited, CalledOff, CalledOffLately, Exchange};
 use legis_core::counters::Counters;
 use legis_core::entitlement::Entitlement;
 use legis_core::history::HistoryRow;
 use legis_core::idempotency::KeyedCall;
 use legis_core::ledger::{
-    Candidate, Closing, Exchange, KeyAfter, KnownKey, MAX_REPEATS, OpenCall, Step, StoredKey,
+    Candidate, Closing, KeyAfter, Known, KnownKey, MAX_REPEATS, OpenCall, Step, StoredKey,
     UNSETTLED_AFTER_MILLIS, admit, close, close_reported, learn, over_limit,
 };
+use legis_core::outbox::Setback;
 use legis_core::plan::{Allowance, PlanId};
 use legis_core::quota::{Channel, Cost, Decision, Usage};
 use legis_core::subscription::Standing;
@@ -62,11 +64,27 @@ fn entitlement(plan: PlanId, version: u64) -> Entitlement {
     }
 }
 
+fn known(account: Account, asked_at: Timestamp) -> Known {
+    Known {
+        columns: ProfileColumns {
+            plan: account.entitlement.plan,
+            stripe_customer_id: None,
+            billing_frequency: "monthly".to_owned(),
+            plan_amount: None,
+            subscription_status: "active".to_owned(),
+            subscription_period_end: None,
+        },
+        account,
+        asked_at,
+    }
+}
+
 /// What a meter stores, in memory; the steps are core's.
 struct Meter {
     account: Account,
     open: BTreeMap<String, OpenCall>,
     keys: BTreeMap<String, (StoredKey, u32)>,
+    called_off: CalledOffLately,
     outbox: BTreeMap<String, HistoryRow>,
     /// The database: rows are written once, whatever is sent twice.
     history: BTreeMap<String, HistoryRow>,
@@ -90,6 +108,7 @@ impl Meter {
             account: account(plan),
             open: BTreeMap::new(),
             keys: BTreeMap::new(),
+            called_off: CalledOffLately::default(),
             outbox: BTreeMap::new(),
             history: BTreeMap::new(),
             ids: 0,
@@ -133,6 +152,7 @@ impl Meter {
             candidate.clone(),
             self.known_key(candidate),
             self.open.values(),
+            &self.called_off,
             now,
         )
     }
@@ -476,11 +496,12 @@ impl Run {
     }
 
     fn learn(&mut self, entitlement: Entitlement) {
+        let known = known(self.meter.account.clone(), registered());
         let said = Account {
             entitlement,
             ..account(PlanId::Free)
         };
-        self.meter.account = learn(Some(self.meter.account.clone()), said);
+        self.meter.account = learn(Some(known), self::known(said, self.now)).account;
         assert_eq!(self.meter.account.entitlement.version, self.version);
     }
 
@@ -492,7 +513,7 @@ impl Run {
             return match (*first == other, gateway && open) {
                 (false, _) => Came::KeyReused,
                 (true, true) => Came::InProgress,
-                (true, false) if gateway && *repeats >= MAX_REPEATS => Came::KeyWornOut,
+                (true, false) if *repeats >= MAX_REPEATS => Came::KeyWornOut,
                 (true, false) => Came::Repeated(call.clone()),
             };
         }
@@ -645,22 +666,36 @@ proptest! {
         run.finish();
     }
 
+    /// Of twelve readings of the database, each a minute later than the one before, every third sees another plan.
     #[test]
-    fn of_entitlements_in_any_order_the_newest_stays_and_usage_with_it(
-        versions in Just((0_u64..12).collect::<Vec<_>>()).prop_shuffle(),
+    fn of_answers_in_any_order_the_newest_stays_and_usage_with_it(
+        readings in Just((0_i64..12).collect::<Vec<_>>()).prop_shuffle(),
         used in 0_u64..100,
     ) {
-        let mut known = None;
-        for version in versions {
-            let plan = PlanId::ALL[usize::try_from(version).unwrap() % PlanId::ALL.len()];
-            let said = Account { entitlement: entitlement(plan, version), ..account(plan) };
-            let mut learnt = learn(known, said);
-            learnt.usage.lifetime.used = used;
-            known = Some(learnt);
+        let reading = |number: i64| {
+            let version = u64::try_from(number / 3).unwrap();
+            let mut account = Account { entitlement: entitlement(PlanId::ALL[usize::try_from(version).unwrap()], version), ..account(PlanId::Free) };
+            account.user.name = Some(format!("name {number}"));
+            known(account, registered().plus_millis(number * 60_000))
+        };
+        let mut held = None;
+        for number in readings {
+            let mut learnt = learn(held, reading(number));
+            learnt.account.usage.lifetime.used = used;
+            held = Some(learnt);
         }
-        let known = known.unwrap();
-        prop_assert_eq!(known.entitlement, entitlement(PlanId::ALL[11 % PlanId::ALL.len()], 11));
-        prop_assert_eq!(known.usage.lifetime.used, used);
+        let mut newest = reading(11);
+        newest.account.usage.lifetime.used = used;
+        prop_assert_eq!(held, Some(newest));
+    }
+
+    /// A restored database has older versions: they do not hold, and it is not asked again with every call for that.
+    #[test]
+    fn an_older_entitlement_that_is_told_later_counts_as_asked(later in 1_i64..1_000_000) {
+        let before = known(Account { entitlement: entitlement(PlanId::Professional, 7), ..account(PlanId::Free) }, registered());
+        let said = known(account(PlanId::Free), registered().plus_millis(later));
+        let after = learn(Some(before.clone()), said.clone());
+        prop_assert_eq!(after, Known { asked_at: said.asked_at, ..before });
     }
 
     /// A meter that lost everything begins where the columns of the database stand.
@@ -700,7 +735,6 @@ fn a_key_is_of_one_call() {
     assert_ne!(fingerprints[0], fingerprints[1]);
 }
 
-/// A key is for sending one call again; after so many times it is worn out, and nothing is charged.
 #[test]
 fn an_id_names_one_call_of_a_session_at_a_time() {
     let mut meter = Meter::new(PlanId::Free);
@@ -710,12 +744,9 @@ fn an_id_names_one_call_of_a_session_at_a_time() {
             cost: Cost::ONE,
             channel: Channel::Mcp,
         };
-        let exchange = Exchange {
-            session: session.to_owned(),
-            id: id.to_owned(),
-        };
+        let id: serde_json::Value = serde_json::from_str(id).unwrap();
+        let exchange = Some(Exchange::new(Some(session), &id));
         let candidate = meter.candidate(toll, Settler::Gateway, None);
-        let exchange = Some(exchange);
         meter.admit(
             Candidate {
                 exchange,
@@ -728,14 +759,94 @@ fn an_id_names_one_call_of_a_session_at_a_time() {
         panic!("the first call of a session is refused");
     };
     assert_eq!(ask(&mut meter, "s1", "1"), Came::InProgress);
-    // A number is not the text of it, and another session counts for itself.
-    for (session, id) in [("s1", "\"1\""), ("s1", "2"), ("s2", "1")] {
+    // Some servers take a number for its text; another session counts for itself.
+    assert_eq!(ask(&mut meter, "s1", "\"1\""), Came::InProgress);
+    for (session, id) in [("s1", "2"), ("s2", "1")] {
         assert!(matches!(ask(&mut meter, session, id), Came::Admitted(_)));
     }
     meter.settle(&first, CallEnd::answered(200, 5));
     assert!(matches!(ask(&mut meter, "s1", "1"), Came::Admitted(_)));
 }
 
+/// A tool that ran was not answered where we look, because its caller used its id for something else at the same time.
+#[test]
+fn a_call_whose_id_is_used_for_another_request_is_charged_however_it_ends() {
+    let now = registered();
+    let failed = CallEnd::failed(504, 30_000, "timed_out");
+    let exchange = |session| Exchange::new(session, &serde_json::json!(3));
+    // Without sessions another client may come with the same id: what it calls later is its own.
+    for (noted, session, open, later_called) in [
+        (Some("s1"), Some("s1"), true, true),
+        (Some("s2"), Some("s1"), false, false),
+        (None, Some("s1"), false, false),
+        (None, None, true, false),
+    ] {
+        let off = CalledOff::request(noted, &serde_json::json!("3"));
+        for (order, late) in [(0, false), (1, false), (1, true)] {
+            let mut meter = Meter::new(PlanId::Free);
+            let later = if late { now.plus_millis(60_000) } else { now };
+            if order == 1 {
+                meter.called_off.note(off.clone(), now);
+            }
+            let candidate = Candidate {
+                exchange: Some(exchange(session)),
+                ..meter.candidate(Toll::TOOL, Settler::Gateway, None)
+            };
+            let Came::Admitted(id) = meter.admit(candidate, later) else {
+                panic!("a call of a free user is refused");
+            };
+            if order == 0 {
+                for open in meter.open.values_mut().filter(|open| off.is_about(open)) {
+                    open.awaited = Awaited::NoMore;
+                }
+            }
+            meter.settle(&id, failed.clone());
+            let used = meter.account.usage.lifetime.used;
+            let charged = if order == 0 {
+                open
+            } else {
+                later_called && !late
+            };
+            assert_eq!(
+                used,
+                u64::from(charged),
+                "{noted:?} {session:?} {order} {late}"
+            );
+        }
+    }
+}
+
+#[test]
+fn meters_that_failed_together_come_back_apart() {
+    let now = registered();
+    for failures in 1_u32..40 {
+        let longest = (30_000_i64 << (failures - 1).min(10)).min(600_000);
+        let mut by_tenth = [0_u32; 10];
+        for meter in 0..2_000 {
+            let setback = (0..failures).fold(None, |before, _| {
+                Some(Setback::after(before, &format!("{meter:064x}"), now))
+            });
+            let wait = setback.unwrap().wait_millis(now);
+            assert!(
+                (longest / 2..=longest).contains(&wait),
+                "{wait} of {longest}"
+            );
+            let tenth = (wait - longest / 2) * 10 / (longest / 2);
+            by_tenth[usize::try_from(tenth).unwrap().min(9)] += 1;
+        }
+        // Two hundred each would be even.
+        assert!(
+            by_tenth.iter().all(|meters| (140..260).contains(meters)),
+            "{by_tenth:?}"
+        );
+    }
+    // A clock that was set back keeps nobody waiting for longer.
+    let setback = Setback::after(None, "a", now.plus_millis(DAY));
+    assert!(setback.wait_millis(now) <= 600_000);
+    assert_eq!(setback.wait_millis(now.plus_millis(2 * DAY)), 0);
+}
+
+/// A key is for sending one call again; after so many times it is worn out, and nothing is charged.
 #[test]
 fn a_key_wears_out() {
     let mut meter = Meter::new(PlanId::Free);
@@ -751,6 +862,21 @@ fn a_key_wears_out() {
     let again = meter.candidate(Toll::REST, Settler::Gateway, Some((1, false)));
     assert_eq!(meter.admit(again, now), Came::KeyWornOut);
     assert_eq!(meter.account.usage.lifetime.used, 1);
+    // A service that passes on its callers' keys would serve them without end.
+    let service = || Settler::Client("service".to_owned());
+    let reserved = meter.candidate(Toll::REST, service(), Some((2, false)));
+    let id = reserved.id.clone();
+    assert_eq!(meter.admit(reserved, now), Came::Admitted(id.clone()));
+    for repeat in 0..MAX_REPEATS {
+        if repeat == 50 {
+            meter.settle(&id, CallEnd::answered(200, 1));
+        }
+        let again = meter.candidate(Toll::REST, service(), Some((2, false)));
+        assert_eq!(meter.admit(again, now), Came::Repeated(id.clone()));
+    }
+    let again = meter.candidate(Toll::REST, service(), Some((2, false)));
+    assert_eq!(meter.admit(again, now), Came::KeyWornOut);
+    assert_eq!(meter.account.usage.lifetime.used, 2);
 }
 
 /// What the columns of an idle user say once their period is over: the next one, unused; and where the plan went back to

@@ -54,7 +54,10 @@ fn only_a_call_of_a_tool_is_a_call() {
         "tools/call ",
     ] {
         let body = json!({"jsonrpc": "2.0", "id": "a", "method": method}).to_string();
-        assert_eq!(read(body.as_bytes(), Headers::default()), Ok(Message::Free));
+        assert_eq!(
+            read(body.as_bytes(), Headers::default()),
+            Ok(Message::Ask(json!("a")))
+        );
     }
     for body in [
         json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
@@ -100,6 +103,12 @@ fn no_call_passes_as_something_else() {
         r#"{"jsonrpc":"2.0","id":9007199254740993,"method":"tools/call","params":{"name":"a"}}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","Name":"b"}}"#,
         "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"param\u{17f}\":{}}",
+        // A server could take these for the id of a call, and give it up without an answer.
+        r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"RequestId":1}}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1.0}}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":[1]}}"#,
+        r#"{"jsonrpc":"2.0","id":1.0,"method":"resources/read"}"#,
+        r#"{"jsonrpc":"2.0","id":[1],"method":"ping"}"#,
         r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#,
         r#"{"id":1,"method":"ping"}"#,
         "7",

@@ -10,7 +10,7 @@ use crate::metered;
 use crate::platform::Deadline;
 use crate::request::Request;
 use legis_core::auth::claims::Caller;
-use legis_core::call::{CallEnd, CallStatus};
+use legis_core::call::{CallEnd, CallStatus, Settler};
 use legis_core::evaluate;
 use legis_core::payload::text::IdempotencyKey;
 use legis_core::payload::{CallRequest, CallSettlement};
@@ -51,14 +51,11 @@ pub(crate) async fn reserve(
     let keyed = key
         .map(|key| metered::keyed(key, "POST", "calls", &evaluate::json(&named)))
         .transpose()?;
-    let candidate = metered::candidate(
-        request,
-        line,
-        asked.called(),
-        asked.toll(),
-        caller.settler(),
-        keyed,
-    );
+    let settler = match caller.settler() {
+        Settler::Nobody => return Err(Problem::UnknownClient.into()),
+        settler => settler,
+    };
+    let candidate = metered::candidate(request, line, asked.called(), asked.toll(), settler, keyed);
     let deadline = Deadline::outliving(client::TIME_LIMIT_MILLIS, context);
     let identity = &caller.identity;
     let decided = metered::admit(env, identity, candidate, &deadline, line).await?;

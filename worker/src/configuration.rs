@@ -6,9 +6,11 @@ use crate::database::{Database, Statement, Value, decoded, rows};
 use crate::failure::{Failure, Outcome};
 use crate::log;
 use crate::stripe::settings::further_prices;
+use crate::variable;
 use legis_core::audit::storage::Unreadable;
-use legis_core::evaluate::json;
+use legis_core::evaluate::json_text;
 use legis_core::history::Retention;
+use legis_core::ledger::outlives_outage;
 use legis_core::migration::{Migration, Unfit, fits};
 use legis_core::payload::{AuthClient, AuthConfig};
 use legis_core::plan;
@@ -16,6 +18,7 @@ use legis_core::problem::Problem;
 use legis_core::rows::auth_config::AuthConfigRow;
 use legis_core::rows::billing::KnownPriceRow;
 use legis_core::rows::plans::StoredPlan;
+use legis_core::settings;
 use legis_core::stripe::prices::Prices;
 use legis_core::subscription::Grace;
 use legis_core::time::Timestamp;
@@ -40,8 +43,6 @@ pub(crate) fn schema_version() -> &'static str {
 }
 
 const MAX_AGE_MILLIS: i64 = 60_000;
-/// How long a configuration is used while the database does not answer: as long as what a meter knows.
-const OUTAGE_MILLIS: i64 = legis_core::ledger::OUTAGE_MILLIS;
 
 /// A deployment that was checked and may serve.
 #[derive(Debug)]
@@ -144,7 +145,9 @@ pub(crate) async fn load_for_repair(env: &Env) -> Outcome<Rc<Configuration>> {
             KNOWN.set(fits.then(|| Rc::clone(&fresh)));
             Ok(fresh)
         }
-        (Err(failure), Some(known)) if is_outage(&failure) && outlives(&known, now) => {
+        (Err(failure), Some(known))
+            if failure.is_outage() && outlives_outage(known.read_at, now) =>
+        {
             log::event("configuration_not_read", &failure);
             Ok(known)
         }
@@ -153,17 +156,6 @@ pub(crate) async fn load_for_repair(env: &Env) -> Outcome<Rc<Configuration>> {
             Err(failure)
         }
     }
-}
-
-fn is_outage(failure: &Failure) -> bool {
-    matches!(
-        failure.problem,
-        Problem::Unavailable(_) | Problem::TimedOut(_)
-    )
-}
-
-fn outlives(known: &Configuration, now: Timestamp) -> bool {
-    now.since(known.read_at) < OUTAGE_MILLIS
 }
 
 /// The configuration as it is.
@@ -239,7 +231,7 @@ async fn remember(database: &Database, prices: &Prices) {
     if news.is_empty() {
         return;
     }
-    let news = String::from_utf8(json(&news)).unwrap_or_default();
+    let news = json_text(&news);
     let statement = Statement::new(
         "INSERT INTO known_prices (price_id, plan) SELECT value ->> 0, value ->> 1 FROM json_each(?1) WHERE true \
          ON CONFLICT (price_id) DO UPDATE SET plan = excluded.plan",
@@ -303,44 +295,29 @@ fn prices(env: &Env, stored: &[StoredPlan]) -> Result<Prices, String> {
 }
 
 fn upstream(env: &Env) -> Result<String, String> {
-    let url = env
-        .var("UPSTREAM_URL")
-        .map(|value| value.to_string())
-        .unwrap_or_default();
-    match url.as_str() {
-        "" => Err("variable UPSTREAM_URL is missing".to_owned()),
-        url if url.starts_with("https://") || url.starts_with("http://") => Ok(url.to_owned()),
-        _ => Err("UPSTREAM_URL must begin with https:// or http://".to_owned()),
-    }
+    let url = variable::text(env, settings::UPSTREAM_URL)
+        .ok_or_else(|| format!("variable {} is missing", settings::UPSTREAM_URL))?;
+    settings::upstream_url(&url)
 }
 
 /// The configured grace; fourteen days when nothing is said.
 pub(crate) fn grace(env: &Env) -> Outcome<Grace> {
-    let Ok(days) = env.var("GRACE_DAYS") else {
-        return Ok(Grace::default());
-    };
-    let days = days.to_string();
-    days.parse().ok().and_then(Grace::from_days).ok_or_else(|| {
-        let reason = format!("GRACE_DAYS is {days}; it must be 0, 2, 7, 14 or 21");
-        Failure::new(Problem::Misconfigured, reason)
-    })
+    setting(env, settings::GRACE_DAYS, Grace::parse)
 }
 
 /// For how many days the history is kept; 400 when nothing is said.
 pub(crate) fn retention(env: &Env) -> Outcome<Retention> {
-    let Ok(days) = env.var("RETENTION_DAYS") else {
-        return Ok(Retention::default());
+    setting(env, settings::RETENTION_DAYS, Retention::parse)
+}
+
+/// What a variable says; the usual when nothing is said.
+fn setting<T: Default>(
+    env: &Env,
+    name: &str,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Outcome<T> {
+    let Some(said) = variable::text(env, name) else {
+        return Ok(T::default());
     };
-    let days = days.to_string();
-    days.parse()
-        .ok()
-        .and_then(Retention::from_days)
-        .ok_or_else(|| {
-            let reason = format!(
-                "RETENTION_DAYS is {days}; it must be {} to {}",
-                Retention::MIN,
-                Retention::MAX
-            );
-            Failure::new(Problem::Misconfigured, reason)
-        })
+    parse(&said).map_err(|reason| Failure::new(Problem::Misconfigured, reason))
 }

@@ -11,6 +11,7 @@ use crate::registration::SELECT;
 use crate::stripe;
 use legis_core::counters::Counters;
 use legis_core::doctor::deployment as doctor;
+use legis_core::evaluate::json_text;
 use legis_core::history::first_id;
 use legis_core::metrics::{TaskOutcome, TaskRun};
 use legis_core::quota::Usage;
@@ -237,13 +238,12 @@ async fn close_periods(env: &Env, database: &Database, now: Timestamp) -> Outcom
                 Err(unfit) => log::event("close_periods_row", &unfit.into()),
             }
         }
-        let json = legis_core::evaluate::json(&closed);
         let update = Statement::new(
             "UPDATE users SET api_calls_count = closed.used, mcp_calls_count = closed.mcp, api_calls_reset_at = closed.resets_at \
              FROM (SELECT value ->> 'id' AS id, value ->> 'was' AS was, value ->> 'used' AS used, value ->> 'mcp' AS mcp, \
              value ->> 'resets_at' AS resets_at FROM json_each(?1)) AS closed \
              WHERE users.id = closed.id AND users.api_calls_reset_at = closed.was",
-            &[Value::Text(&String::from_utf8_lossy(&json))],
+            &[Value::Text(&json_text(&closed))],
         );
         changed = changed.saturating_add(database.changes(vec![update]).await?);
     }

@@ -12,6 +12,7 @@ use crate::identity;
 use crate::mcp;
 use crate::meter::client;
 use crate::meter::message::Knowledge;
+use crate::platform::Outbound;
 use crate::stripe::events::{FIGURES, OF_EVENTS};
 use crate::stripe::settings;
 use legis_core::auth::claims::Caller;
@@ -19,10 +20,16 @@ use legis_core::doctor::deployment::{Backlog, Issuer, Settings, Snapshot, allowe
 use legis_core::doctor::sales::{ModeFound, Sales};
 use legis_core::json;
 use legis_core::plan;
+use legis_core::problem::Dependency;
 use legis_core::row;
 use legis_core::time::Timestamp;
 use serde_json::{Value as Json, json};
+use std::time::Duration;
+use wasm_bindgen::JsValue;
 use worker::Env;
+
+/// How long what stands behind the gateway may take to say anything.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Examines the deployment.
 pub(crate) async fn answer(origin: &str, env: &Env, caller: &Caller) -> Outcome<Answer> {
@@ -57,12 +64,19 @@ async fn snapshot(
             .and_then(|seconds| Timestamp::from_js(seconds * 1000.0)),
         differing_plans: configuration.differing_plans().to_vec(),
         settings: Settings {
-            upstream: configuration.upstream().map(drop).map_err(reason),
+            upstream: match configuration.upstream() {
+                Ok(url) => answers(url, Dependency::Upstream).await,
+                Err(failure) => Err(reason(failure)),
+            },
             grace: configuration::grace(env).map(drop).map_err(reason),
             retention: configuration::retention(env).map(drop).map_err(reason),
-            mcp: mcp::settings::Settings::read(env)
-                .map(|settings| settings.is_some())
-                .map_err(reason),
+            mcp: match mcp::settings::Settings::read(env) {
+                Ok(Some(settings)) => answers(&settings.upstream, Dependency::McpServer)
+                    .await
+                    .map(|()| true),
+                Ok(None) => Ok(false),
+                Err(failure) => Err(reason(failure)),
+            },
         },
         issuers: issuers(configuration).await,
         clients: configuration.issuers.clone(),
@@ -77,6 +91,24 @@ async fn snapshot(
         now: clock::now(),
         origin: origin.to_owned(),
     })
+}
+
+/// Whether something answers at an address: what it says of a request that asks for nothing is its own.
+async fn answers(url: &str, service: Dependency) -> Result<(), String> {
+    const NOT_IMPLEMENTED: u16 = 501;
+    let asked = Outbound {
+        url: url.to_owned(),
+        method: "HEAD".to_owned(),
+        headers: String::new(),
+        body: JsValue::UNDEFINED,
+    };
+    match asked.ask(PATIENCE, service).await {
+        Ok((status @ (300..=399 | 500..), _)) if status != NOT_IMPLEMENTED => {
+            Err(format!("{url} answers {status}"))
+        }
+        Ok(_) => Ok(()),
+        Err(failure) => Err(format!("nothing answers at {url}: {}", reason(failure))),
+    }
 }
 
 fn reason(failure: Failure) -> String {

@@ -59,6 +59,14 @@ impl Failure {
         Self::new(Problem::Internal, format!("corrupt {what}: {error}"))
     }
 
+    /// Whether the database does not answer.
+    pub(crate) fn is_outage(&self) -> bool {
+        matches!(
+            self.problem,
+            Problem::Unavailable(Dependency::Database) | Problem::TimedOut(Dependency::Database)
+        )
+    }
+
     /// Something we need does not answer.
     pub(crate) fn unavailable(dependency: Dependency, error: impl std::fmt::Display) -> Self {
         Self::new(Problem::Unavailable(dependency), error.to_string())

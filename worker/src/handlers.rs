@@ -91,7 +91,7 @@ fn share(answer: &mut Answer, origin: &str, configuration: Option<&Configuration
     // Without a configuration nobody is allowed; the answer itself tells what is wrong.
     if configuration.is_some_and(|known| allows_origin(&known.issuers, origin)) {
         answer.set("Access-Control-Allow-Origin", origin.to_owned());
-        let exposed = [EXPOSED.as_slice(), &header::HANDED_ON].concat();
+        let exposed = [EXPOSED.as_slice(), &header::HANDED_ON, &[header::DATE]].concat();
         answer.set("Access-Control-Expose-Headers", exposed.join(", "));
     }
 }

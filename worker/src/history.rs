@@ -197,14 +197,11 @@ pub(crate) async fn tool_calls(
         ])
         .await?;
     let counted: Option<CountedRow> = first("figures of mcp_logs", results.first())?;
-    let counted = counted.map_or_else(|| Ok(Counted::default()), CountedRow::decode)?;
+    let counted = counted.map_or_else(Counted::default, CountedRow::counted);
     let logs: Vec<LogRow> = rows("rows of mcp_logs", results.get(1))?;
     let top_tools: Vec<ToolUsage> = rows("figures of mcp_logs", results.get(2))?;
     Ok(ToolCalls {
-        logs: logs
-            .into_iter()
-            .map(LogRow::decode)
-            .collect::<Outcome<_>>()?,
+        logs: logs.into_iter().map(LogRow::shown).collect(),
         pagination: asked.pagination(counted.total),
         stats: counted.into(),
         top_tools,
@@ -219,26 +216,22 @@ row! {
         failed: u64,
         average_millis: Option<f64>,
         tokens: u64,
-        first: Option<f64>,
-        last: Option<f64>,
+        first: Option<Timestamp>,
+        last: Option<Timestamp>,
     }
 }
 
-fn moment(millis: f64) -> Outcome<Timestamp> {
-    Timestamp::from_js(millis).ok_or_else(|| Failure::corrupt("row of mcp_logs", "timestamp"))
-}
-
 impl CountedRow {
-    fn decode(self) -> Outcome<Counted> {
-        Ok(Counted {
+    fn counted(self) -> Counted {
+        Counted {
             total: self.total,
             successful: self.successful,
             failed: self.failed,
             average_millis: self.average_millis,
             tokens: self.tokens,
-            first: self.first.map(moment).transpose()?,
-            last: self.last.map(moment).transpose()?,
-        })
+            first: self.first,
+            last: self.last,
+        }
     }
 }
 
@@ -249,23 +242,23 @@ row! {
         status: CallStatus,
         response_time_ms: Option<u32>,
         error_message: Option<String>,
-        timestamp: f64,
+        timestamp: Timestamp,
         tokens_used: Option<u32>,
         over_limit: u8,
     }
 }
 
 impl LogRow {
-    fn decode(self) -> Outcome<ToolCallLog> {
-        Ok(ToolCallLog {
+    fn shown(self) -> ToolCallLog {
+        ToolCallLog {
             id: self.id,
             tool_name: self.tool_name,
             status: self.status,
             response_time_ms: self.response_time_ms,
             error_message: self.error_message,
-            timestamp: moment(self.timestamp)?,
+            timestamp: self.timestamp,
             tokens_used: self.tokens_used,
             over_limit: self.over_limit == 1,
-        })
+        }
     }
 }

@@ -61,7 +61,7 @@ impl CallLine {
             Decision::Admit(admission) => (
                 match decided.charging {
                     Charging::Now => "admit",
-                    Charging::Before => "repeat",
+                    Charging::NotNow => "repeat",
                 },
                 admission.plan,
                 admission.cost,

@@ -11,7 +11,7 @@ use crate::failure::{Failure, Outcome};
 use crate::handlers::person;
 use crate::log::Line;
 use crate::meter::client::{self, Urgency};
-use crate::meter::message::{Charging, Decided, Knowledge};
+use crate::meter::message::{Charging, Decided};
 use crate::metered;
 use crate::platform::{self, Deadline};
 use crate::request::{Header, Request};
@@ -19,8 +19,9 @@ use legis_core::account::{SessionProps, session_props};
 use legis_core::auth::claims::Caller;
 use legis_core::auth::issuer::allows_origin;
 use legis_core::call::{CallEnd, Called, Settler, Toll};
+use legis_core::called_off::{CalledOff, Exchange};
 use legis_core::header;
-use legis_core::ledger::{CalledOff, Candidate, Exchange};
+use legis_core::ledger::Candidate;
 use legis_core::mcp::message::{Call, Headers as Said, Message, read};
 use legis_core::mcp::resource::{SCOPE, challenge};
 use legis_core::mcp::{RefusalForm, refused, session};
@@ -30,7 +31,6 @@ use legis_core::quota::{Decision, Refusal, settled};
 use legis_core::route::Resource;
 use legis_core::time::Timestamp;
 use passing::Passing;
-use serde_json::Value;
 use settings::Settings;
 use worker::Env;
 use worker::worker_sys::Context;
@@ -83,10 +83,11 @@ async fn pass(request: &Request, env: &Env, context: &Context, line: &mut Line) 
         body: body.as_deref(),
     };
     let Some(body) = &body else {
-        if request.method == "DELETE" {
-            call_off(&passing, env, None).await?;
-        }
-        return free(&passing, env, &caller).await;
+        let called_off = match request.method.as_str() {
+            "DELETE" => session.map(CalledOff::session),
+            _ => None,
+        };
+        return free(&passing, env, &caller, called_off).await;
     };
     let said = Said {
         version: request.header(Header::McpProtocolVersion),
@@ -96,10 +97,15 @@ async fn pass(request: &Request, env: &Env, context: &Context, line: &mut Line) 
     match read(body, said) {
         Ok(Message::Call(call)) => metered_call(&passing, *call, env, context, &caller, line).await,
         Ok(Message::CallOff(id)) => {
-            call_off(&passing, env, Some(&id)).await?;
-            free(&passing, env, &caller).await
+            let called_off = CalledOff::request(session, &id);
+            free(&passing, env, &caller, Some(called_off)).await
         }
-        Ok(Message::Free) => free(&passing, env, &caller).await,
+        // Clients of one server without sessions may have the same ids; who has a session uses each once.
+        Ok(Message::Ask(id)) => {
+            let called_off = session.map(|session| CalledOff::request(Some(session), &id));
+            free(&passing, env, &caller, called_off).await
+        }
+        Ok(Message::Free) => free(&passing, env, &caller, None).await,
         Err(unreadable) => {
             line.problem = Some("unreadable_message");
             line.reason = unreadable.message();
@@ -137,22 +143,15 @@ async fn check_origin(request: &Request, env: &Env) -> Outcome<()> {
     }
 }
 
-/// Has the meter know that nobody waits for a request, or for a session. The server then owes no answer, so that none comes is
-/// not its failure.
-async fn call_off(passing: &Passing<'_>, env: &Env, id: Option<&Value>) -> Outcome<()> {
-    let Some(session) = passing.session else {
-        return Ok(());
-    };
-    let what = CalledOff {
-        session: session.to_owned(),
-        id: id.map(ToString::to_string),
-    };
-    client::call_off(env, passing.sub, what).await
-}
-
-/// What costs nothing.
-async fn free(passing: &Passing<'_>, env: &Env, caller: &Caller) -> Outcome<Answer> {
-    let known = client::account(env, &caller.identity, Knowledge::Recent, None).await?;
+/// What costs nothing. The meter knows what is called off by it before the server does, which then owes no answer: that none
+/// comes is not its failure.
+async fn free(
+    passing: &Passing<'_>,
+    env: &Env,
+    caller: &Caller,
+    called_off: Option<CalledOff>,
+) -> Outcome<Answer> {
+    let known = client::account_calling_off(env, &caller.identity, called_off).await?;
     let props = session_props(&known.account, clock::now());
     let deadline = Deadline::new(TIME_LIMIT_MILLIS);
     let reached = passing.on(&props, &deadline).await?;
@@ -176,10 +175,7 @@ async fn metered_call(
     let called = Called::Tool(call.tool.clone());
     let settler = Settler::Gateway;
     let candidate = Candidate {
-        exchange: passing.session.map(|session| Exchange {
-            session: session.to_owned(),
-            id: call.id.to_string(),
-        }),
+        exchange: Some(Exchange::new(passing.session, &call.id)),
         ..metered::candidate(request, line, called, Toll::TOOL, settler, keyed)
     };
     let deadline = Deadline::outliving(TIME_LIMIT_MILLIS, context);
@@ -188,7 +184,7 @@ async fn metered_call(
         return refuse(&call, refusal, decided.now, passing.settings);
     }
     // A tool may do something in the world: it is not run twice for one call, and its result is not kept.
-    if decided.charging == Charging::Before {
+    if decided.charging == Charging::NotNow {
         let made = Failure::from(Problem::CallMade);
         return Err(made.with(vec![(header::CALL, decided.call)]));
     }

@@ -14,22 +14,20 @@ use crate::failure::{Failure, Outcome};
 use crate::log;
 use futures_util::lock::Mutex;
 use js_sys::Promise;
-use knowledge::{Questions, is_outage};
+use knowledge::Questions;
 use ledger::Ledger;
 use legis_core::account::{Identity, SessionProps, session_props};
 use legis_core::call::{CallEnd, Called, Settler};
-use legis_core::evaluate::json;
+use legis_core::evaluate::json_text;
 use legis_core::json;
-use legis_core::ledger::{
-    Candidate, Step, UNSETTLED_AFTER_MILLIS, close_reported, learn, over_limit,
-};
+use legis_core::ledger::{Candidate, Step, UNSETTLED_AFTER_MILLIS, close_reported, over_limit};
+use legis_core::outbox::{FLUSH_AFTER_MILLIS, Setback};
 use legis_core::problem::{Dependency, Problem};
 use legis_core::quota::{Decision, settled};
 use legis_core::time::Timestamp;
-use message::{Charging, Corrected, Decided, Knowledge, Known, Message, Reply};
+use message::{Charging, Corrected, Decided, Knowledge, Message, Reply};
 use outbox::{Columns, Pending};
 use refusals::Refusals;
-use serde::Serialize;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
@@ -39,11 +37,6 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::future_to_promise;
 use worker::worker_sys::DurableObjectState;
 use worker::{Env, State};
-
-/// How long rows wait in the outbox, so that several go together.
-const FLUSH_AFTER_MILLIS: i64 = 10_000;
-/// How long after a failure the history is tried again.
-const RETRY_AFTER_MILLIS: i64 = 30_000;
 
 /// The object, as `entry.js` holds it.
 #[wasm_bindgen(js_name = Meter)]
@@ -126,8 +119,8 @@ impl Meter {
         // The asking worker has the log line of the call; the reason goes there.
         match answer.await {
             Ok(Reply::Told) => String::new(),
-            Ok(reply) => text(&reply),
-            Err(failure) => text(&Reply::failed(&failure)),
+            Ok(reply) => json_text(&reply),
+            Err(failure) => json_text(&Reply::failed(&failure)),
         }
     }
 
@@ -139,10 +132,22 @@ impl Meter {
             Ok(Pending::Calls) => UNSETTLED_AFTER_MILLIS,
             Err(failure) => {
                 log::event("history_not_written", &failure);
-                RETRY_AFTER_MILLIS
+                self.set_back();
+                FLUSH_AFTER_MILLIS
             }
         };
         self.set_alarm(again).await.map_err(JsValue::from)
+    }
+
+    /// Has the next attempt wait. One that cannot be noted waits no longer than ever.
+    fn set_back(&self) {
+        let noted = self.ledger().and_then(|ledger| {
+            let meter = self.state.id().to_string();
+            ledger.set_back(Setback::after(ledger.setback(), &meter, clock::now()))
+        });
+        if let Err(failure) = noted {
+            log::event("setback_not_noted", &failure);
+        }
     }
 
     async fn handle(&self, message: Message) -> Outcome<Reply> {
@@ -162,25 +167,23 @@ impl Meter {
                 self.settle(&ledger, &call, &Settler::Gateway, end).await?;
                 Ok(Reply::Told)
             }
-            Message::CallOff { what } => {
-                ledger.call_off(&what)?;
-                Ok(Reply::Told)
-            }
             Message::GiveUp { call, end } => self.give_up(&ledger, &call, end).await,
             Message::Account {
                 identity,
                 knowledge,
                 said,
+                called_off,
             } => {
+                if let Some(what) = called_off {
+                    ledger.call_off(what, clock::now())?;
+                }
                 self.know(&ledger, &identity, knowledge, said.as_ref())
                     .await?;
                 let known = ledger.known().ok_or_else(unregistered)?;
                 Ok(Reply::Account(Box::new(known)))
             }
             Message::Learn { known } => {
-                let before = ledger.with_known(|known| known.map(|known| known.account.clone()));
-                let account = learn(before, known.account);
-                self.believe(&ledger, Known { account, ..*known }).await?;
+                self.believe(&ledger, *known).await?;
                 Ok(Reply::Told)
             }
             Message::Flush => {
@@ -265,7 +268,7 @@ impl Meter {
     ) -> Outcome<Reply> {
         let (step, reply) = match self.decide(ledger, identity, &candidate).await {
             // Nothing is left, and nobody can say whether more was paid for. The call was made; its log is not lost.
-            Err(failure) if is_outage(&failure) && ledger.with_known(|known| known.is_some()) => {
+            Err(failure) if failure.is_outage() && ledger.with_known(|known| known.is_some()) => {
                 decide(ledger, &candidate)?
             }
             decided => decided?,
@@ -360,7 +363,14 @@ impl Meter {
     }
 
     async fn set_alarm(&self, millis: i64) -> worker::Result<()> {
-        let now = clock::now().millis();
+        let now = clock::now();
+        let setback = self
+            .ledger
+            .borrow()
+            .as_ref()
+            .and_then(|ledger| ledger.setback());
+        let held = setback.map_or(0, |setback| setback.wait_millis(now));
+        let (now, millis) = (now.millis(), millis.max(held));
         let at = now.saturating_add(millis);
         if self
             .alarm
@@ -373,10 +383,6 @@ impl Meter {
         self.alarm.set(Some(at));
         Ok(())
     }
-}
-
-fn text<T: Serialize>(value: &T) -> String {
-    String::from_utf8(json(value)).unwrap_or_default()
 }
 
 /// What becomes of a candidate as things are now, and what a reply about it says beside.
@@ -414,11 +420,11 @@ impl Grounds {
 
     fn refused(self, decision: Decision, call: String) -> Reply {
         let now = self.now;
-        self.reply(decision, call, now, Charging::Before)
+        self.reply(decision, call, now, Charging::NotNow)
     }
 
     fn repeated(self, decision: Decision, call: String, at: Timestamp) -> Reply {
-        self.reply(decision, call, at, Charging::Before)
+        self.reply(decision, call, at, Charging::NotNow)
     }
 
     fn reply(self, decision: Decision, call: String, at: Timestamp, charging: Charging) -> Reply {

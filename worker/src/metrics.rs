@@ -16,15 +16,14 @@ use legis_core::metrics::{self, AuditFound, CallCount, MEDIA_TYPE, Snapshot};
 use legis_core::problem::Problem;
 use legis_core::quota::Channel;
 use legis_core::row;
+use legis_core::settings::METRICS_TOKEN;
 use legis_core::time::Timestamp;
 use worker::Env;
 
-/// A program that scrapes has no user; it has this secret, which opens nothing else.
-const TOKEN: &str = "METRICS_TOKEN";
 /// A secret that cannot be guessed.
 const TOKEN_MIN: usize = 32;
 
-/// Whether the deployment's own scraper asks.
+/// Whether the deployment's own scraper asks: it has no user, but a secret, which opens nothing else.
 pub(crate) fn is_scraper(request: &Request, env: &Env) -> Outcome<bool> {
     let Some(secret) = token(env)? else {
         return Ok(false);
@@ -35,10 +34,10 @@ pub(crate) fn is_scraper(request: &Request, env: &Env) -> Outcome<bool> {
 
 /// The secret, if there is one.
 pub(crate) fn token(env: &Env) -> Outcome<Option<String>> {
-    match variable::text(env, TOKEN) {
+    match variable::text(env, METRICS_TOKEN) {
         Some(secret) if secret.len() < TOKEN_MIN => Err(Failure::new(
             Problem::Misconfigured,
-            format!("{TOKEN} has fewer than {TOKEN_MIN} characters"),
+            format!("{METRICS_TOKEN} has fewer than {TOKEN_MIN} characters"),
         )),
         secret => Ok(secret),
     }
@@ -48,8 +47,8 @@ row! {
     struct CountRow {
         outcome: metrics::Outcome,
         channel: Channel,
-        count: f64,
-        delay: f64,
+        count: u64,
+        delay: u64,
     }
 }
 
@@ -59,7 +58,7 @@ row! {
         pending: u32,
         alerting: u32,
         run: Option<String>,
-        finished_at: Option<f64>,
+        finished_at: Option<Timestamp>,
     }
 }
 
@@ -99,23 +98,24 @@ pub(crate) async fn answer(env: &Env) -> Outcome<Answer> {
     let figures: Option<Figures> = first("figures of the database", results.get(1))?;
     let figures = figures.ok_or_else(|| Failure::corrupt("figures of the database", "no row"))?;
     let findings: Vec<FindingRow> = rows("rows of audit_findings", results.get(2))?;
-    let whole = |figure| legis_core::whole::from_f64(figure).unwrap_or_default();
-    let finished_at = figures.finished_at.and_then(Timestamp::from_js);
-    let audit = figures.run.and(finished_at).map(|finished_at| AuditFound {
-        finished_at,
-        findings: findings
-            .into_iter()
-            .map(|row| (row.code, u64::from(row.count)))
-            .collect(),
-    });
+    let audit = figures
+        .run
+        .and(figures.finished_at)
+        .map(|finished_at| AuditFound {
+            finished_at,
+            findings: findings
+                .into_iter()
+                .map(|row| (row.code, u64::from(row.count)))
+                .collect(),
+        });
     let found = Snapshot {
         calls: calls
             .into_iter()
             .map(|row| CallCount {
                 outcome: row.outcome,
                 channel: row.channel,
-                count: whole(row.count),
-                delay: whole(row.delay),
+                count: row.count,
+                delay: row.delay,
             })
             .collect(),
         failed_events: u64::from(figures.failed),

@@ -88,7 +88,7 @@ pub(crate) async fn call(
     };
     let begun = clock::now();
     let answer = send(&outbound, &deadline).await;
-    if decided.charging == Charging::Before {
+    if decided.charging == Charging::NotNow {
         return answered(answer, metered::headers(&decision, call, now));
     }
     let millis = u32::try_from(clock::now().since(begun)).unwrap_or(0);

@@ -1,6 +1,7 @@
 //! The old `stripe_webhook_logs`: events that came, and were hardly ever applied.
 
 use super::{Carried, OldRow, OldValue, Reason, Refused};
+use crate::payload::text::StripeId;
 use crate::time::Timestamp;
 
 /// Whether an event had been dealt with.
@@ -56,7 +57,7 @@ pub fn read(row: &OldRow) -> Result<Carried<OldEvent<'_>>, Refused> {
     reading.place("id", true);
     let lacks = |column: &str| Refused::new(Reason::MissingValue, column);
     let id = reading
-        .text_that("stripe_event_id", |text| text.len() <= 255)
+        .text_that("stripe_event_id", |text| text.len() <= StripeId::MAX)
         .ok_or_else(|| lacks("stripe_event_id"))?;
     let event_type = reading
         .text("event_type")

@@ -61,12 +61,7 @@ pub fn call(row: &OldRow) -> Result<Carried<OldCall<'_>>, Refused> {
         at,
         endpoint: reading.text("endpoint").unwrap_or(UNSAID),
         method: reading.text("method").unwrap_or(UNSAID),
-        status: match status_code {
-            None => CallStatus::Unknown,
-            Some(504) => CallStatus::Timeout,
-            Some(..400) => CallStatus::Success,
-            Some(_) => CallStatus::Error,
-        },
+        status: status_code.map_or(CallStatus::Unknown, CallStatus::of),
         cost: u32::from(status_code.is_none_or(|code| code < 500)),
         status_code,
         response_time_ms: reading.whole("response_time_ms", u64::from(u32::MAX)),

@@ -1,7 +1,7 @@
 //! The old `payment_history`.
 
 use super::{Carried, OldRow, Reason, Refused};
-use crate::payload::format::Format;
+use crate::payload::text::StripeId;
 use crate::time::Timestamp;
 
 /// A row of the old `payment_history`.
@@ -34,9 +34,7 @@ pub fn read(row: &OldRow) -> Result<Carried<OldPayment<'_>>, Refused> {
     };
     let is_empty = |column| row.read().peek(column).is_empty();
     let invoice = reading
-        .text_that("stripe_invoice_id", |text| {
-            text.len() <= 255 && Format::Token.holds(text)
-        })
+        .text_that("stripe_invoice_id", StripeId::holds)
         .ok_or_else(|| wrong("stripe_invoice_id", is_empty("stripe_invoice_id")))?;
     let amount = reading
         .whole("amount", crate::whole::MAX)

@@ -1,7 +1,7 @@
 //! The old `plans`: which plan here each of them is.
 
 use super::{Carried, OldRow, OldValue, Reason, Refused};
-use crate::payload::format::Format;
+use crate::payload::text::StripeId;
 use crate::plan::{Interval, PlanId, Sold};
 use std::collections::BTreeMap;
 
@@ -37,8 +37,9 @@ pub fn read(row: &OldRow, names: &PlanNames) -> Result<Carried<OldPlan>, Refused
         })
         .filter(|_| plan != PlanId::Free);
     let mut stripe = |column| {
-        let is_id = |text: &str| text.len() <= 255 && Format::Token.holds(text);
-        reading.text_that(column, is_id).map(str::to_owned)
+        reading
+            .text_that(column, StripeId::holds)
+            .map(str::to_owned)
     };
     Ok(Carried {
         row: OldPlan {

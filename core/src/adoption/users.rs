@@ -2,8 +2,9 @@
 
 use super::plans::PlanNames;
 use super::{Carried, OldRow, OldValue, Reason, Refused};
+use crate::account::is_sub;
 use crate::entitlement::Subscription;
-use crate::payload::format::Format;
+use crate::payload::text::{Email, PersonName, StripeId};
 use crate::plan::{PlanId, Sold, legacy_limit};
 use crate::subscription::{Standing, Status};
 use crate::time::Timestamp;
@@ -89,15 +90,9 @@ pub fn read(row: &OldRow, plans: &PlanNames) -> Result<Carried<OldUser>, Refused
     let user = OldUser {
         id: id.unwrap_or_else(|| row.key.clone()),
         sub: sub.to_owned(),
-        email: reading
-            .text_that("email", |text| {
-                text.chars().count() <= 254 && Format::Email.holds(text)
-            })
-            .map(str::to_owned),
+        email: reading.text_that("email", Email::holds).map(str::to_owned),
         name: reading
-            .text_that("name", |text| {
-                text.chars().count() <= 200 && Format::Line.holds(text)
-            })
+            .text_that("name", PersonName::holds)
             .map(str::to_owned),
         sold,
         plan_said: match said.is_none() && says_some {
@@ -107,9 +102,7 @@ pub fn read(row: &OldRow, plans: &PlanNames) -> Result<Carried<OldUser>, Refused
         status,
         period_end: reading.moment("subscription_period_end"),
         customer: reading
-            .text_that("stripe_customer_id", |text| {
-                text.len() <= 255 && Format::Token.holds(text)
-            })
+            .text_that("stripe_customer_id", StripeId::holds)
             .map(str::to_owned),
         rank,
         created_at: reading.moment("created_at"),
@@ -123,11 +116,6 @@ pub fn read(row: &OldRow, plans: &PlanNames) -> Result<Carried<OldUser>, Refused
         row: user,
         aside: reading.aside(),
     })
-}
-
-/// What an issuer can have called somebody.
-fn is_sub(text: &str) -> bool {
-    text.len() <= 255 && !text.chars().any(char::is_control)
 }
 
 fn rank(reading: &mut super::value::Reading<'_>) -> Rank {

@@ -7,14 +7,14 @@ use crate::stripe::apply::Payer;
 use crate::stripe::billing::Billing;
 use crate::stripe::prices::Prices;
 use crate::subscription::{Grace, Standing, Status};
-use crate::time::Timestamp;
+use crate::time::{DAY_MILLIS, Timestamp};
 use serde_json::{Value, json};
 
 /// How long somebody may take to register who has paid.
-const WAITING_MILLIS: i64 = 7 * 24 * 60 * 60 * 1000;
+const WAITING_MILLIS: i64 = 7 * DAY_MILLIS;
 
 /// How long Stripe sends an event again: <https://docs.stripe.com/api/events>.
-const RESENT_MILLIS: i64 = 30 * 24 * 60 * 60 * 1000;
+const RESENT_MILLIS: i64 = 30 * DAY_MILLIS;
 
 /// A user whose columns are not what the events, or Stripe itself, make them.
 #[must_use]
@@ -112,12 +112,12 @@ pub fn customer(customer: &CustomerSnapshot) -> Vec<Finding> {
     findings
 }
 
-/// Whether events about a subscription are stored.
+/// Whether events about a subscription are stored, or what was agreed instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KnownSubscription {
-    /// Some are.
+    /// Some are, or an agreement.
     Known,
-    /// None are.
+    /// Neither.
     Unknown,
 }
 

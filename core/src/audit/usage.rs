@@ -10,10 +10,8 @@ use crate::ledger::is_believed;
 use crate::plan::{Allowance, PlanId};
 use crate::quota::{LifetimeUsage, PeriodUsage, Usage};
 use crate::subscription::Standing;
-use crate::time::{Timestamp, month_around, month_start};
+use crate::time::{DAY_MILLIS, Timestamp, month_around, month_start};
 use serde_json::{Value, json};
-
-const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
 /// The longest month.
 const LONGEST_MILLIS: i64 = 31 * DAY_MILLIS;
@@ -395,8 +393,6 @@ fn unpaid(user: &UserSnapshot, now: Timestamp) -> Option<Finding> {
         (Standing::PastDue, None) => Some(
             Finding::new(Code::GraceUnending, &sub, facts).repaired_by(Repair::BeginGrace { sub }),
         ),
-        // What is sold by contract needs no subscription.
-        _ if plan.monthly_amount().is_none() => None,
         _ => Some(Finding::new(Code::UserWithoutSubscription, &sub, facts)),
     }
 }

@@ -2,10 +2,10 @@
 
 use super::issuer::trusting;
 use super::{Scope, Unauthenticated};
-use crate::account::Identity;
+use crate::account::{Identity, is_sub};
 use crate::call::{Settler, Toll};
 use crate::json;
-use crate::payload::format::Format;
+use crate::payload::text::{Email, PersonName};
 use crate::payload::{AuthClient, AuthConfig};
 use crate::time::Timestamp;
 use serde::Deserialize;
@@ -13,8 +13,6 @@ use serde_json::Value;
 
 /// How far clocks may be apart, in seconds (RFC 8725 leaves it to us; a minute is common).
 const LEEWAY_SECONDS: i64 = 60;
-/// The longest subject that is accepted, in bytes.
-const MAX_SUBJECT: usize = 255;
 
 #[derive(Deserialize)]
 struct Raw {
@@ -94,7 +92,10 @@ impl Caller {
     /// The caller as the one who settles what they reserve.
     #[must_use]
     pub fn settler(&self) -> Settler {
-        Settler::Client(self.client.clone().unwrap_or_default())
+        self.client
+            .clone()
+            .filter(|client| !client.is_empty())
+            .map_or(Settler::Nobody, Settler::Client)
     }
 }
 
@@ -134,7 +135,7 @@ pub fn verify(
     times.check(now)?;
     let sub = raw
         .sub
-        .filter(|sub| !sub.is_empty() && sub.len() <= MAX_SUBJECT)
+        .filter(|sub| is_sub(sub))
         .ok_or(Unauthenticated::Subject)?;
     // Auth0's own words, and what RFC 9068 section 2.2 says of a token without a resource owner.
     let is_client = [&raw.azp, &raw.client_id]
@@ -155,14 +156,11 @@ pub fn verify(
         .map(str::to_owned)
         .chain(raw.permissions.into_iter().flatten())
         .collect();
-    let bounded = |text: Option<String>, max: usize| {
-        text.filter(|text| !text.is_empty() && text.chars().count() <= max)
-    };
     Ok(Caller {
         identity: Identity {
             sub,
-            email: bounded(raw.email, 254).filter(|email| Format::Email.holds(email)),
-            name: bounded(raw.name, 200),
+            email: raw.email.filter(|email| Email::holds(email)),
+            name: raw.name.filter(|name| PersonName::holds(name)),
         },
         client,
         through,

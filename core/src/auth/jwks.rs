@@ -1,7 +1,7 @@
 //! The issuer's published keys, and when to ask for them again.
 
 use crate::json;
-use crate::time::Timestamp;
+use crate::time::{DAY_MILLIS, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// How long published keys are used before they are asked for again.
@@ -9,7 +9,7 @@ const MAX_AGE_MILLIS: i64 = 10 * 60 * 1000;
 /// How long a key nobody knows does not make us ask again.
 const COOL_DOWN_MILLIS: i64 = 30 * 1000;
 /// How long keys are used when the issuer cannot be reached.
-const STALE_MILLIS: i64 = 24 * 60 * 60 * 1000;
+const STALE_MILLIS: i64 = DAY_MILLIS;
 
 /// A key that can check RS256 signatures, as WebCrypto imports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

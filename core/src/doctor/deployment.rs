@@ -46,13 +46,13 @@ pub struct Snapshot {
 /// The variables: what is wrong with each.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// `UPSTREAM_URL`
+    /// `UPSTREAM_URL`, and whether anything answers there
     pub upstream: Result<(), String>,
     /// `GRACE_DAYS`
     pub grace: Result<(), String>,
     /// `RETENTION_DAYS`
     pub retention: Result<(), String>,
-    /// `MCP_…`: whether there is a server behind the gateway.
+    /// `MCP_…`: whether there is a server behind the gateway, which then answers.
     pub mcp: Result<bool, String>,
 }
 
@@ -167,7 +167,7 @@ fn settings(found: &Settings) -> Vec<Check> {
     let mcp = match &found.mcp {
         Ok(true) => Check::fine(
             Code::McpGateway,
-            "the MCP gateway has a server and a signing secret",
+            "the MCP gateway has a signing secret, and its server answers",
         ),
         Ok(false) => Check::fine(
             Code::McpGateway,
@@ -184,7 +184,7 @@ fn settings(found: &Settings) -> Vec<Check> {
         variable(
             Code::Upstream,
             "UPSTREAM_URL",
-            "UPSTREAM_URL is an address",
+            "the data service answers at UPSTREAM_URL",
             &found.upstream,
         ),
         variable(

@@ -3,6 +3,7 @@
 use super::record::Recorder;
 use crate::call::{CallEnd, CallStatus, Settled, cut};
 use crate::json;
+use crate::payload::text::ErrorText;
 use serde_json::{Value, json};
 
 /// What was seen of an answer.
@@ -107,10 +108,12 @@ enum Found {
 }
 
 fn find(seen: Seen<'_>, id: &Value) -> Found {
-    let answers = |message: &Value| {
-        message.get("id") == Some(id)
-            && (message.get("result").is_some() || message.get("error").is_some())
-    };
+    let is_answer =
+        |message: &Value| message.get("result").is_some() || message.get("error").is_some();
+    let answers = |message: &Value| message.get("id") == Some(id) && is_answer(message);
+    // Another request's answer where this one's belongs: this one's may have gone elsewhere.
+    let is_strange =
+        |message: &Value| is_answer(message) && message.get("id").is_some_and(|id| !id.is_null());
     let whole = seen.length <= seen.bytes.len();
     match seen.form {
         Form::Json if seen.length == 0 => Found::Nothing,
@@ -126,7 +129,7 @@ fn find(seen: Seen<'_>, id: &Value) -> Found {
             for event in events(&text).rev() {
                 match event {
                     Event::Message(message) if answers(&message) => return Found::Answer(message),
-                    Event::Message(_) => {}
+                    Event::Message(message) => understood &= !is_strange(&message),
                     Event::Unclear => understood = false,
                 }
             }
@@ -270,7 +273,7 @@ fn first_text(result: &Value) -> Option<&Value> {
 
 fn text(value: Option<&Value>, recorder: &Recorder) -> Option<String> {
     let text = value.and_then(Value::as_str)?;
-    Some(cut(&recorder.text(text), 2000))
+    Some(cut(&recorder.text(text), ErrorText::MAX))
 }
 
 /// The tokens of a language model, where the result tells them: `_meta.tokensUsed`, or `_meta.usage` as model APIs have it.

@@ -5,6 +5,7 @@ use crate::account::SessionProps;
 use crate::time::Timestamp;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::Mac;
 use serde::Serialize;
 
 /// The header it comes in.
@@ -29,7 +30,7 @@ struct Claims<'c> {
 /// The identity as a compact JWS (RFC 7515).
 #[must_use]
 pub fn sign(props: &SessionProps, issuer: &str, secret: &SigningSecret, now: Timestamp) -> String {
-    let seconds = now.millis().div_euclid(1000);
+    let seconds = now.seconds();
     let claims = Claims {
         iss: issuer,
         iat: seconds,
@@ -39,7 +40,7 @@ pub fn sign(props: &SessionProps, issuer: &str, secret: &SigningSecret, now: Tim
     let mut token = URL_SAFE_NO_PAD.encode(HEAD);
     token.push('.');
     token.push_str(&URL_SAFE_NO_PAD.encode(crate::evaluate::json(&claims)));
-    let signature = secret.sign(&[token.as_bytes()]).unwrap_or_default();
+    let signature = secret.sign(&[token.as_bytes()]).finalize().into_bytes();
     token.push('.');
     token.push_str(&URL_SAFE_NO_PAD.encode(signature));
     token

@@ -2,6 +2,7 @@
 
 use crate::call::cut;
 use crate::json;
+use crate::payload::text::ToolName;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -54,7 +55,9 @@ pub enum Message {
     Call(Box<Call>),
     /// It calls a request off, by its id.
     CallOff(Value),
-    /// Another request, a notification, or the answer to a question of the server's.
+    /// It asks for something that costs nothing, under an id.
+    Ask(Value),
+    /// A notification, or the answer to a question of the server's.
     Free,
 }
 
@@ -203,7 +206,8 @@ pub fn read(body: &[u8], headers: Headers<'_>) -> Result<Message, Unreadable> {
     let params = envelope.params.as_ref();
     let aliases = has_alias(&envelope.others, &["jsonrpc", "id", "method", "params"])
         || params.is_some_and(|params| {
-            has_alias(&params.others, &["name", "uri", "arguments", "_meta"])
+            let known = ["name", "uri", "arguments", "requestid", "_meta"];
+            has_alias(&params.others, &known)
         });
     if aliases {
         return Err(Unreadable::Invalid("a member's name is in the wrong case"));
@@ -227,10 +231,24 @@ pub fn read(body: &[u8], headers: Headers<'_>) -> Result<Message, Unreadable> {
     match envelope.method.as_deref() {
         Some(CALL) => {}
         Some(CANCELLED) => {
-            let id = envelope.params.and_then(|params| params.request_id);
-            return Ok(id.map_or(Message::Free, Message::CallOff));
+            return match envelope.params.and_then(|params| params.request_id) {
+                None => Ok(Message::Free),
+                Some(id) if is_known_by_its_answer(&id) => Ok(Message::CallOff(id)),
+                // A server that took it for the id of a call would give that up, and we would not know.
+                Some(_) => Err(Unreadable::Invalid(
+                    "requestId must be a text or a whole number",
+                )),
+            };
         }
-        _ => return Ok(Message::Free),
+        method => {
+            return match envelope.id {
+                Some(id) if method.is_some() && is_known_by_its_answer(&id) => Ok(Message::Ask(id)),
+                Some(_) if method.is_some() => Err(Unreadable::Invalid(
+                    "an id must be a text or a whole number",
+                )),
+                _ => Ok(Message::Free),
+            };
+        }
     }
     match envelope.id {
         Some(id) if is_known_by_its_answer(&id) => call(id, envelope.params, revision),
@@ -259,7 +277,7 @@ fn call(id: Value, params: Option<Params>, revision: Revision) -> Result<Message
     };
     Ok(Message::Call(Box::new(Call {
         id,
-        tool: cut(&tool, 128),
+        tool: cut(&tool, ToolName::MAX),
         arguments: params.arguments,
         revision,
     })))

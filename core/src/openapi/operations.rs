@@ -209,6 +209,7 @@ fn calls(answers: &mut Answers, request: &Value, settlement: &Value) -> Vec<Oper
         .payload(false, request)
         .metered()
         .refused(meter())
+        .refused([Problem::UnknownClient])
         .answers_with(201, "It may be made.", answers.reserved(), admitted(true)),
         Operation::new(
             "settle_call",
@@ -344,7 +345,11 @@ fn money(answers: &mut Answers, checkout: &Value, portal: &Value) -> Vec<Operati
         ))
         .payload(true, checkout)
         .refused(PlanId::resolve("").map_err(Problem::UnknownPlan).err())
-        .refused([Problem::NotSold, Problem::AlreadySubscribed])
+        .refused([
+            Problem::NotSold,
+            Problem::AlreadySubscribed,
+            Problem::NotManagedHere,
+        ])
         .answers(201, "Where to pay.", answers.payment_page()),
         selling(Operation::new(
             "portal",
@@ -353,7 +358,7 @@ fn money(answers: &mut Answers, checkout: &Value, portal: &Value) -> Vec<Operati
             "Opens what changes a subscription",
         ))
         .payload(false, portal)
-        .refused([Problem::NoCustomer])
+        .refused([Problem::NoCustomer, Problem::NotManagedHere])
         .answers(201, "Where to change it.", answers.payment_page()),
     ]
 }

@@ -1,7 +1,8 @@
 //! The forms a text can be asked to have. Plain loops: a regular expression engine would be larger than the rest.
 
 use super::email;
-use crate::plan::PlanId;
+use crate::plan::{PlanId, slugs};
+use std::borrow::Cow;
 
 /// A form a text can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,12 +79,12 @@ impl Format {
 
     /// What is expected, to follow "Must be".
     #[must_use]
-    pub const fn expectation(self) -> &'static str {
-        match self {
+    pub fn expectation(self) -> Cow<'static, str> {
+        let expected = match self {
             Self::Any => "text",
             Self::Line => "text without control characters",
             Self::Email => "an e-mail address such as name@example.com",
-            Self::PlanName => "the name of a plan: free, starter, professional or enterprise",
+            Self::PlanName => return format!("the name of a plan: {}", slugs(" or ")).into(),
             Self::ToolName => "a tool name of letters, digits and _ . : / -",
             Self::Path => "a path that begins with / and has no query",
             Self::Method => "an HTTP method in capital letters",
@@ -94,7 +95,8 @@ impl Format {
             Self::Url => "an https address (http for this machine only)",
             Self::Origin => "an https origin without a path (http for this machine only)",
             Self::DateTime => "a date and time in UTC such as 2026-01-31T10:15:30.250Z",
-        }
+        };
+        expected.into()
     }
 
     /// Whether `text` has the form.

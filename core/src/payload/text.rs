@@ -17,6 +17,15 @@ macro_rules! texts {
         );
 
         impl $name {
+            /// The most characters it has.
+            pub const MAX: usize = $max;
+
+            /// Whether a text may be one.
+            #[must_use]
+            pub fn holds(text: &str) -> bool {
+                ($min..=Self::MAX).contains(&text.chars().count()) && Format::$format.holds(text)
+            }
+
             /// The text.
             #[must_use]
             pub fn as_str(&self) -> &str {

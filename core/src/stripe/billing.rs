@@ -189,13 +189,15 @@ impl Agreed {
             sold: Some(self.sold),
             kept: Sold::FREE,
             begun_at: Timestamp::EPOCH,
-            interval: self.sold.interval,
+            // Nothing is paid.
+            interval: None,
             paid_until: self.until,
             downgrade: None,
             cancel_at: self.until,
             period_end: self.until,
             anchor: None,
             past_due_since: None,
+            before_due: None,
             unknown_prices: Vec::new(),
             at: Timestamp::EPOCH,
             certainty: Certainty::Known,
@@ -219,7 +221,7 @@ pub fn billing(
             .iter()
             .any(|known| known.id == customer && known.life == Life::Deleted)
     };
-    let held: Vec<Held> = held
+    let mut held: Vec<Held> = held
         .iter()
         .filter(|held| held.standing.is_some())
         .map(|held| match is_gone(&held.customer) {
@@ -227,6 +229,13 @@ pub fn billing(
             false => held.clone(),
         })
         .collect();
+    // Who was adopted while a payment was due: the first that is heard begins no other grace.
+    if let [only] = held.as_mut_slice()
+        && only.past_due_since == Some(only.begun_at)
+    {
+        let earlier = before.past_due_since.or(only.past_due_since);
+        only.past_due_since = earlier.min(only.past_due_since);
+    }
     let plan_at = |held: &Held, at| held.plan_at(at, grace).unwrap_or(held.kept);
     let worth = |held: &Held| {
         let plan = plan_at(held, now).plan;
@@ -244,10 +253,11 @@ pub fn billing(
     };
     let paid = held.iter().max_by_key(|held| worth(held));
     let agreed = agreed.map(|agreed| agreed.held(now));
+    // Of what is paid and what is agreed the larger holds, whatever the standing of what is paid.
     let Some(best) = paid
         .into_iter()
         .chain(&agreed)
-        .max_by_key(|held| worth(held))
+        .max_by_key(|held| (plan_at(held, now).plan, worth(held)))
     else {
         return Billing {
             customer: customer(None, customers),
@@ -256,7 +266,7 @@ pub fn billing(
     };
     let sold = plan_at(best, now);
     let scheduled = best
-        .changes_at()
+        .changes_at(grace)
         .filter(|at| *at > now)
         .min()
         .and_then(|at| {
@@ -266,7 +276,12 @@ pub fn billing(
                 .chain(&agreed)
                 .map(|held| plan_at(held, at))
                 .max_by_key(|sold| sold.plan)?;
-            (then != sold).then_some(Scheduled {
+            // What follows a grace where nothing does need not be stored.
+            let lapses = best
+                .past_due_since
+                .is_some_and(|since| grace.end(since) == at);
+            let is_news = then != sold && !(lapses && then.plan == PlanId::Free);
+            is_news.then_some(Scheduled {
                 sold: then.listed(),
                 at,
             })
@@ -278,13 +293,7 @@ pub fn billing(
         period_end: best.period_end,
         // An agreement has none of its own.
         anchor: paid.map_or(before.anchor, |paid| paid.anchor),
-        past_due_since: best
-            .past_due_since
-            .map(|since| match before.past_due_since {
-                // Who was adopted while a payment was due: the first that is heard begins no other grace.
-                Some(earlier) if held.len() == 1 && since == best.begun_at => earlier.min(since),
-                _ => since,
-            }),
+        past_due_since: best.past_due_since,
         scheduled,
         customer: customer(Some(&best.customer), customers),
         alerts: alerts(&held, grace, now)

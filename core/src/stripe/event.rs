@@ -3,6 +3,7 @@
 use super::customer::{Link, LinkKind};
 use super::payment::{Payment, PaymentStatus, Reversal, ReversalKind};
 use super::snapshot::{Facts, Snapshot, SnapshotKind, moment, moment_of};
+use crate::account::is_sub;
 use crate::evaluate;
 use crate::json;
 use crate::payload::json::JsonObject;
@@ -165,16 +166,7 @@ pub struct Envelope {
 #[must_use]
 pub fn envelope(text: &[u8]) -> Option<Envelope> {
     let envelope: Envelope = json::read(text).ok()?;
-    (StripeLike(&envelope.id).is_id() && StripeLike(&envelope.r#type).is_id()).then_some(envelope)
-}
-
-/// A text that may be an id or a type: visible ASCII of a decent length.
-struct StripeLike<'t>(&'t str);
-
-impl StripeLike<'_> {
-    fn is_id(&self) -> bool {
-        (1..=255).contains(&self.0.len()) && self.0.bytes().all(|byte| byte.is_ascii_graphic())
-    }
+    (StripeId::holds(&envelope.id) && StripeId::holds(&envelope.r#type)).then_some(envelope)
 }
 
 impl Envelope {
@@ -344,7 +336,7 @@ fn is_repeated(event: &StripeEvent) -> bool {
 }
 
 fn link(event: &StripeEvent, sub: &str, kind: LinkKind) -> Option<Link> {
-    (1..=255).contains(&sub.len()).then(|| Link {
+    is_sub(sub).then(|| Link {
         sub: sub.to_owned(),
         kind,
         at: moment(event.created),

@@ -1,11 +1,11 @@
 //! When an event that could not be applied is tried again.
 
-use crate::time::Timestamp;
+use crate::time::{DAY_MILLIS, Timestamp};
 
 /// The first wait; each later one is twice as long.
 const FIRST_MILLIS: i64 = 15 * 60 * 1000;
 /// The longest wait.
-const LONGEST_MILLIS: i64 = 24 * 60 * 60 * 1000;
+const LONGEST_MILLIS: i64 = DAY_MILLIS;
 
 /// When an event is tried again that was tried so often, the last time at `now`.
 ///

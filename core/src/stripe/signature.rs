@@ -2,8 +2,9 @@
 //!
 //! <https://docs.stripe.com/webhooks/signature>
 
+use crate::auth::secret::hmac;
 use crate::time::Timestamp;
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use std::fmt::Write;
 
@@ -130,13 +131,7 @@ pub fn sign(body: &[u8], secret: &str, at: Timestamp) -> String {
 }
 
 fn mac(signed_at: &str, body: &[u8], secret: &str) -> Hmac<Sha256> {
-    // HMAC takes a key of any length.
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())
-        .unwrap_or_else(|_| Hmac::new(&Default::default()));
-    mac.update(signed_at.as_bytes());
-    mac.update(b".");
-    mac.update(body);
-    mac
+    hmac(secret.as_bytes(), &[signed_at.as_bytes(), b".", body])
 }
 
 /// The bytes of a SHA-256 in hexadecimal.

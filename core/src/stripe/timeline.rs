@@ -38,6 +38,9 @@ pub struct Held {
     pub anchor: Option<Timestamp>,
     /// Since when a payment is due.
     pub past_due_since: Option<Timestamp>,
+    /// What ran before a payment became due, where a smaller plan was to follow it: a period that was paid when that was
+    /// decided runs on once nothing is due.
+    pub before_due: Option<Running>,
     /// The prices that nobody knows, where it has no other.
     pub unknown_prices: Vec<String>,
     /// When it was last heard of.
@@ -74,6 +77,7 @@ pub fn held(ordered: &Ordered, prices: &Prices) -> Option<Held> {
         period_end: None,
         anchor: None,
         past_due_since: None,
+        before_due: None,
         unknown_prices: Vec::new(),
         at: first.at,
         certainty: ordered.certainty,
@@ -132,12 +136,25 @@ impl Held {
             None | Some(Standing::Free) => None,
             Some(_) => self.sold.map(|sold| Running {
                 sold,
-                // What is due is not paid.
-                paid_until: self.paid_until.filter(|_| standing != Standing::PastDue),
+                paid_until: self.paid_until,
                 downgrade: self.downgrade,
             }),
         };
         let since = period.map_or(at, |period| period.start.max(at));
+        let before_due = match (standing, self.standing) {
+            (Standing::PastDue, Some(Standing::PastDue)) => self.before_due,
+            (Standing::PastDue, _) => runs.filter(|runs| runs.downgrade.is_some()),
+            _ => None,
+        };
+        let runs = match standing {
+            // What is due is not paid.
+            Standing::PastDue => runs.map(Running::due),
+            // What was due is paid, and so the period that ran before.
+            _ => self
+                .before_due
+                .filter(|before| before.paid_until.is_some_and(|until| since < until))
+                .or(runs),
+        };
         let running = match (standing, offered, runs) {
             (Standing::Free, offered, _) => Running::unpaid(offered.or(self.sold)),
             (_, None, Some(running)) => Some(running.renewed(since, paid_until)),
@@ -167,6 +184,7 @@ impl Held {
                 _ => None,
             },
             unknown_prices,
+            before_due,
             ..self
         }
     }
@@ -188,9 +206,10 @@ impl Held {
     }
 
     /// The moments at which it entitles to something else.
-    pub fn changes_at(&self) -> impl Iterator<Item = Timestamp> {
+    pub fn changes_at(&self, grace: Grace) -> impl Iterator<Item = Timestamp> {
         let downgrade = self.downgrade.map(|downgrade| downgrade.at);
-        downgrade.into_iter().chain(self.cancel_at)
+        let lapse = self.past_due_since.map(|since| grace.end(since));
+        downgrade.into_iter().chain(self.cancel_at).chain(lapse)
     }
 }
 
@@ -240,6 +259,13 @@ pub struct Running {
 }
 
 impl Running {
+    fn due(self) -> Self {
+        Self {
+            paid_until: None,
+            ..self
+        }
+    }
+
     fn unpaid(sold: Option<Sold>) -> Option<Self> {
         sold.map(|sold| Self {
             sold,

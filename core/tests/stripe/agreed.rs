@@ -51,6 +51,32 @@ fn it_holds_whatever_is_heard_of_a_subscription() {
     assert_eq!(plan(&store, 600), PlanId::Enterprise);
 }
 
+/// The larger of both holds, whatever the standing of what is paid.
+#[test]
+fn a_larger_plan_that_is_paid_holds_beside_it() {
+    for status in ["active", "trialing", "past_due"] {
+        let mut store = Store::with_user("auth0|payer", at(START));
+        store.stored.users[0].agreed = Some(Agreed {
+            sold: Sold::of_row(20).unwrap(),
+            until: None,
+        });
+        store.take(&[pro("evt_1", CREATED, "active", 0)], at(START));
+        store.take(&[pro("evt_2", UPDATED, status, 5)], at(START + 5 * DAY));
+        assert_eq!(plan(&store, 5), PlanId::Professional, "{status}");
+    }
+    // Whose grace is over has what was agreed.
+    let mut store = Store::with_user("auth0|payer", at(START));
+    store.stored.users[0].agreed = Some(Agreed {
+        sold: Sold::of_row(20).unwrap(),
+        until: None,
+    });
+    store.take(&[pro("evt_1", CREATED, "past_due", 0)], at(START));
+    assert_eq!(plan(&store, 13), PlanId::Professional);
+    assert_eq!(plan(&store, 14), PlanId::Developer, "known beforehand");
+    store.take(&[], at(START + 14 * DAY));
+    assert_eq!(plan(&store, 14), PlanId::Developer);
+}
+
 #[test]
 fn when_it_ends_what_is_paid_goes_on() {
     let mut store = Store::with_user("auth0|payer", at(START));

@@ -19,6 +19,7 @@ mod store;
 
 use account::{Account, DAY, Generation, START, Step, interval, paid_plan, step};
 use legis_core::change::preview;
+use legis_core::entitlement::Entitlement;
 use legis_core::plan::{Interval, PlanId};
 use legis_core::quota::{Usage, balance};
 use legis_core::stripe::event::{Event, fetched};
@@ -270,6 +271,11 @@ proptest! {
         let after = taken(&events(&account), now).entitlement();
         prop_assert_eq!(&shown.entitlement, &after, "{:?} of {:?}", shown.kind, before);
         prop_assert_eq!(shown.now.plan, balance(&after, &Usage::none(at(START)), now).plan);
+        // What is said to stay is what holds, and is another plan than the one that follows.
+        if shown.text.contains(" stays ") {
+            prop_assert!(shown.text.starts_with(shown.now.plan.name()), "{}", shown.text);
+            prop_assert_ne!(shown.now.plan, to, "{}", shown.text);
+        }
     }
 }
 
@@ -497,6 +503,91 @@ fn other(id: &str, kind: &str, status: &str, price: &str, customer: &str, second
     }))
 }
 
+/// Something else on the bill may be due for a day, such as an addition: the period that was paid before runs on.
+#[test]
+fn a_downgrade_that_was_decided_holds_when_it_was_decided_for_whatever_is_due_meanwhile() {
+    let (created, updated) = (
+        "customer.subscription.created",
+        "customer.subscription.updated",
+    );
+    let professional = account::price(PlanId::Professional, Interval::Month);
+    let developer = account::price(PlanId::Developer, Interval::Month);
+    let event = |id, kind, status, price: &str, day: i64| {
+        other(id, kind, status, price, "cus_1", START + day * DAY)
+    };
+    let mut store = Store::with_user("auth0|payer", at(START));
+    let mut heard = Vec::new();
+    for (event, plan) in [
+        (
+            event("evt_1", created, "active", &professional, 0),
+            PlanId::Professional,
+        ),
+        (
+            event("evt_2", updated, "active", &developer, 10),
+            PlanId::Professional,
+        ),
+        (
+            event("evt_3", updated, "past_due", &developer, 20),
+            PlanId::Developer,
+        ),
+        (
+            event("evt_4", updated, "past_due", &developer, 20),
+            PlanId::Developer,
+        ),
+        (
+            event("evt_5", updated, "active", &developer, 21),
+            PlanId::Professional,
+        ),
+    ] {
+        store.take(std::slice::from_ref(&event), event.at);
+        assert_eq!(store.entitlement().plan_at(event.at), plan, "{}", event.id);
+        heard.push(event);
+    }
+    let end = at(START + 30 * DAY);
+    assert_eq!(
+        store.entitlement().plan_at(end.plus_millis(-1)),
+        PlanId::Professional
+    );
+    assert_eq!(store.entitlement().plan_at(end), PlanId::Developer);
+    heard.reverse();
+    let reversed = taken(&heard, at(START + 22 * DAY));
+    assert_eq!(
+        reversed.entitlement().plan_at(at(START + 22 * DAY)),
+        PlanId::Professional
+    );
+}
+
+/// Nobody is on Free between two graces.
+#[test]
+fn when_a_grace_is_over_another_subscription_goes_on() {
+    let created = "customer.subscription.created";
+    let professional = account::price(PlanId::Professional, Interval::Month);
+    let developer = account::price(PlanId::Developer, Interval::Month);
+    let mut store = Store::with_user("auth0|payer", at(START));
+    for (id, price, customer, day) in [
+        ("evt_1", &professional, "cus_1", 0),
+        ("evt_2", &developer, "cus_2", 10),
+    ] {
+        let event = other(id, created, "past_due", price, customer, START + day * DAY);
+        store.take(std::slice::from_ref(&event), event.at);
+    }
+    for (day, plan) in [(13, PlanId::Professional), (14, PlanId::Developer)] {
+        assert_eq!(
+            store.entitlement().plan_at(at(START + day * DAY)),
+            plan,
+            "day {day}"
+        );
+    }
+    store.take(&[], at(START + 14 * DAY));
+    for (day, plan) in [(23, PlanId::Developer), (24, PlanId::Free)] {
+        assert_eq!(
+            store.entitlement().plan_at(at(START + day * DAY)),
+            plan,
+            "day {day}"
+        );
+    }
+}
+
 /// Two events of two customers of one user stand on the same versions, so that one of two at once is done again.
 #[test]
 fn events_of_two_customers_of_one_user_concern_both_customers() {
@@ -689,20 +780,93 @@ fn a_cancellation_after_a_downgrade_tells_when_the_free_plan_holds() {
     );
 }
 
-/// What is due was not paid for.
+/// What is due, tried or agreed was not paid for.
 #[test]
-fn who_cancels_while_a_payment_is_due_is_not_told_of_what_they_paid_for() {
+fn who_changes_is_told_until_when_their_plan_stays() {
     let (_, store) = after(&[(PROFESSIONAL, 0)]);
     let usage = Usage::none(at(START));
     let now = at(START + DAY);
-    let mut entitlement = store.entitlement();
-    for (standing, words) in [
-        (Standing::Active, "stays until what you paid for runs out"),
-        (Standing::PastDue, "stays while what is due is awaited"),
+    let paid = store.entitlement();
+    let said = |entitlement: &Entitlement, plan, interval| {
+        preview(entitlement, &usage, plan, interval, now).text
+    };
+    let due = Entitlement {
+        standing: Standing::PastDue,
+        ..paid.clone()
+    };
+    let tried = Entitlement {
+        standing: Standing::Trialing,
+        ..paid.clone()
+    };
+    let agreed = Entitlement {
+        paid_until: None,
+        interval: None,
+        ..paid.clone()
+    };
+    for (entitlement, words) in [
+        (&paid, "stays until what you paid for runs out"),
+        (&due, "stays while what is due is awaited"),
+        (&tried, "stays until the trial ends"),
+        (&agreed, "stays until the period ends"),
     ] {
-        entitlement.standing = standing;
-        let shown = preview(&entitlement, &usage, PlanId::Free, None, now);
-        assert!(shown.text.contains(words), "{}", shown.text);
+        let text = said(entitlement, PlanId::Free, None);
+        assert!(
+            text.starts_with("Professional ") && text.contains(words),
+            "{text}"
+        );
+    }
+    // Until when nobody knows what is paid a smaller plan begins at once.
+    let month = Some(Interval::Month);
+    for (entitlement, words) in [
+        (
+            &paid,
+            "Professional stays until what you paid for runs out, with 10,000 calls left. Developer begins on",
+        ),
+        (
+            &agreed,
+            "Developer begins at once: 1,000 calls left in this period.",
+        ),
+        (
+            &due,
+            "Developer begins at once: 1,000 calls left in this period.",
+        ),
+    ] {
+        let text = said(entitlement, PlanId::Developer, month);
+        assert!(text.starts_with(words), "{text}");
+    }
+    // A month that begins at once ends before the year does; at Stripe it may wait for the year's end.
+    let yearly = Entitlement {
+        interval: Some(Interval::Year),
+        paid_until: Some(at(START).plus_months(12)),
+        ..paid
+    };
+    let text = said(&yearly, PlanId::Developer, month);
+    let month_from_now = now.plus_months(1).text();
+    let words =
+        format!("Professional stays until {month_from_now} at least, with 10,000 calls left.");
+    assert!(text.starts_with(&words), "{text}");
+}
+
+/// Nothing that is bought after a grace holds before what is due is paid.
+#[test]
+fn whose_grace_is_over_pays_what_is_due_first() {
+    let (_, store) = after(&[(PROFESSIONAL, 0)]);
+    let now = at(START + DAY);
+    let lapsed = Entitlement {
+        standing: Standing::PastDue,
+        changes: vec![legis_core::entitlement::ScheduledChange {
+            plan: PlanId::Free,
+            at: at(START + 1),
+        }],
+        ..store.entitlement()
+    };
+    let usage = Usage::none(at(START));
+    let month = Some(Interval::Month);
+    for plan in [PlanId::Developer, PlanId::Professional] {
+        let shown = preview(&lapsed, &usage, plan, month, now);
+        assert_eq!((shown.effective_at, &shown.entitlement), (None, &lapsed));
+        let words = format!("{} begins when what is due is paid", plan.name());
+        assert!(shown.text.starts_with(&words), "{}", shown.text);
     }
 }
 

@@ -17,6 +17,9 @@ use legis_core::auth::issuer::issuer;
 use legis_core::json;
 use legis_core::payload::AuthClient;
 use legis_core::problem::{Dependency, Problem};
+use legis_core::settings::{
+    AUTH0_MANAGEMENT_CLIENT_ID, AUTH0_MANAGEMENT_CLIENT_SECRET, AUTH0_MANAGEMENT_DOMAIN,
+};
 use legis_core::time::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
@@ -24,11 +27,6 @@ use std::cell::RefCell;
 use std::time::Duration;
 use wasm_bindgen::JsValue;
 use worker::Env;
-
-const CLIENT_ID: &str = "AUTH0_MANAGEMENT_CLIENT_ID";
-const CLIENT_SECRET: &str = "AUTH0_MANAGEMENT_CLIENT_SECRET";
-/// Where the domain of the tokens is a name of its own, the Management API has the tenant's.
-const DOMAIN: &str = "AUTH0_MANAGEMENT_DOMAIN";
 
 /// How long the issuer may take.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -138,9 +136,12 @@ async fn finish(
 /// Whether the Management API is meant to be asked, and if so, whether it can be.
 pub(crate) fn check(env: &Env) -> Outcome<()> {
     let is_set = |name| variable::text(env, name).is_some();
-    let missing = match (is_set(CLIENT_ID), is_set(CLIENT_SECRET)) {
-        (true, false) => CLIENT_SECRET,
-        (false, true) => CLIENT_ID,
+    let missing = match (
+        is_set(AUTH0_MANAGEMENT_CLIENT_ID),
+        is_set(AUTH0_MANAGEMENT_CLIENT_SECRET),
+    ) {
+        (true, false) => AUTH0_MANAGEMENT_CLIENT_SECRET,
+        (false, true) => AUTH0_MANAGEMENT_CLIENT_ID,
         _ => return Ok(()),
     };
     let reason = format!("{missing} is missing");
@@ -184,8 +185,8 @@ impl Management {
     /// `None` where the issuer is never asked.
     async fn read(env: &Env, now: Timestamp) -> Outcome<Option<Self>> {
         let (Some(client_id), Some(client_secret)) = (
-            variable::text(env, CLIENT_ID),
-            variable::text(env, CLIENT_SECRET),
+            variable::text(env, AUTH0_MANAGEMENT_CLIENT_ID),
+            variable::text(env, AUTH0_MANAGEMENT_CLIENT_SECRET),
         ) else {
             return Ok(None);
         };
@@ -193,11 +194,13 @@ impl Management {
         let own = configured
             .client(AuthClient::Frontend)
             .map(|config| config.auth0_domain.as_str().to_owned());
-        Ok(variable::text(env, DOMAIN).or(own).map(|domain| Self {
-            domain,
-            client_id,
-            client_secret,
-        }))
+        Ok(variable::text(env, AUTH0_MANAGEMENT_DOMAIN)
+            .or(own)
+            .map(|domain| Self {
+                domain,
+                client_id,
+                client_secret,
+            }))
     }
 
     async fn token(&self, now: Timestamp) -> Outcome<String> {

@@ -7,7 +7,7 @@ use crate::database::{Database, Statement, Value, first, rows};
 use crate::failure::{Failure, Outcome};
 use legis_core::audit::position::Position;
 use legis_core::audit::{Code, Finding, Severity};
-use legis_core::evaluate::json;
+use legis_core::evaluate::json_text;
 use legis_core::history::days_before;
 use legis_core::json;
 use legis_core::row;
@@ -78,22 +78,22 @@ row! {
     struct RunRow {
         id: String,
         started_by: String,
-        started_at: f64,
-        finished_at: Option<f64>,
+        started_at: Timestamp,
+        finished_at: Option<Timestamp>,
         position: String,
-        checked: f64,
+        checked: u64,
     }
 }
 
 impl RunRow {
     fn decode(self) -> Outcome<Run> {
-        let corrupt = |what: &str| Failure::corrupt("row of audit_runs", what);
         Ok(Run {
             kind: Kind::of(&self.started_by),
-            started_at: Timestamp::from_js(self.started_at).ok_or_else(|| corrupt("started_at"))?,
-            finished_at: self.finished_at.and_then(Timestamp::from_js),
-            position: json::read(self.position.as_bytes()).map_err(|_| corrupt("position"))?,
-            checked: legis_core::whole::from_f64(self.checked).ok_or_else(|| corrupt("checked"))?,
+            started_at: self.started_at,
+            finished_at: self.finished_at,
+            position: json::read(self.position.as_bytes())
+                .map_err(|_| Failure::corrupt("row of audit_runs", "position"))?,
+            checked: self.checked,
             id: self.id,
         })
     }
@@ -154,7 +154,7 @@ pub(crate) async fn begin(
             Value::Text(&run.id),
             Value::Text(started_by),
             Value::Moment(now),
-            Value::Text(&text(&run.position)),
+            Value::Text(&json_text(&run.position)),
         ],
     );
     let mut statements = vec![statement];
@@ -193,16 +193,16 @@ pub(crate) async fn advance(
         "INSERT INTO audit_findings (run_id, code, subject, severity, facts, repair) \
          SELECT ?1, value ->> 'code', value ->> 'subject', value ->> 'severity', value ->> 'facts', value ->> 'repair' \
          FROM json_each(?2) WHERE true ON CONFLICT DO NOTHING",
-        &[Value::Text(&run.id), Value::Text(&text(&findings))],
+        &[Value::Text(&run.id), Value::Text(&json_text(&findings))],
     );
     let update = Statement::new(
         "UPDATE audit_runs SET position = ?2, checked = ?3, finished_at = ?4 WHERE id = ?1 AND position = ?5",
         &[
             Value::Text(&run.id),
-            Value::Text(&text(&next.position)),
+            Value::Text(&json_text(&next.position)),
             Value::Count(next.checked),
             Value::OptionalMoment(next.finished_at),
-            Value::Text(&text(&run.position)),
+            Value::Text(&json_text(&run.position)),
         ],
     );
     let mut statements = vec![insert];
@@ -240,13 +240,9 @@ fn stored(finding: &Finding) -> FindingRow<'_> {
         code: finding.code,
         subject: &finding.subject,
         severity: finding.code.severity(),
-        facts: text(&finding.facts),
-        repair: finding.repair.as_ref().map(text),
+        facts: json_text(&finding.facts),
+        repair: finding.repair.as_ref().map(json_text),
     }
-}
-
-fn text<T: Serialize>(value: &T) -> String {
-    String::from_utf8(json(value)).unwrap_or_default()
 }
 
 row! {
@@ -293,7 +289,7 @@ row! {
         subject: String,
         facts: String,
         repair: Option<String>,
-        repaired_at: Option<f64>,
+        repaired_at: Option<Timestamp>,
     }
 }
 
@@ -309,7 +305,7 @@ impl StoredFinding {
             remedy: self.code.remedy(),
             facts: json(self.facts)?,
             repair: self.repair.map(json).transpose()?,
-            repaired_at: self.repaired_at.and_then(Timestamp::from_js),
+            repaired_at: self.repaired_at,
             code: self.code,
             subject: self.subject,
         })

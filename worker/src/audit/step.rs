@@ -6,7 +6,7 @@ use super::run::{self, Kind, Run};
 use super::users;
 use crate::configuration;
 use crate::database::{Database, Statement, Value, rows};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::log;
 use crate::stripe::settings::ApiSettings;
 use legis_core::audit::billing::{
@@ -200,13 +200,32 @@ row! {
 }
 
 impl CustomerRow {
-    fn snapshot(&self) -> CustomerSnapshot {
+    /// What is wrong about it. A subscription whose status cannot be read is no reason to say nothing of the others.
+    fn findings(&self) -> Outcome<Vec<Finding>> {
+        let read: Vec<(String, Option<String>, String)> = json::read(self.subscriptions.as_bytes())
+            .map_err(|error| Failure::corrupt("statuses of subscriptions", error))?;
+        let mut subscriptions = Vec::new();
+        let mut findings = Vec::new();
+        for (subscription, status, id) in read {
+            match status {
+                Some(status) => subscriptions.push((subscription, status)),
+                // Those of a user are told of with the user.
+                None if self.user_id.is_none() => {
+                    findings.push(storage::unreadable(&Unreadable::Snapshot { id }));
+                }
+                None => {}
+            }
+        }
+        findings.extend(billing::customer(&self.with(subscriptions)));
+        Ok(findings)
+    }
+
+    fn with(&self, subscriptions: Vec<(String, String)>) -> CustomerSnapshot {
         CustomerSnapshot {
             id: self.id.clone(),
             sub: self.sub.clone(),
             user_id: self.user_id.map(u64::from),
-            // Built by the statement itself.
-            subscriptions: json::read(self.subscriptions.as_bytes()).unwrap_or_default(),
+            subscriptions,
         }
     }
 }
@@ -214,8 +233,8 @@ impl CustomerRow {
 /// A subscription's last word is that of the newest snapshot, unless it is over: `max` finds that row, and the bare columns
 /// are of it.
 const CUSTOMERS: &str = "SELECT stripe_customers.id, sub, users.id AS user_id, \
-     (SELECT json_group_array(json_array(subscription_id, status)) FROM (SELECT subscription_id, \
-     facts ->> 'status' AS status, max(created_at + iif(facts ->> 'status' IN ('canceled', 'incomplete_expired'), 1e15, 0)) \
+     (SELECT json_group_array(json_array(subscription_id, status, snapshot)) FROM (SELECT subscription_id, \
+     subscription_snapshots.id AS snapshot, iif(json_type(facts, '$.status') = 'text', facts ->> 'status', NULL) AS status, max(created_at + iif(facts ->> 'status' IN ('canceled', 'incomplete_expired'), 1e15, 0)) \
      FROM subscription_snapshots WHERE customer_id = stripe_customers.id AND json_valid(facts) GROUP BY subscription_id)) \
      AS subscriptions FROM stripe_customers LEFT JOIN users ON auth0_user_id = sub";
 
@@ -226,10 +245,10 @@ async fn customers(database: &Database, at: &Position, after: &str) -> Outcome<S
     let statement = Statement::new(&sql, &[Value::Text(after)]);
     let results = database.batch(vec![statement]).await?;
     let page: Vec<CustomerRow> = rows("rows of stripe_customers", results.first())?;
-    let findings = page
-        .iter()
-        .flat_map(|row| billing::customer(&row.snapshot()))
-        .collect();
+    let mut findings = Vec::new();
+    for row in &page {
+        findings.extend(row.findings()?);
+    }
     let next = after_page(&page, PAGE, at, |last| Position::Customers {
         after: last.id.clone(),
     });
@@ -307,6 +326,7 @@ impl EventRow {
             id: event(),
             kind: self.event_type.clone(),
             state,
+            // Of one that came at no moment the audit tells as well.
             received_at: Timestamp::from_js(self.created_at).unwrap_or(Timestamp::EPOCH),
             attempts: self.attempts,
         };
@@ -416,7 +436,7 @@ async fn subscriptions(
                 0 => KnownSubscription::Unknown,
                 _ => KnownSubscription::Known,
             };
-            billing::listed(&owner.snapshot(), &listed.id, &listed.status, known)
+            billing::listed(&owner.with(Vec::new()), &listed.id, &listed.status, known)
         })
         .collect();
     let next = match page.data.last() {

@@ -4,7 +4,7 @@ use super::Step;
 use super::step::step;
 use crate::configuration;
 use crate::database::{Database, Statement, Value, decoded, rows};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::log;
 use crate::meter::client;
 use crate::meter::message::Inspected;
@@ -183,14 +183,15 @@ impl Audit<'_> {
             .collect();
         let told = self.told_of_each(&asked).await?;
         for ((stored, meter), told) in inspected.into_iter().zip(told) {
-            match (told, fresh.get(&stored.user.id)) {
-                (Ok(Some(told)), Some(stored)) => {
-                    snapshots.push(self.snapshot(stored, &told, meter));
-                }
+            let snapshot = told.and_then(|told| match (told, fresh.get(&stored.user.id)) {
+                (Some(told), Some(stored)) => self.snapshot(stored, &told, meter).map(Some),
                 // Who is gone meanwhile is nobody's finding.
-                (Ok(_), _) => {}
+                _ => Ok(None),
+            });
+            match snapshot {
+                Ok(snapshot) => snapshots.extend(snapshot),
                 // Nor does one who made too many calls to add them up.
-                (Err(failure), _) => {
+                Err(failure) => {
                     log::event("audit_rows_not_read", &failure);
                     unseen.push(Finding::not_examined(&stored.user.sub, "the rows of calls"));
                 }
@@ -238,16 +239,24 @@ impl Audit<'_> {
         }
     }
 
-    fn snapshot(&self, stored: &StoredUser, told: &Told, meter: Option<Inspected>) -> UserSnapshot {
-        UserSnapshot {
+    fn snapshot(
+        &self,
+        stored: &StoredUser,
+        told: &Told,
+        meter: Option<Inspected>,
+    ) -> Outcome<UserSnapshot> {
+        Ok(UserSnapshot {
             user: stored.user.clone(),
             entitlement: stored.entitlement.clone(),
             plan: stored.columns.plan,
-            past_due_since: told.past_due_since.and_then(Timestamp::from_js),
+            past_due_since: told.past_due_since,
             counters: stored.counters,
             opening: told.opening(),
-            lifetime_rows: tally(told.lifetime_used, told.lifetime_mcp),
-            period_rows: told.periods(),
+            lifetime_rows: Tally {
+                used: told.lifetime_used,
+                mcp: told.lifetime_mcp,
+            },
+            period_rows: told.periods()?,
             meter: meter.map(|meter| MeterSnapshot {
                 entitlement: meter.entitlement,
                 usage: meter.usage,
@@ -255,13 +264,13 @@ impl Audit<'_> {
                 lifetime_open: meter.lifetime_open,
                 period_open: meter.period_open,
             }),
-            subscription: match told.subscriptions {
-                0 => KnownSubscription::Unknown,
+            subscription: match (told.subscriptions, told.agreed) {
+                (0, 0) => KnownSubscription::Unknown,
                 _ => KnownSubscription::Known,
             },
             missing_customer: told.missing_customer.clone(),
             kept_since: self.kept_since,
-        }
+        })
     }
 
     /// From when on the rows of a user's monthly periods are needed.
@@ -336,7 +345,7 @@ const IDLE_MILLIS: i64 = 60 * 60 * 1000;
 
 const TOLD: &str = "SELECT users.id, past_due_since, \
      (SELECT count(*) FROM stripe_customers JOIN subscription_snapshots ON customer_id = stripe_customers.id \
-     WHERE sub = auth0_user_id) AS subscriptions, \
+     WHERE sub = auth0_user_id) AS subscriptions, agreed_plan_id IS NOT NULL AS agreed, \
      iif(EXISTS (SELECT 1 FROM stripe_customers WHERE stripe_customers.id = users.stripe_customer_id AND sub IS NOT NULL), \
      NULL, stripe_customer_id) AS missing_customer, \
      opening_balances.lifetime_used AS opening_lifetime_used, opening_balances.lifetime_mcp AS opening_lifetime_mcp, \
@@ -360,49 +369,45 @@ row! {
     /// What the database tells about what a user used.
     struct Told {
         id: u32,
-        past_due_since: Option<f64>,
+        past_due_since: Option<Timestamp>,
         subscriptions: u32,
+        agreed: u8,
         missing_customer: Option<String>,
-        opening_lifetime_used: Option<f64>,
-        opening_lifetime_mcp: Option<f64>,
-        opening_period_end: Option<f64>,
-        opening_period_used: Option<f64>,
-        opening_period_mcp: Option<f64>,
-        lifetime_used: f64,
-        lifetime_mcp: f64,
+        opening_lifetime_used: Option<u64>,
+        opening_lifetime_mcp: Option<u64>,
+        opening_period_end: Option<Timestamp>,
+        opening_period_used: Option<u64>,
+        opening_period_mcp: Option<u64>,
+        lifetime_used: u64,
+        lifetime_mcp: u64,
         periods: String,
     }
 }
 
 impl Told {
-    fn periods(&self) -> Vec<(Timestamp, Tally)> {
-        // Written by the statement itself.
-        let rows: Vec<(i64, f64, f64)> = json::read(self.periods.as_bytes()).unwrap_or_default();
-        rows.into_iter()
-            .filter_map(|(start, used, mcp)| {
-                Some((Timestamp::from_millis(start)?, tally(used, mcp)))
-            })
-            .collect()
+    /// What was used, period by period. Who knows it in part knows nothing: what is missing would be repaired away.
+    fn periods(&self) -> Outcome<Vec<(Timestamp, Tally)>> {
+        let corrupt = |reason: String| Failure::corrupt("sums of calls", reason);
+        let rows: Vec<(i64, u64, u64)> =
+            json::read(self.periods.as_bytes()).map_err(|error| corrupt(error.to_string()))?;
+        let period = |(start, used, mcp)| {
+            let start = Timestamp::from_millis(start)?;
+            Some((start, Tally { used, mcp }))
+        };
+        let periods: Option<Vec<_>> = rows.into_iter().map(period).collect();
+        periods.ok_or_else(|| corrupt("a period begins at no moment".to_owned()))
     }
 
     fn opening(&self) -> OpeningBalance {
-        let part = |used: Option<f64>, mcp: Option<f64>| {
-            tally(used.unwrap_or_default(), mcp.unwrap_or_default())
+        let part = |used: Option<u64>, mcp: Option<u64>| Tally {
+            used: used.unwrap_or_default(),
+            mcp: mcp.unwrap_or_default(),
         };
         OpeningBalance {
             lifetime: part(self.opening_lifetime_used, self.opening_lifetime_mcp),
-            period_end: self.opening_period_end.and_then(Timestamp::from_js),
+            period_end: self.opening_period_end,
             period: part(self.opening_period_used, self.opening_period_mcp),
         }
-    }
-}
-
-/// Sums of costs, each of which is a whole number and none negative.
-fn tally(used: f64, mcp: f64) -> Tally {
-    let count = |sum| legis_core::whole::from_f64(sum).unwrap_or_default();
-    Tally {
-        used: count(used),
-        mcp: count(mcp),
     }
 }
 

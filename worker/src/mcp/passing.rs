@@ -39,7 +39,7 @@ const PASSED_ON: [Header; 6] = [
     Header::UserAgent,
 ];
 
-/// What the server's headers may tell the caller; the last is the session's.
+/// What the server's headers may tell the caller; the first says what form the answer has.
 const HANDED_ON: [&str; 5] = [
     "Content-Type",
     "MCP-Protocol-Version",

@@ -4,14 +4,12 @@ use crate::failure::{Failure, Outcome};
 use crate::variable::text;
 use legis_core::mcp::record::Recorder;
 use legis_core::mcp::{RefusalForm, SigningSecret};
-use legis_core::payload::format::Format;
 use legis_core::problem::Problem;
+use legis_core::settings::{
+    MCP_REFUSAL, MCP_SECRET_FIELDS, MCP_SIGNING_SECRET, MCP_UPSTREAM_URL, mcp_refusal,
+    mcp_signing_secret, mcp_upstream_url,
+};
 use worker::Env;
-
-const UPSTREAM: &str = "MCP_UPSTREAM_URL";
-const SECRET: &str = "MCP_SIGNING_SECRET";
-const REFUSAL: &str = "MCP_REFUSAL";
-const SECRET_FIELDS: &str = "MCP_SECRET_FIELDS";
 
 /// What the MCP gateway needs.
 pub(crate) struct Settings {
@@ -29,31 +27,19 @@ fn wrong(reason: String) -> Failure {
 impl Settings {
     /// `None` where there is no MCP server.
     pub(crate) fn read(env: &Env) -> Outcome<Option<Self>> {
-        let Some(upstream) = text(env, UPSTREAM) else {
+        let Some(upstream) = text(env, MCP_UPSTREAM_URL) else {
             return Ok(None);
         };
-        let secret = text(env, SECRET).and_then(|secret| SigningSecret::parse(&secret));
-        let refusals = text(env, REFUSAL).map_or(Ok(RefusalForm::default()), |name| {
-            RefusalForm::parse(&name).ok_or_else(|| {
-                wrong(format!(
-                    "{REFUSAL} is {name}; it must be result, text or status"
-                ))
-            })
-        })?;
-        // It is told who calls.
-        if !Format::Url.holds(&upstream) {
-            return Err(wrong(format!(
-                "{UPSTREAM} must be an address that begins with https://, or with http:// on this machine"
-            )));
-        }
+        let refusals = match text(env, MCP_REFUSAL) {
+            Some(name) => mcp_refusal(&name).map_err(wrong)?,
+            None => RefusalForm::default(),
+        };
         Ok(Some(Self {
-            upstream,
-            secret: secret.ok_or_else(|| {
-                let least = SigningSecret::MIN;
-                wrong(format!("{SECRET} is missing or shorter than {least} bytes"))
-            })?,
+            upstream: mcp_upstream_url(&upstream).map_err(wrong)?,
+            secret: mcp_signing_secret(&text(env, MCP_SIGNING_SECRET).unwrap_or_default())
+                .map_err(wrong)?,
             refusals,
-            recorder: Recorder::parse(&text(env, SECRET_FIELDS).unwrap_or_default()),
+            recorder: Recorder::parse(&text(env, MCP_SECRET_FIELDS).unwrap_or_default()),
         }))
     }
 

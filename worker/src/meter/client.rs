@@ -1,6 +1,6 @@
 //! Asking a user's meter.
 
-use super::message::{Corrected, Decided, Inspected, Knowledge, Known, Message, Reply};
+use super::message::{Corrected, Decided, Inspected, Knowledge, Message, Reply};
 use crate::clock;
 use crate::failure::{Failure, Outcome};
 use crate::log;
@@ -8,9 +8,10 @@ use crate::platform::{self, Deadline, JsDeadline};
 use js_sys::Promise;
 use legis_core::account::Identity;
 use legis_core::call::{CallEnd, Settler};
-use legis_core::evaluate::json;
+use legis_core::called_off::CalledOff;
+use legis_core::evaluate::json_text;
 use legis_core::json;
-use legis_core::ledger::{CalledOff, Candidate, Outcome as CallOutcome};
+use legis_core::ledger::{Candidate, Known, Outcome as CallOutcome};
 use legis_core::payload::Registration;
 use legis_core::problem::Dependency;
 use legis_core::quota::Usage;
@@ -41,7 +42,7 @@ pub(crate) const TIME_LIMIT_MILLIS: u32 = 12_000;
 
 async fn ask(env: &Env, sub: &str, message: &Message, deadline: &Deadline) -> Outcome<Reply> {
     let unavailable = |error| platform::failed(&error, Dependency::Meter);
-    let asked = ask_meter(env, sub, &text(message), deadline.as_ref()).map_err(unavailable)?;
+    let asked = ask_meter(env, sub, &json_text(message), deadline.as_ref()).map_err(unavailable)?;
     let reply = JsFuture::from(asked).await.map_err(unavailable)?;
     let reply = reply.as_string().unwrap_or_default();
     // A meter that was told has nothing to say.
@@ -53,10 +54,6 @@ async fn ask(env: &Env, sub: &str, message: &Message, deadline: &Deadline) -> Ou
         Ok(reply) => Ok(reply),
         Err(error) => Err(Failure::corrupt("answer of a meter", error)),
     }
-}
-
-fn text(message: &Message) -> String {
-    String::from_utf8(json(message)).unwrap_or_default()
 }
 
 async fn ask_within_limit(env: &Env, sub: &str, message: &Message) -> Outcome<Reply> {
@@ -76,8 +73,8 @@ pub(crate) enum Urgency {
 /// later, with its outcome unknown.
 fn tell(env: &Env, sub: &str, message: &Message, urgency: Urgency) {
     let told = match urgency {
-        Urgency::Now => tell_now(env, sub, &text(message)),
-        Urgency::Soon => tell_soon(env, sub, &text(message)),
+        Urgency::Now => tell_now(env, sub, &json_text(message)),
+        Urgency::Soon => tell_soon(env, sub, &json_text(message)),
     };
     if let Err(error) = told {
         let failure = platform::failed(&error, Dependency::Meter);
@@ -159,14 +156,6 @@ pub(crate) fn end(env: &Env, sub: &str, call: String, end: CallEnd, urgency: Urg
     tell(env, sub, &Message::End { call, end }, urgency);
 }
 
-/// The caller called something off. Known before the server hears of it.
-pub(crate) async fn call_off(env: &Env, sub: &str, what: CalledOff) -> Outcome<()> {
-    match ask_within_limit(env, sub, &Message::CallOff { what }).await? {
-        Reply::Told => Ok(()),
-        _ => Err(unexpected()),
-    }
-}
-
 /// Nobody waits for this call: whether it was admitted or will be, nobody pays for it.
 pub(crate) fn give_up(env: &Env, sub: &str, call: String, end: CallEnd) {
     tell(env, sub, &Message::GiveUp { call, end }, Urgency::Now);
@@ -179,10 +168,30 @@ pub(crate) async fn account(
     knowledge: Knowledge,
     said: Option<Registration>,
 ) -> Outcome<Known> {
+    asked(env, identity, knowledge, said, None).await
+}
+
+/// The same for a request that may call something off, which the meter knows before the server hears of it.
+pub(crate) async fn account_calling_off(
+    env: &Env,
+    identity: &Identity,
+    called_off: Option<CalledOff>,
+) -> Outcome<Known> {
+    asked(env, identity, Knowledge::Recent, None, called_off).await
+}
+
+async fn asked(
+    env: &Env,
+    identity: &Identity,
+    knowledge: Knowledge,
+    said: Option<Registration>,
+    called_off: Option<CalledOff>,
+) -> Outcome<Known> {
     let message = Message::Account {
         identity: identity.clone(),
         knowledge,
         said,
+        called_off,
     };
     match ask_within_limit(env, &identity.sub, &message).await? {
         Reply::Account(known) => Ok(*known),

@@ -1,9 +1,9 @@
 //! What a meter knows of its user, and when it asks the database.
 
+use super::Meter;
 use super::ledger::Ledger;
-use super::message::{Knowledge, Known};
+use super::message::Knowledge;
 use super::outbox::Columns;
-use super::{FLUSH_AFTER_MILLIS, Meter};
 use crate::clock;
 use crate::configuration;
 use crate::database::Database;
@@ -12,9 +12,10 @@ use crate::log;
 use crate::registration;
 use futures_util::lock::Mutex;
 use legis_core::account::Identity;
-use legis_core::ledger::{is_believed, learn, names_wait, outlives_outage};
+use legis_core::ledger::{Known, is_believed, learn, names_wait, outlives_outage};
+use legis_core::outbox::FLUSH_AFTER_MILLIS;
 use legis_core::payload::Registration;
-use legis_core::problem::{Dependency, Problem};
+use legis_core::problem::Problem;
 use legis_core::time::Timestamp;
 use std::cell::{Cell, RefCell};
 
@@ -69,7 +70,7 @@ impl Meter {
             knowledge,
         ) {
             (Err(failure), Knowledge::Recent | Knowledge::Enough)
-                if is_outage(&failure) && outlives(ledger) =>
+                if failure.is_outage() && outlives(ledger) =>
             {
                 log::event("older_entitlement_used", &failure);
                 Ok(())
@@ -106,7 +107,7 @@ impl Meter {
         let answer = self.learn(ledger, identity, said).await;
         match &answer {
             Ok(()) => questions.answered.set(number),
-            Err(failure) if is_outage(failure) => {
+            Err(failure) if failure.is_outage() => {
                 questions.failed.replace(Some(Failed {
                     number,
                     at: clock::now(),
@@ -129,12 +130,10 @@ impl Meter {
         let grace = configuration::grace(&self.env)?;
         let now = clock::now();
         let stored = registration::ensure(&self.env, &database, identity, said, grace, now).await?;
-        // What is used may have changed during the wait; from here on nothing is awaited.
-        let known = ledger.with_known(|known| known.map(|known| known.account.clone()));
         self.believe(
             ledger,
             Known {
-                account: learn(known, stored.account()),
+                account: stored.account(),
                 columns: stored.columns,
                 asked_at: now,
             },
@@ -145,7 +144,8 @@ impl Meter {
 
 impl Meter {
     /// Stores what the database says. Another plan is reported otherwise, though no call was made.
-    pub(super) async fn believe(&self, ledger: &Ledger, known: Known) -> Outcome<()> {
+    pub(super) async fn believe(&self, ledger: &Ledger, said: Known) -> Outcome<()> {
+        let known = learn(ledger.known(), said);
         let entitlement = &known.account.entitlement;
         let changed = ledger.with_known(|before| match before {
             Some(before) => before.account.entitlement != *entitlement,
@@ -176,12 +176,4 @@ fn is_recent(ledger: &Ledger, identity: &Identity, knowledge: Knowledge) -> bool
 fn outlives(ledger: &Ledger) -> bool {
     let now = clock::now();
     ledger.with_known(|known| known.is_some_and(|known| outlives_outage(known.asked_at, now)))
-}
-
-/// Whether the database does not answer.
-pub(super) fn is_outage(failure: &Failure) -> bool {
-    matches!(
-        failure.problem,
-        Problem::Unavailable(Dependency::Database) | Problem::TimedOut(Dependency::Database)
-    )
 }

@@ -1,17 +1,19 @@
 //! The ledger in the object's own SQLite, and what of it is held in memory: one object is one thread, so what it wrote
 //! last is what it would read. Memory changes only after the write succeeded.
 
-use super::message::{Corrected, Inspected, Known};
+use super::message::{Corrected, Inspected};
 use super::storage::Statements;
 use crate::failure::{Failure, Outcome};
 use legis_core::audit::repair::Tally;
-use legis_core::evaluate::json;
+use legis_core::called_off::{Awaited, CalledOff, CalledOffLately};
+use legis_core::evaluate::json_text;
 use legis_core::history::HistoryRow;
 use legis_core::json;
 use legis_core::ledger::{
-    Awaited, CalledOff, Candidate, Closing, KeyAfter, KnownKey, OpenCall, Opening, OverLimit, Step,
-    StoredKey, admit,
+    Candidate, Closing, KeyAfter, Known, KnownKey, OpenCall, Opening, OverLimit, Step, StoredKey,
+    admit,
 };
+use legis_core::outbox::Setback;
 use legis_core::quota::{Channel, Usage};
 use legis_core::time::Timestamp;
 use serde::Deserialize;
@@ -26,22 +28,28 @@ use wasm_bindgen::JsValue;
 /// outbox brings there. Admitting writes one row, because it is what a caller waits for: the call, and with it the
 /// usage after it. So the usage that holds is the one with the highest `step`, in `known` or in `calls`. Calls have no
 /// index of their ids: those that are open are held in memory, and the others are few and soon gone.
-const VERSIONS: [&[&str]; 1] = [&[
-    // What was kept before there were versions, and before there was a release. What was used is in the database.
-    "DROP TABLE IF EXISTS account",
-    "DROP TABLE IF EXISTS abandoned_calls",
-    "DROP TABLE IF EXISTS open_calls",
-    "DROP TABLE IF EXISTS keys",
-    "DROP TABLE IF EXISTS outbox",
-    "CREATE TABLE known (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL, usage TEXT NOT NULL, \
+const VERSIONS: [&[&str]; 2] = [
+    &[
+        // What was kept before there were versions, and before there was a release. What was used is in the database.
+        "DROP TABLE IF EXISTS account",
+        "DROP TABLE IF EXISTS abandoned_calls",
+        "DROP TABLE IF EXISTS open_calls",
+        "DROP TABLE IF EXISTS keys",
+        "DROP TABLE IF EXISTS outbox",
+        "CREATE TABLE known (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL, usage TEXT NOT NULL, \
      step INTEGER NOT NULL) STRICT",
-    "CREATE TABLE calls (step INTEGER PRIMARY KEY, id TEXT NOT NULL, open TEXT, row TEXT, usage TEXT NOT NULL, \
+        "CREATE TABLE calls (step INTEGER PRIMARY KEY, id TEXT NOT NULL, open TEXT, row TEXT, usage TEXT NOT NULL, \
      CHECK ((open IS NULL) <> (row IS NULL))) STRICT",
-    "CREATE TABLE keys (key TEXT PRIMARY KEY, stored TEXT NOT NULL, call TEXT NOT NULL, admitted_at INTEGER NOT NULL, \
+        "CREATE TABLE keys (key TEXT PRIMARY KEY, stored TEXT NOT NULL, call TEXT NOT NULL, admitted_at INTEGER NOT NULL, \
      repeats INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID",
-    "CREATE INDEX keys_by_call ON keys (call)",
-    "CREATE TABLE given_up (id TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID",
-]];
+        "CREATE INDEX keys_by_call ON keys (call)",
+        "CREATE TABLE given_up (id TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    ],
+    &[
+        // An object that waits is not kept in memory.
+        "CREATE TABLE setback (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL) STRICT",
+    ],
+];
 
 /// The oldest rows of the outbox: 500 at most, and half a megabyte at most but for a single row, because the database
 /// takes no text of more than two. (Figures of the statement stand in it: a value would be a text, and no number is
@@ -72,6 +80,9 @@ struct Memory {
     open: BTreeMap<String, (u64, OpenCall)>,
     /// Calls that nobody waits for any more, should their admission still come.
     given_up: Vec<String>,
+    called_off: CalledOffLately,
+    /// The history could not be written when it was tried last.
+    setback: Option<Setback>,
 }
 
 fn decode<T: DeserializeOwned>(text: &str) -> Outcome<T> {
@@ -122,6 +133,10 @@ impl Ledger {
             step: u64,
         }
         #[derive(Deserialize)]
+        struct SetbackRow {
+            json: String,
+        }
+        #[derive(Deserialize)]
         struct UsageRow {
             usage: String,
             step: u64,
@@ -157,12 +172,39 @@ impl Ledger {
             open.insert(call.id.clone(), (row.step, call));
         }
         let given_up: Vec<GivenUp> = self.read("SELECT id FROM given_up", &[])?;
+        let setback: Option<SetbackRow> = self.read("SELECT json FROM setback", &[])?.pop();
+        let setback = setback.map(|row| decode(&row.json)).transpose()?;
         Ok(Memory {
             known,
             step,
             open,
             given_up: given_up.into_iter().map(|row| row.id).collect(),
+            called_off: CalledOffLately::default(),
+            setback,
         })
+    }
+
+    // What the history waits for.
+
+    pub(super) fn setback(&self) -> Option<Setback> {
+        self.memory.borrow().setback
+    }
+
+    pub(super) fn set_back(&self, setback: Setback) -> Outcome<()> {
+        self.write(
+            "INSERT INTO setback (id, json) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET json = excluded.json",
+            &[&json_text(&setback)],
+        )?;
+        self.memory.borrow_mut().setback = Some(setback);
+        Ok(())
+    }
+
+    pub(super) fn recover(&self) -> Outcome<()> {
+        if self.setback().is_some() {
+            self.write("DELETE FROM setback", &[])?;
+            self.memory.borrow_mut().setback = None;
+        }
+        Ok(())
     }
 
     // What is known of the user.
@@ -182,8 +224,8 @@ impl Ledger {
             "INSERT INTO known (id, json, usage, step) VALUES (1, ?, ?, ?) ON CONFLICT (id) \
              DO UPDATE SET json = excluded.json, usage = excluded.usage, step = excluded.step",
             &[
-                &text(&known),
-                &text(&known.account.usage),
+                &json_text(&known),
+                &json_text(&known.account.usage),
                 &self.memory.borrow().step.to_string(),
             ],
         )?;
@@ -229,7 +271,7 @@ impl Ledger {
             return Ok(Corrected::Done);
         }
         let step = self.next_step();
-        self.write(USE, &[&text(to), &step.to_string()])?;
+        self.write(USE, &[&json_text(to), &step.to_string()])?;
         self.memory.borrow_mut().use_up(to, step);
         Ok(Corrected::Done)
     }
@@ -245,7 +287,16 @@ impl Ledger {
         let memory = self.memory.borrow();
         let open = memory.open.values().map(|(_, call)| call);
         let account = memory.known.as_ref().map(|known| &known.account);
-        Ok(account.map(|account| admit(account, candidate.clone(), key, open, now)))
+        Ok(account.map(|account| {
+            admit(
+                account,
+                candidate.clone(),
+                key,
+                open,
+                &memory.called_off,
+                now,
+            )
+        }))
     }
 
     /// Stores an admitted call: what is used, the call, and its key.
@@ -256,7 +307,12 @@ impl Ledger {
         let step = self.next_step();
         let statements = Statements::new(
             "INSERT INTO calls (step, id, open, usage) VALUES (?, ?, ?, ?)",
-            &[&step.to_string(), &open.id, &text(open), &text(usage)],
+            &[
+                &step.to_string(),
+                &open.id,
+                &json_text(open),
+                &json_text(usage),
+            ],
         );
         remember(statements, key.as_ref()).write(&self.storage)?;
         let mut memory = self.memory.borrow_mut();
@@ -281,7 +337,7 @@ impl Ledger {
     }
 
     /// Notes that nobody waits for calls any more.
-    pub(super) fn call_off(&self, what: &CalledOff) -> Outcome<()> {
+    pub(super) fn call_off(&self, what: CalledOff, now: Timestamp) -> Outcome<()> {
         let about: Vec<(u64, OpenCall)> = {
             let memory = self.memory.borrow();
             let open = memory.open.values();
@@ -296,11 +352,12 @@ impl Ledger {
             };
             self.write(
                 "UPDATE calls SET open = ? WHERE step = ?",
-                &[&text(&call), &step.to_string()],
+                &[&json_text(&call), &step.to_string()],
             )?;
             let mut memory = self.memory.borrow_mut();
             memory.open.insert(call.id.clone(), (step, call));
         }
+        self.memory.borrow_mut().called_off.note(what, now);
         Ok(())
     }
 
@@ -317,10 +374,10 @@ impl Ledger {
             .ok_or_else(|| Failure::corrupt("meter", "a call that is not open"))?;
         let mut statements = Statements::new(
             "UPDATE calls SET open = NULL, row = ? WHERE step = ?",
-            &[&text(row), &admitted],
+            &[&json_text(row), &admitted],
         );
         if let Some(usage) = refunded {
-            statements = statements.and(USE, &[&text(usage), &step.to_string()]);
+            statements = statements.and(USE, &[&json_text(usage), &step.to_string()]);
         }
         if *key == KeyAfter::Freed {
             statements = statements.and("DELETE FROM keys WHERE call = ?", &[&row.id]);
@@ -340,7 +397,7 @@ impl Ledger {
         let (step, usage) = (self.next_step(), self.usage());
         let statements = Statements::new(
             "INSERT INTO calls (step, id, row, usage) VALUES (?, ?, ?, ?)",
-            &[&step.to_string(), &row.id, &text(row), &usage],
+            &[&step.to_string(), &row.id, &json_text(row), &usage],
         );
         remember(statements, key.as_ref()).write(&self.storage)?;
         self.memory.borrow_mut().step = step;
@@ -436,7 +493,7 @@ impl Ledger {
         let rows: Vec<String> = rows.into_iter().map(|row| row.row).collect();
         Ok(Some(Batch {
             rows: format!("[{}]", rows.join(",")),
-            steps: text(&steps),
+            steps: json_text(&steps),
         }))
     }
 
@@ -466,7 +523,7 @@ impl Ledger {
 
     /// What is used, as it is stored.
     fn usage(&self) -> String {
-        self.with_known(|known| known.map(|known| text(&known.account.usage)))
+        self.with_known(|known| known.map(|known| json_text(&known.account.usage)))
             .unwrap_or_default()
     }
 
@@ -495,7 +552,7 @@ fn remember(statements: Statements, key: Option<&StoredKey>) -> Statements {
     let Some(key) = key else { return statements };
     statements.and(
         "INSERT INTO keys (key, stored, call, admitted_at) VALUES (?, ?, ?, ?)",
-        &[&key.keyed.key, &text(key), &key.call, &moment(key.at)],
+        &[&key.keyed.key, &json_text(key), &key.call, &moment(key.at)],
     )
 }
 
@@ -510,8 +567,4 @@ impl Memory {
 
 fn moment(at: Timestamp) -> String {
     at.millis().to_string()
-}
-
-fn text<T: serde::Serialize>(value: &T) -> String {
-    String::from_utf8(json(value)).unwrap_or_default()
 }

@@ -1,11 +1,12 @@
 //! What is said to a meter and what it answers.
 
 use crate::failure::Failure;
-use legis_core::account::{Account, Identity, ProfileColumns, SessionProps};
+use legis_core::account::{Identity, SessionProps};
 use legis_core::audit::repair::Tally;
 use legis_core::call::{CallEnd, Settler};
+use legis_core::called_off::CalledOff;
 use legis_core::entitlement::Entitlement;
-use legis_core::ledger::{CalledOff, Candidate, Outcome};
+use legis_core::ledger::{Candidate, Known, Outcome};
 use legis_core::payload::Registration;
 use legis_core::problem::{Dependency, Problem};
 use legis_core::quota::{Decision, Usage};
@@ -35,8 +36,6 @@ pub(crate) enum Message {
     },
     /// This call is over, as the gateway saw.
     End { call: String, end: CallEnd },
-    /// Its caller called this off.
-    CallOff { what: CalledOff },
     /// Nobody waits for this call any more.
     GiveUp { call: String, end: CallEnd },
     /// Where does the user stand? Costs nothing.
@@ -44,6 +43,9 @@ pub(crate) enum Message {
         identity: Identity,
         knowledge: Knowledge,
         said: Option<Registration>,
+        /// What they call off by what they ask.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        called_off: Option<CalledOff>,
     },
     /// This is what the database says of the user now.
     Learn { known: Box<Known> },
@@ -160,18 +162,8 @@ mod millis {
 pub(crate) enum Charging {
     /// It is, and must be settled.
     Now,
-    /// It was, when it was sent first.
-    Before,
-}
-
-/// What a meter knows of its user.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Known {
-    pub(crate) account: Account,
-    /// What only a profile shows.
-    pub(crate) columns: ProfileColumns,
-    /// When the database was last asked.
-    pub(crate) asked_at: Timestamp,
+    /// It is not: it was when it was sent first, or it is refused.
+    NotNow,
 }
 
 /// The failures of a meter that its asker must tell apart.

@@ -9,12 +9,12 @@ use crate::history::{self, Report};
 use legis_core::account::Account;
 use legis_core::call::CallEnd;
 use legis_core::counters::Counters;
+use legis_core::evaluate::json_text;
 use legis_core::ledger::{Closing, KEYS_KEPT_MILLIS, OpenCall, UNSETTLED_AFTER_MILLIS, close};
+use legis_core::time::DAY_MILLIS;
 
 /// How often the outbox is emptied in one go, before others get their turn.
 const ROUNDS: usize = 20;
-
-const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
 /// What a meter still has to do.
 pub(super) enum Pending {
@@ -87,7 +87,7 @@ impl Meter {
             let report = Report {
                 sub: &account.user.sub,
                 rows: batch.as_ref().map_or("[]", |batch| batch.rows.as_str()),
-                refusals: &super::text(&refusals.listed()),
+                refusals: &json_text(&refusals.listed()),
                 counters: Counters::new(&account.entitlement, &account.usage, now),
                 now,
             };
@@ -98,6 +98,7 @@ impl Meter {
                 self.refusals.add(&refusals);
                 return Err(failure);
             }
+            ledger.recover()?;
             // Only now, when the database has answered: rows that were sent twice are there once.
             if let Some(batch) = &batch {
                 ledger.sent(batch)?;

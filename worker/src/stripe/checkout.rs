@@ -65,7 +65,10 @@ pub(crate) async fn begin(request: &Request, env: &Env, caller: &Caller) -> Outc
     let is_lapsed = known.columns.stripe_customer_id.is_none()
         && entitlement.plan_at(clock::now()) == PlanId::Free;
     if entitlement.standing != Standing::Free && !is_lapsed {
-        return Err(Problem::AlreadySubscribed.into());
+        return Err(match known.columns.stripe_customer_id {
+            Some(_) => Problem::AlreadySubscribed.into(),
+            None => Problem::NotManagedHere.into(),
+        });
     }
     let success = page(request, &configuration, asked.success_url.as_ref())?;
     let cancel = page(request, &configuration, asked.cancel_url.as_ref())?;
@@ -124,10 +127,11 @@ pub(crate) async fn portal(request: &Request, env: &Env, caller: &Caller) -> Out
     };
     let configuration = configuration::load(env).await?;
     let known = client::account(env, &caller.identity, Knowledge::Fresh, None).await?;
-    let customer = known
-        .columns
-        .stripe_customer_id
-        .ok_or(Problem::NoCustomer)?;
+    let plan = known.account.entitlement.plan_at(clock::now());
+    let customer = known.columns.stripe_customer_id.ok_or(match plan {
+        PlanId::Free => Problem::NoCustomer,
+        _ => Problem::NotManagedHere,
+    })?;
     let back = page(request, &configuration, asked.return_url.as_ref())?;
     let form = [
         ("customer", customer.as_str()),

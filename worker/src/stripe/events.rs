@@ -58,10 +58,10 @@ row! {
         error_message: Option<String>,
         customer_id: Option<String>,
         attempts: u32,
-        next_attempt_at: Option<f64>,
+        next_attempt_at: Option<Timestamp>,
         alerts: Option<String>,
-        processed_at: Option<f64>,
-        created_at: f64,
+        processed_at: Option<Timestamp>,
+        created_at: Timestamp,
     }
 }
 
@@ -87,7 +87,6 @@ struct ShownEvent {
 
 impl EventRow {
     fn shown(self) -> Outcome<ShownEvent> {
-        let corrupt = |error: &str| Failure::corrupt("row of stripe_webhook_logs", error);
         let alerts = self
             .alerts
             .as_deref()
@@ -99,14 +98,13 @@ impl EventRow {
             error: self.error_message,
             customer: self.customer_id,
             attempts: self.attempts,
-            next_attempt_at: self.next_attempt_at.and_then(Timestamp::from_js),
+            next_attempt_at: self.next_attempt_at,
             alerts: alerts
                 .transpose()
-                .map_err(|error| corrupt(&error.to_string()))?
+                .map_err(|error| Failure::corrupt("row of stripe_webhook_logs", error))?
                 .unwrap_or_default(),
-            processed_at: self.processed_at.and_then(Timestamp::from_js),
-            received_at: Timestamp::from_js(self.created_at)
-                .ok_or_else(|| corrupt("created_at is not a moment"))?,
+            processed_at: self.processed_at,
+            received_at: self.created_at,
         })
     }
 }

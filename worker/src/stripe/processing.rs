@@ -49,7 +49,6 @@ pub(super) async fn take(
         stripe_event_id: envelope.id.clone(),
         event_type: envelope.r#type.clone(),
         raw_payload: text.to_owned(),
-        attempts: 0,
     };
     let (changed, report) = stored(env, &database, prices, &event).await?;
     tell(env, changed).await;
@@ -69,12 +68,11 @@ async fn stored(
         customer: None,
         payload: &stored.raw_payload,
     };
-    let attempts = stored.attempts;
     let event = match read(stored.raw_payload.as_bytes()) {
         Ok(event) => event,
         Err(unreadable) => {
             let reason = unreadable.to_string();
-            store::fail(database, &incoming, attempts, &reason).await?;
+            store::fail(database, &incoming, &reason).await?;
             return Err(Failure::new(Problem::EventNotApplied, reason));
         }
     };
@@ -94,7 +92,7 @@ async fn stored(
         }
         Err(failure) => {
             // Where the database is away this fails too; then it is the sender who has the event still.
-            store::fail(database, &incoming, attempts, &failure.reason).await?;
+            store::fail(database, &incoming, &failure.reason).await?;
             Err(Failure::new(
                 Problem::EventNotApplied,
                 failure.told().reason,
@@ -299,7 +297,6 @@ row! {
         stripe_event_id: String,
         event_type: String,
         raw_payload: String,
-        attempts: u32,
     }
 }
 
@@ -309,7 +306,7 @@ pub(crate) async fn overdue(env: &Env, database: &Database, now: Timestamp) -> O
     let prices = configuration.prices()?;
     let statement = Statement::new(
         &format!(
-            "SELECT stripe_event_id, event_type, raw_payload, attempts FROM stripe_webhook_logs WHERE next_attempt_at <= ?1 \
+            "SELECT stripe_event_id, event_type, raw_payload FROM stripe_webhook_logs WHERE next_attempt_at <= ?1 \
              ORDER BY next_attempt_at LIMIT {AT_ONCE}"
         ),
         &[Value::Moment(now)],
@@ -333,7 +330,7 @@ pub(crate) async fn overdue(env: &Env, database: &Database, now: Timestamp) -> O
 pub(crate) async fn apply_again(env: &Env, database: &Database, id: &str) -> Outcome<()> {
     let configuration = configuration::load(env).await?;
     let statement = Statement::new(
-        "SELECT stripe_event_id, event_type, raw_payload, attempts FROM stripe_webhook_logs WHERE stripe_event_id = ?1",
+        "SELECT stripe_event_id, event_type, raw_payload FROM stripe_webhook_logs WHERE stripe_event_id = ?1",
         &[Value::Text(id)],
     );
     let results = database.batch(vec![statement]).await?;

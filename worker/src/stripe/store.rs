@@ -4,7 +4,7 @@ use crate::clock;
 use crate::database::{Database, Statement, StatementResult, Value, decoded, first, rows};
 use crate::failure::{Failure, Outcome};
 use crate::registration::SELECT;
-use legis_core::evaluate::json;
+use legis_core::evaluate::json_text;
 use legis_core::plan::Sold;
 use legis_core::row;
 use legis_core::rows::billing::{CustomerRow, PayerRow, PaymentRow, ReversalRow, SnapshotRow};
@@ -312,7 +312,7 @@ fn log_statement(incoming: &Incoming<'_>, applied: &Applied) -> Statement {
 
 fn alerts(applied: &Applied) -> String {
     let alerts: Vec<String> = applied.alerts.iter().map(ToString::to_string).collect();
-    String::from_utf8(json(&alerts)).unwrap_or_default()
+    json_text(&alerts)
 }
 
 /// Events that waited, and wait no more.
@@ -323,7 +323,7 @@ fn processed_statement(applied: &Applied) -> Statement {
         .filter(|(_, verdict)| *verdict == Verdict::Processed)
         .map(|(id, _)| id.as_str())
         .collect();
-    let done = String::from_utf8(json(&done)).unwrap_or_default();
+    let done = json_text(&done);
     Statement::new(
         "UPDATE stripe_webhook_logs SET processing_status = 'processed', processed_at = ?2, error_message = NULL, \
          next_attempt_at = NULL, alerts = nullif(?3, '[]') WHERE processing_status = 'pending' AND stripe_event_id IN (SELECT value FROM json_each(?1))",
@@ -336,7 +336,7 @@ fn processed_statement(applied: &Applied) -> Statement {
 }
 
 fn snapshot_statement(snapshot: &Snapshot) -> Statement {
-    let text = |facts| String::from_utf8(json(facts)).unwrap_or_default();
+    let text = |facts| json_text(facts);
     let before = snapshot.before.as_ref().map(text);
     Statement::new(
         "INSERT INTO subscription_snapshots (id, customer_id, subscription_id, kind, facts, facts_before, seen, \
@@ -348,7 +348,7 @@ fn snapshot_statement(snapshot: &Snapshot) -> Statement {
             Value::Text(snapshot.kind.as_str()),
             Value::Text(&text(&snapshot.facts)),
             Value::OptionalText(before.as_deref()),
-            Value::Text(&String::from_utf8(json(&snapshot.seen)).unwrap_or_default()),
+            Value::Text(&json_text(&snapshot.seen)),
             Value::Moment(snapshot.at),
         ],
     )
@@ -395,9 +395,7 @@ fn moved_statement(customers: &[Customer]) -> Statement {
             "UPDATE payment_history SET user_id = ({owner}) WHERE stripe_customer_id IN (SELECT value FROM json_each(?1)) \
              AND user_id <> ({owner})"
         ),
-        &[Value::Text(
-            &String::from_utf8(json(&ids)).unwrap_or_default(),
-        )],
+        &[Value::Text(&json_text(&ids))],
     )
 }
 
@@ -450,7 +448,7 @@ fn user_statement(user: &Payer) -> Statement {
             Value::OptionalText(billing.customer.as_deref()),
             Value::Count(user.version),
             Value::Moment(clock::now()),
-            Value::Text(&String::from_utf8(json(&billing.alerts)).unwrap_or_default()),
+            Value::Text(&json_text(&billing.alerts)),
             Value::OptionalId(user.prior.map(Sold::row_id)),
         ],
     )
@@ -461,10 +459,20 @@ fn user_statement(user: &Payer) -> Statement {
 pub(super) async fn fail(
     database: &Database,
     incoming: &Incoming<'_>,
-    attempts: u32,
     reason: &str,
 ) -> Outcome<()> {
+    row! {
+        struct Tried {
+            attempts: u32,
+        }
+    }
     let now = clock::now();
+    // Whoever brings it, Stripe once more or the cron: what counts is how often it failed.
+    let sql = "SELECT attempts FROM stripe_webhook_logs WHERE stripe_event_id = ?1";
+    let asked = Statement::new(sql, &[Value::Text(incoming.id)]);
+    let results = database.batch(vec![asked]).await?;
+    let tried: Option<Tried> = first("row of stripe_webhook_logs", results.first())?;
+    let attempts = tried.map_or(0, |tried| tried.attempts);
     let statement = Statement::new(
         "INSERT INTO stripe_webhook_logs (stripe_event_id, event_type, processing_status, error_message, raw_payload, \
          created_at, customer_id, next_attempt_at) VALUES (?1, ?2, 'failed', ?3, ?4, ?5, ?6, ?7) \

@@ -8,6 +8,7 @@ mod traffic;
 use super::Tables;
 use crate::generate::{self, Generated};
 use anyhow::Result;
+use legis_core::outbox::FLUSH_AFTER_MILLIS;
 use prices::{
     DATABASE_BYTES, DATABASE_STORAGE, MONTH, OBJECT_CALLS_PER_SECOND, OBJECT_DURATION,
     OBJECT_REQUESTS, PLAN, ROWS_WRITTEN, WORKER_CPU, WORKER_REQUESTS,
@@ -17,8 +18,6 @@ use traffic::{Counted, Habits, days};
 
 /// How many users are simulated; the others are like them.
 const SAMPLE: u32 = 100;
-/// `FLUSH_AFTER_MILLIS` of `worker/src/meter.rs`.
-const FLUSH_AFTER: i64 = 10_000;
 /// `legis_core::history::Retention::default()`.
 const RETENTION_DAYS: f64 = 400.0;
 /// Bytes of a row of `api_usage` with its indexes, where callers are browsers: 200,000 rows in SQLite with the schema.
@@ -89,7 +88,7 @@ pub fn document() -> Result<Generated> {
 fn tables() -> Result<[(&'static str, String); 4]> {
     let simulated = DEPLOYMENTS
         .iter()
-        .map(|known| Ok((known, days(SAMPLE, known.habits, FLUSH_AFTER)?)))
+        .map(|known| Ok((known, days(SAMPLE, known.habits, FLUSH_AFTER_MILLIS)?)))
         .collect::<Result<Vec<_>>>()?;
     Ok([
         ("simulated", asked(&simulated)),
@@ -224,8 +223,9 @@ fn large(figure: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{DEPLOYMENTS, FLUSH_AFTER, RETENTION_DAYS, SAMPLE, document};
+    use super::{DEPLOYMENTS, RETENTION_DAYS, SAMPLE, document};
     use legis_core::history::Retention;
+    use legis_core::outbox::FLUSH_AFTER_MILLIS;
     use legis_core::time::Timestamp;
 
     #[test]
@@ -239,17 +239,14 @@ mod tests {
         let now = Timestamp::from_millis(1_790_000_000_000).unwrap();
         let kept = now.since(Retention::default().since(now)) as f64 / 86_400_000.0;
         assert!((kept - RETENTION_DAYS).abs() < 2.0, "{kept} days");
-        let meter =
-            std::fs::read_to_string(crate::paths::root().join("worker/src/meter.rs")).unwrap();
-        assert!(meter.contains("FLUSH_AFTER_MILLIS: i64 = 10_000;") && FLUSH_AFTER == 10_000);
     }
 
     /// Every call of every user is counted once and arrives once; the simulation fails otherwise.
     #[test]
     fn more_users_change_no_figure_by_much() {
         let habits = DEPLOYMENTS[1].habits;
-        let few = super::days(SAMPLE, habits, FLUSH_AFTER).unwrap();
-        let many = super::days(4 * SAMPLE, habits, FLUSH_AFTER).unwrap();
+        let few = super::days(SAMPLE, habits, FLUSH_AFTER_MILLIS).unwrap();
+        let many = super::days(4 * SAMPLE, habits, FLUSH_AFTER_MILLIS).unwrap();
         let messages = |counted: &super::Counted| counted.messages as f64 / counted.calls as f64;
         assert!((messages(&few) / messages(&many) - 1.0).abs() < 0.02);
     }

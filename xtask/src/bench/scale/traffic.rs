@@ -5,6 +5,7 @@
 use anyhow::{Context, Result, bail};
 use legis_core::account::{Account, User};
 use legis_core::call::{CallEnd, CallStart, Called, Settler, Toll};
+use legis_core::called_off::CalledOffLately;
 use legis_core::entitlement::Entitlement;
 use legis_core::ledger::{Candidate, OpenCall, Step, admit, close};
 use legis_core::plan::PlanId;
@@ -197,7 +198,14 @@ impl Meter {
             keyed: None,
         };
         let open = self.open.values();
-        let Step::Open(opening) = admit(&self.account, candidate, None, open, moment(now)?) else {
+        let Step::Open(opening) = admit(
+            &self.account,
+            candidate,
+            None,
+            open,
+            &CalledOffLately::default(),
+            moment(now)?,
+        ) else {
             bail!("a call without a limit was refused");
         };
         self.account.usage = opening.usage;
