@@ -1,7 +1,7 @@
 // Builds pkg/dist from pkg/src and the module that `cargo xtask build` put into pkg/dist/core.wasm.
 
 import { execFileSync } from "node:child_process";
-import { copyFileSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
 import { print } from "./src/printable.ts";
@@ -78,12 +78,19 @@ await Promise.all([
 ]);
 
 execFileSync("tsc", ["-p", `${here}tsconfig.json`], { stdio: "inherit" });
-// The declarations of the CommonJS entry are the same, under the name TypeScript looks for.
-for (const entry of ["inline", "client", "mcp", "slim"]) {
-	copyFileSync(`${dist}/types/${entry}.d.ts`, `${dist}/types/${entry}.d.cts`);
+for (const entry of ["workerd", "edge"]) {
+	rmSync(`${dist}/types/${entry}.d.ts`);
 }
-rmSync(`${dist}/types/workerd.d.ts`);
-rmSync(`${dist}/types/edge.d.ts`);
+// The declarations of CommonJS are the same, under the names TypeScript looks for; each refers to others of its kind.
+for (const file of readdirSync(`${dist}/types`)) {
+	const [name] = file.split(".d.ts");
+	const text = readFileSync(`${dist}/types/${file}`, "utf8");
+	writeFileSync(`${dist}/types/${name}.d.cts`, text.replace(/((?:from|import\()\s*"\.\/[^"]+)\.ts"/g, '$1.cts"'));
+}
+writeFileSync(
+	`${dist}/core.wasm.d.ts`,
+	"/** What it compiles to, in runtimes that compile what is imported: `init` of `legis-edge/slim` takes it. */\ndeclare const module: object;\nexport default module;\n",
+);
 // A licence goes along with what it is about.
 for (const licence of ["LICENSE-MIT", "LICENSE-APACHE"]) {
 	copyFileSync(`${here}../${licence}`, here + licence);

@@ -1,7 +1,7 @@
 // `legis-edge/client` against the running gateway, and against a network that fails.
 
 import { contract } from "legis-edge";
-import { ProblemError, QuotaExceeded, Unreachable } from "legis-edge/client";
+import { createClient, ProblemError, QuotaExceeded, Unreachable } from "legis-edge/client";
 import Stripe from "stripe";
 import { describe, expect, inject, test, vi } from "vitest";
 import { empty, happen } from "../samples/stripe/account.ts";
@@ -283,6 +283,103 @@ describe("a network that fails", () => {
 		used = 0;
 		expect((await client.call("/api/bills?limit=1")).status).toBe(200);
 		expect(asked).toBe(before + 1);
+	});
+
+	test("whose clock is wrong is refused by the gateway's clock, not by theirs", async () => {
+		const day = 24 * 3_600_000;
+		const rightly = Date.now;
+		const [from, until] = [31 * day, 3_600_000].map((ago) => new Date(rightly() - ago).toISOString());
+		const renewed = (response: Response, account: Record<string, unknown>) => {
+			account.entitlement = { plan: "developer", standing: "active", anchor: from, version: 1 };
+			account.usage = {
+				lifetime: { start: from, used: 0, mcp: 0 },
+				period: { start: from, end: until, used: 1_000, mcp: 0 },
+			};
+			const headers = {
+				"Legis-Contract": response.headers.get("legis-contract") ?? "",
+				Date: new Date().toUTCString(),
+			};
+			return Response.json(account, { status: response.status, headers });
+		};
+		const { client, paths } = await fresh({
+			fetch: async (request) => {
+				const response = await fetch(request as Request);
+				return new URL((request as Request).url).pathname === "/api/account"
+					? renewed(response, (await response.json()) as Record<string, unknown>)
+					: response;
+			},
+		});
+		const theirs = vi.spyOn(Date, "now").mockImplementation(() => rightly() - 40 * day);
+		try {
+			expect((await client.call("/api/bills?limit=1")).status).toBe(200);
+			expect(paths()).toEqual(["/api/account", "/api/bills"]);
+			expect(Math.abs(client.now() - rightly())).toBeLessThan(10_000);
+		} finally {
+			theirs.mockRestore();
+		}
+	});
+
+	test("what the caller got wrong is said at once, and nothing is sent for it", async () => {
+		for (const wrong of [
+			{ baseUrl: undefined },
+			{ baseUrl: "api.example.com" },
+			{ token: undefined },
+			{ token: () => undefined },
+			{ token: "" },
+		]) {
+			const options = {
+				baseUrl: "https://api.example.com",
+				token: "t",
+				fetch: () => Promise.reject(new Error("sent")),
+			};
+			const attempt = async () => createClient({ ...options, ...wrong } as never).account();
+			await expect(attempt()).rejects.toMatchObject({ name: "LegisError", code: "invalid_argument" });
+		}
+		const { client, sent } = await fresh();
+		for (const wrong of [{ body: "{}" }, { method: "GE T" }, { mode: "navigate" }] as never[]) {
+			await expect(client.call("/api/bills", { insist: true, ...(wrong as object) })).rejects.toBeInstanceOf(TypeError);
+		}
+		const signal = AbortSignal.abort(new Error("never mind"));
+		await expect(client.call("/api/bills", { signal })).rejects.toThrow("never mind");
+		expect(sent).toEqual([]);
+	});
+
+	test("a page that answers for the gateway is told of, and asked once", async () => {
+		const { client, sent } = await fresh({
+			fetch: async () => new Response("<!doctype html>", { headers: { "Content-Type": "text/html" } }),
+		});
+		await expect(client.account()).rejects.toMatchObject({
+			name: "ProblemError",
+			status: 200,
+			message: expect.stringContaining("is the gateway at http"),
+		});
+		expect(sent).toHaveLength(1);
+	});
+
+	test("a call whose answer was lost is made again under its key, and charged once", async () => {
+		let lost = true;
+		const { client } = await fresh({
+			retries: 0,
+			fetch: async (request) => {
+				const response = await fetch(request as Request);
+				if (lost && new URL((request as Request).url).pathname === "/api/bills") {
+					throw new TypeError("lost");
+				}
+				return response;
+			},
+		});
+		// It is the last call, and its answer is all that is left to have.
+		const { id } = await client.reserve({ cost: 99 });
+		await client.settle(id, { status: "success" });
+		const options = { idempotencyKey: "a-key-of-mine" };
+		const error = await client.call("/api/bills?limit=1", options).catch((error: unknown) => error);
+		expect(error).toMatchObject({ name: "Unreachable", idempotencyKey: "a-key-of-mine" });
+		lost = false;
+		expect(await used(client)).toBe(100);
+		const { idempotencyKey } = error as Unreachable;
+		expect((await client.call("/api/bills?limit=1", { idempotencyKey })).status).toBe(200);
+		expect(await used(client)).toBe(100);
+		await expect(client.call("/api/bills?limit=1")).rejects.toBeInstanceOf(QuotaExceeded);
 	});
 
 	test("an account of a newer gateway is the gateway's to judge", async () => {

@@ -5,6 +5,7 @@ import { standardSchemaResolver } from "@hookform/resolvers/standard-schema";
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/spec";
 import { FormApi } from "@tanstack/form-core";
 import { initTRPC } from "@trpc/server";
+import { Ajv } from "ajv";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import fc from "fast-check";
 import { Hono } from "hono";
@@ -99,6 +100,25 @@ test("JSON Schema: whatever core takes, it takes", () => {
 		}),
 	);
 });
+
+test.each(Object.values(schemas).map((schema) => [schema.name, schema] as const))(
+	"JSON Schema: validators that are strict take %s",
+	(_, schema) => {
+		const formats = { email: true, "date-time": true, uri: true } as const;
+		for (const side of ["input", "output"] as const) {
+			for (const [Strict, target] of [
+				[Ajv2020, "draft-2020-12"],
+				[Ajv, "draft-07"],
+			] as const) {
+				const ajv = new Strict({ formats, logger: { log: console.log, warn: fail, error: fail } });
+				expect(ajv.compile(schema["~standard"].jsonSchema[side]({ target }))).toBeTypeOf("function");
+			}
+		}
+		function fail(message: string) {
+			throw new Error(message);
+		}
+	},
+);
 
 test("messages in another language, by code and figures", () => {
 	const german: Record<string, (params: Record<string, unknown>) => string> = {

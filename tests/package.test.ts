@@ -103,8 +103,8 @@ describe("importable", () => {
 
 // Raised only in a commit that says why.
 test.each([
-	["legis-edge", "index.js", 57_200],
-	["legis-edge/mcp", "mcp.js", 3_350],
+	["legis-edge", "index.js", 57_900],
+	["legis-edge/mcp", "mcp.js", 3_500],
 ])("the size of %s stays within its budget", (entry, file, budget) => {
 	const size = gzipSync(readFileSync(join(DIST, file)), { level: 9 }).length;
 	console.log(`${entry}: ${size} bytes gzip of ${budget}`);

@@ -192,6 +192,27 @@ describe("programs", () => {
 		works(name, origin, how);
 	});
 
+	test("Jest", async () => {
+		const folder = join(home, "jested");
+		mkdirSync(folder);
+		writeFileSync(join(folder, "package.json"), "{}");
+		writeFileSync(
+			join(folder, "app.test.js"),
+			`${REQUIRE}${PROGRAM}test("answers", () => expect(JSON.parse(answer)).toEqual(${JSON.stringify(EXPECTED)}));\n`,
+		);
+		for (const environment of ["node", "jsdom"]) {
+			// The program itself encodes text, which jsdom leaves to whoever needs it.
+			const globals = environment === "jsdom" ? ["--setupFiles", join(folder, "encode.js")] : [];
+			writeFileSync(
+				join(folder, "encode.js"),
+				"require('legis-edge'); globalThis.TextEncoder = require('node:util').TextEncoder;\n",
+			);
+			const words = ["--rootDir", folder, "--env", environment, ...globals];
+			expect((await run(bin("jest"), words, { cwd: home })).stderr).toMatch(/Tests: +1 passed/);
+			works("Jest", "jest", environment);
+		}
+	});
+
 	test("vitest", async () => {
 		const folder = join(home, "tested");
 		mkdirSync(folder);
@@ -229,38 +250,49 @@ export async function left(account: Account): Promise<number | undefined> {
 }
 `,
 		);
+		// As CommonJS, where TypeScript looks for declarations of that kind.
+		cpSync(join(folder, "app.ts"), join(folder, "app.cts"));
+		writeFileSync(
+			join(folder, "slim.ts"),
+			'import module from "legis-edge/core.wasm";\nimport { init, plan } from "legis-edge/slim";\ninit(module);\nplan("free");\n',
+		);
+		const words = "--noEmit --strict --exactOptionalPropertyTypes --target es2022 --lib es2022,dom --types node".split(
+			" ",
+		);
+		const typed = (compiler: string, module: string, resolution: string, ...files: string[]) =>
+			run(bin(compiler), [...words, "--module", module, "--moduleResolution", resolution, ...files], { cwd: home });
 		for (const [module, resolution] of [
 			["esnext", "bundler"],
 			["node16", "node16"],
 			["nodenext", "nodenext"],
-		]) {
-			const words = [
-				"--noEmit",
-				"--strict",
-				"--exactOptionalPropertyTypes",
-				"--target",
-				"es2022",
-				"--lib",
-				"es2022,dom",
-			];
-			await run(
-				bin("tsc"),
-				[...words, "--module", module as string, "--moduleResolution", resolution as string, "typed/app.ts"],
-				{
-					cwd: home,
-				},
-			);
+		] as const) {
+			await typed("tsc", module, resolution, "typed/app.ts", "typed/app.cts", "typed/slim.ts");
 		}
-		works(
-			"TypeScript",
-			"typescript",
-			"`--strict`, `exactOptionalPropertyTypes`, resolution `bundler`, `node16`, `nodenext`",
-		);
+		await typed("tsc", "commonjs", "node10", "typed/app.ts");
+		const how = "`--strict`, `exactOptionalPropertyTypes`, without `skipLibCheck`";
+		works("TypeScript", "typescript", how, "resolution `bundler`, `node16`, `nodenext`, `node10`");
+	});
+
+	test("TypeScript, without the names of browsers", async () => {
+		const words = "--noEmit --strict --target es2022 --lib es2022 --types node --module nodenext typed/slim.ts";
+		await run(bin("tsc"), words.split(" "), { cwd: home });
+	});
+
+	test("one copy for who imports and who requires", async () => {
+		const both = `import { createRequire } from "node:module";\n${IMPORT}
+const required = createRequire(import.meta.url);
+const error = (() => { try { legis.parse({}, ""); } catch (error) { return error; } })();
+console.log(error instanceof required("legis-edge").LegisError, client.QuotaExceeded === required("legis-edge/client").QuotaExceeded);
+`;
+		writeFileSync(join(home, "both.js"), both);
+		for (const node of [process.execPath, bin("node")]) {
+			expect((await run(node, ["both.js"], { cwd: home })).stdout).toBe("true true\n");
+		}
 	});
 });
 
 test("its types are found wherever its code is", async () => {
-	// The module itself has no types; runtimes import it, TypeScript does not.
+	// Without `exports` runtimes find the main entry alone. What is imported of the module is for runtimes that compile it.
 	const words = [packed, "--profile", "node16", "--exclude-entrypoints", "core.wasm"];
 	await run(bin("attw"), words, { cwd: home });
 });

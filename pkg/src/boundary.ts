@@ -29,6 +29,12 @@ export type Question = "decide" | "meter" | "balance" | "preview_change";
 
 let wasm: Exports | undefined;
 let bytes = new Uint8Array();
+const { process } = globalThis as {
+	process?: { versions?: { node?: string }; getBuiltinModule?: (name: string) => typeof globalThis };
+};
+// Jest's jsdom has none of the two; Node below it has.
+const { TextEncoder, TextDecoder } =
+	globalThis.TextEncoder === undefined ? (process?.getBuiltinModule?.("node:util") ?? globalThis) : globalThis;
 const encoder = new TextEncoder();
 // A byte order mark inside of a string is a character like any other.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -104,8 +110,6 @@ function write(module: Exports, text: string | Uint8Array): number {
 	view.set(text, inputAt);
 	return text.length;
 }
-
-const { process } = globalThis as { process?: { versions?: { node?: string } } };
 
 /** So many characters are written faster by hand: Node's `encodeInto` begins in 50 ns, a browser's, which leaves the engine, in 300. */
 const SHORT = process?.versions?.node === undefined ? 300 : 40;

@@ -42,7 +42,7 @@ export class QuotaExceeded extends Error {
 /** The gateway could not be reached, or its answer broke off: whether it acted is not known. */
 export class Unreachable extends Error {
 	override readonly name = "Unreachable";
-	/** With this key the same call can be made again, and is charged once. */
+	/** With this key, as `idempotencyKey`, the same call can be made again, and is charged once. */
 	readonly idempotencyKey: string | undefined;
 
 	constructor(cause: unknown, idempotencyKey?: string) {

@@ -30,7 +30,7 @@ export interface ClientOptions {
 	token: string | (() => string | Promise<string>);
 	/** Instead of the platform's own. */
 	fetch?: typeof fetch;
-	/** Instead of the platform's clock, in milliseconds. */
+	/** Instead of the platform's clock, in milliseconds. Without it a clock that is wrong is corrected by the gateway's. */
 	now?: () => number;
 	/** How often a request is sent again that failed on its way, or that the gateway could not answer; 2 when absent. */
 	retries?: number;
@@ -46,9 +46,11 @@ export interface RequestOptions {
 
 /** What can be said of a call. */
 export interface CallInit extends Omit<RequestInit, "body"> {
-	body?: string | Uint8Array<ArrayBuffer>;
+	body?: string | Uint8Array;
 	/** Sends the call though it would be refused as far as is known here. */
 	insist?: boolean;
+	/** The caller's name for the call, such as that of an attempt that failed (`Unreachable`): it is charged once. */
+	idempotencyKey?: string | undefined;
 }
 
 /** A call that is reserved. */
@@ -66,8 +68,11 @@ const LONGEST_WAIT_MILLIS = 10_000;
 
 /** Makes a client for one user. */
 export function createClient(options: ClientOptions) {
-	const base = options.baseUrl.replace(/\/+$/, "");
-	const now = () => Math.floor((options.now ?? Date.now)());
+	const base = baseOf(options);
+	/** How far the gateway's clock is ahead of this one, in milliseconds: what is left until when is the gateway's to say. */
+	let ahead = 0;
+	const clock = () => Math.floor((options.now ?? Date.now)());
+	const now = () => clock() + ahead;
 	const send = options.fetch ?? ((...asked: Parameters<typeof fetch>) => fetch(...asked));
 	const retries = options.retries ?? 2;
 	const listeners = new Set<() => void>();
@@ -103,11 +108,18 @@ export function createClient(options: ClientOptions) {
 		if (!/^\/(?![/\\\t\n\r])/.test(path)) {
 			throw new LegisError("invalid_argument", "The path must begin with one slash.");
 		}
+		sendable(init);
 		const number = ++begun;
 		const token =
 			typeof options.token === "string"
 				? options.token
 				: await abortable(Promise.resolve(options.token()), init.signal ?? undefined);
+		if (typeof token !== "string" || token === "") {
+			throw new LegisError(
+				"invalid_argument",
+				"There is no access token: token must be one, or a function that gives one.",
+			);
+		}
 		const headers = new Headers(init.headers);
 		headers.set("Authorization", `Bearer ${token}`);
 		let response: Response;
@@ -118,9 +130,12 @@ export function createClient(options: ClientOptions) {
 			throw new Unreachable(error, headers.get(HEADERS.idempotencyKey) ?? undefined);
 		}
 		compare(response);
+		if (path === ACCOUNT && options.now === undefined) {
+			ahead = aheadOf(response, clock()) ?? ahead;
+		}
 		const account = known && understood(known, (before) => learned(before, response.headers, now()));
 		if (account === null) {
-			outdated ||= now() - knownAt > BELIEVED_MILLIS;
+			outdated ||= clock() - knownAt > BELIEVED_MILLIS;
 		} else if (account !== undefined) {
 			know(account, number);
 		}
@@ -182,6 +197,10 @@ export function createClient(options: ClientOptions) {
 			if (!response.ok && text !== undefined) {
 				return undefined;
 			}
+			// Of something else than the gateway, such as a page that is served for every address: it will not be JSON the next time.
+			if (text !== undefined && !response.headers.get("Content-Type")?.includes("json")) {
+				throw problemOf(response, { detail: `The answer is no JSON: is the gateway at ${base || "this origin"}?` });
+			}
 			init.signal?.throwIfAborted();
 			throw new Unreachable(error, new Headers(init.headers).get(HEADERS.idempotencyKey) ?? undefined);
 		}
@@ -199,9 +218,9 @@ export function createClient(options: ClientOptions) {
 	function refresh(): Promise<Account> {
 		refreshing ??= (async () => {
 			const number = begun + 1;
-			const account = await json<Account>("/api/account");
+			const account = await json<Account>(ACCOUNT);
 			if (know(account, number)) {
-				knownAt = now();
+				knownAt = clock();
 				outdated = false;
 			}
 			return account;
@@ -223,6 +242,7 @@ export function createClient(options: ClientOptions) {
 	}
 
 	async function account({ signal, fresh }: RequestOptions & { fresh?: boolean } = {}): Promise<Account> {
+		signal?.throwIfAborted();
 		if (known !== undefined && !fresh && !outdated) {
 			return known;
 		}
@@ -236,7 +256,7 @@ export function createClient(options: ClientOptions) {
 		if (understood(before, (account) => decide(account, now(), cost))?.type !== "refuse") {
 			return;
 		}
-		const after = Math.abs(now() - knownAt) > BELIEVED_MILLIS ? await abortable(refresh(), signal) : before;
+		const after = Math.abs(clock() - knownAt) > BELIEVED_MILLIS ? await abortable(refresh(), signal) : before;
 		const decision = understood(after, (account) => decide(account, now(), cost));
 		if (decision?.type === "refuse") {
 			throw new QuotaExceeded(decision);
@@ -251,6 +271,9 @@ export function createClient(options: ClientOptions) {
 
 		/** Where the user stands: as is known, which every answer keeps fresh, or as the gateway says now. */
 		account,
+
+		/** The time of the gateway, as far as it is known here: for `decide`, `meter` and the others beside `known`. */
+		now,
 
 		/** The account as it is known, without asking. */
 		get known(): Account | undefined {
@@ -271,13 +294,16 @@ export function createClient(options: ClientOptions) {
 		 * the data service's own.
 		 */
 		async call(path: string, init: CallInit = {}): Promise<Response> {
-			const { insist, ...rest } = init;
-			if (!insist) {
+			const { insist, idempotencyKey, ...rest } = init;
+			const headers = new Headers(init.headers);
+			// What has a name may have been paid for already: that is the gateway's to know.
+			if (!insist && idempotencyKey === undefined && !headers.has(HEADERS.idempotencyKey)) {
 				await admit(1, init.signal ?? undefined);
 			}
-			const headers = new Headers(init.headers);
 			// A call that is sent again must not be charged again.
-			if (retries > 0 && !headers.has(HEADERS.idempotencyKey)) {
+			if (idempotencyKey !== undefined) {
+				headers.set(HEADERS.idempotencyKey, idempotencyKey);
+			} else if (retries > 0 && !headers.has(HEADERS.idempotencyKey)) {
 				headers.set(HEADERS.idempotencyKey, newKey());
 			}
 			const mayRepeat = headers.has(HEADERS.idempotencyKey);
@@ -293,7 +319,9 @@ export function createClient(options: ClientOptions) {
 		/** Reserves a call that this service makes itself. */
 		async reserve(asked: CallRequest = {}, init: RequestOptions = {}): Promise<Reservation> {
 			const key = asked.idempotencyKey ?? newKey();
-			await admit(asked.cost ?? 1, init.signal);
+			if (asked.idempotencyKey === undefined) {
+				await admit(asked.cost ?? 1, init.signal);
+			}
 			return json<Reservation>("/api/calls", post(asked, init, key));
 		},
 
@@ -327,6 +355,39 @@ export function createClient(options: ClientOptions) {
 			return (await json<{ log: { id: string; timestamp: string } }>("/api/mcp/logs", post(record, init, key))).log;
 		},
 	};
+}
+
+/** Where the gateway's account is. */
+const ACCOUNT = "/api/account";
+
+/** Clocks that are so near to each other count as one: the header has whole seconds, and came a while ago. */
+const NEAR_MILLIS = 5_000;
+
+/** How far the gateway's clock is ahead of `now`; nothing where it is not the gateway that answers, or it does not say. */
+function aheadOf(response: Response, now: number): number | undefined {
+	const ahead = Date.parse(response.headers.get("Date") ?? "") - now;
+	if (!response.headers.has(HEADERS.contract) || Number.isNaN(ahead)) {
+		return undefined;
+	}
+	return Math.abs(ahead) > NEAR_MILLIS ? ahead : 0;
+}
+
+/** Where the gateway is, without a slash at the end. */
+function baseOf({ baseUrl, token }: ClientOptions): string {
+	if (typeof baseUrl !== "string" || !/^(https?:\/\/|\/|$)/.test(baseUrl)) {
+		throw new LegisError("invalid_argument", "baseUrl must begin with https:// or http://, or be empty: this origin.");
+	}
+	if (typeof token !== "string" && typeof token !== "function") {
+		throw new LegisError("invalid_argument", "token must be an access token, or a function that gives one.");
+	}
+	return baseUrl.replace(/\/+$/, "");
+}
+
+/** Throws where no request can be made of what is asked for: that is a mistake of the caller's, and no failure on the way. */
+function sendable({ body, signal, ...init }: RequestInit): void {
+	if (typeof Request === "function") {
+		new Request("http://gateway.invalid", body == null ? init : { ...init, body: "" });
+	}
 }
 
 /** A client of the gateway. */

@@ -1,10 +1,10 @@
 // A JavaScript value as the text that core reads. What JSON cannot say is written as U+0001 and a letter, which
-// `foreign` in `core/src/schema/reader.rs` knows, so that core refuses it where it stands instead of never seeing it.
+// `foreign` in `core/src/schema/survey.rs` knows, so that core refuses it where it stands instead of never seeing it.
 
 import { LegisError } from "./error.ts";
 import type { Known } from "./known.ts";
 
-/** One more than core reads, so that a deeper value, or a cycle, is refused by core. */
+/** Deeper than core reads (`MAX_DEPTH` in `core/src/json.rs`), so that a deeper value, or a cycle, is refused by core. */
 const MAX_DEPTH = 34;
 /** A value this large is a mistake; a graph that refers to itself often could otherwise never end. */
 const MAX_VALUES = 1_000_000;

@@ -9,6 +9,7 @@ const DIALECTS: Record<string, string> = {
 	"draft-07": "http://json-schema.org/draft-07/schema#",
 };
 
+/** A schema in a dialect of JSON Schema. */
 export type JsonSchema = Record<string, unknown>;
 type Shape = readonly unknown[];
 
@@ -35,13 +36,18 @@ function describe(shape: Shape, takesNull: boolean): JsonSchema {
 				maxItems: shape[3],
 			};
 		case "t":
-			return { type: "string", minLength: shape[1], maxLength: shape[2], format: shape[3] };
+			return { type: "string", ...lengths(shape[1] as number, shape[2] as number), ...format(shape[3] as string) };
 		case "c":
 			return { type: "string", enum: shape[1] };
 		case "n":
 			return { type: "integer", minimum: shape[1], maximum: shape[2] };
 		case "m":
-			return { type: ["string", "integer"], format: "date-time", minimum: 0, maximum: shape[1] };
+			return {
+				anyOf: [
+					{ type: "string", format: "date-time" },
+					{ type: "integer", minimum: 0, maximum: shape[1] },
+				],
+			};
 		case "b":
 			return { type: "boolean" };
 		case "anyObject":
@@ -49,6 +55,24 @@ function describe(shape: Shape, takesNull: boolean): JsonSchema {
 		default:
 			return {};
 	}
+}
+
+const lengths = (min: number, max: number) => ({
+	...(min > 0 ? { minLength: min } : {}),
+	...(max < 2 ** 31 ? { maxLength: max } : {}),
+});
+
+/** The names that JSON Schema has for our forms. Validators refuse a schema with names they do not know; the rest is for `validate`. */
+const FORMATS: Record<string, string> = {
+	email: "email",
+	"date-time": "date-time",
+	"web-url": "uri",
+	"web-origin": "uri",
+};
+
+function format(name: string): JsonSchema {
+	const format = FORMATS[name];
+	return format === undefined ? {} : { format };
 }
 
 function object(

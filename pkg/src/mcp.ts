@@ -71,6 +71,12 @@ export function meterTools<Context extends ToolContext = ToolContext>(
 	server: ToolServer,
 	options: MeterOptions<Context>,
 ): void {
+	if (!["object", "function"].includes(typeof options?.client) || options.client === null) {
+		throw new LegisError("invalid_argument", "client must be a client of the gateway, or a function that gives one.");
+	}
+	if (options.redact !== undefined && !Array.isArray(options.redact)) {
+		throw new LegisError("invalid_argument", "redact must be a list of names.");
+	}
 	for (const terms of [options, ...Object.values(options.tools ?? {})]) {
 		check(terms);
 	}
@@ -113,13 +119,16 @@ export function meterTools<Context extends ToolContext = ToolContext>(
 	});
 }
 
-function check({ cost, timeoutMs }: ToolTerms): void {
+function check({ cost, charge, timeoutMs }: ToolTerms): void {
 	const asked = validate(schemas.callRequest, { cost });
 	if (!asked.ok) {
 		throw new LegisError("invalid_argument", "The cost of a tool is a whole number of calls.", asked.issues);
 	}
+	if (charge !== undefined && charge !== "attempts" && charge !== "successes") {
+		throw new LegisError("invalid_argument", 'charge must be "attempts" or "successes".');
+	}
 	// Timers are of 31 bits.
-	if (timeoutMs !== undefined && !(timeoutMs > 0 && timeoutMs < 2 ** 31)) {
+	if (timeoutMs !== undefined && !(typeof timeoutMs === "number" && timeoutMs > 0 && timeoutMs < 2 ** 31)) {
 		throw new LegisError("invalid_argument", "timeoutMs must be a positive number of milliseconds.");
 	}
 }

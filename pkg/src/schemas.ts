@@ -116,15 +116,21 @@ export function validate<T>(schema: Schema<T>, value: unknown): Result<T> {
 			return { ok: false, issues: issues(verdict) };
 		}
 	}
-	return hold(position, encode(value, knownTo(position)), Origin.value);
+	// Built at once, whichever way it went: the same call yields the same kind of result.
+	const text = encode(value, knownTo(position));
+	const verdict = check(position, text, Origin.value);
+	return verdict > 0 ? { ok: true, value: build(verdict, text) as T } : { ok: false, issues: issues(verdict) };
 }
 
 /** Holds JSON text, or its bytes, to a schema. The value is built when it is asked for. */
 export function parse<T>(schema: Schema<T>, text: string | Uint8Array): Result<T> {
-	if (typeof text !== "string" && !ArrayBuffer.isView(text)) {
+	// Of another realm it is no instance of ours.
+	if (typeof text !== "string" && !(ArrayBuffer.isView(text) && (text as Uint8Array).BYTES_PER_ELEMENT === 1)) {
 		throw new LegisError("invalid_argument", "The second argument must be JSON text, or its bytes in a Uint8Array.");
 	}
-	return hold(positionOf(schema), text, Origin.text);
+	const position = positionOf(schema);
+	const verdict = check(position, text, Origin.text);
+	return verdict > 0 ? new Accepted<T>(position, text, verdict) : { ok: false, issues: issues(verdict) };
 }
 
 function positionOf(schema: Schema<unknown>): number {
@@ -135,29 +141,19 @@ function positionOf(schema: Schema<unknown>): number {
 	return position;
 }
 
-function hold<T>(schema: number, text: string | Uint8Array, origin: Origin): Result<T> {
-	const verdict = check(schema, text, origin);
-	if (verdict <= 0) {
-		return { ok: false, issues: issues(verdict) };
-	}
-	return new Accepted<T>(schema, text, origin, verdict);
-}
-
 /** A text that was accepted. Its value is built when it is asked for: who only asks whether it is right does not wait. */
 class Accepted<T> {
 	readonly ok = true;
 	readonly #schema: number;
 	readonly #kept: string | Kept;
-	readonly #origin: Origin;
 	readonly #length: number;
 	readonly #write: number;
 	#value: unknown = UNSURE;
 
-	constructor(schema: number, text: string | Uint8Array, origin: Origin, length: number) {
+	constructor(schema: number, text: string | Uint8Array, length: number) {
 		this.#schema = schema;
 		// The caller may fill the buffer anew before the value is asked for.
 		this.#kept = typeof text === "string" ? text : kept();
-		this.#origin = origin;
 		this.#length = length;
 		this.#write = lastWrite();
 	}
@@ -176,7 +172,7 @@ class Accepted<T> {
 			return this.#length;
 		}
 		const kept = this.#kept;
-		return check(this.#schema, typeof kept === "string" ? kept : bytesOf(kept), this.#origin);
+		return check(this.#schema, typeof kept === "string" ? kept : bytesOf(kept), Origin.text);
 	}
 
 	toJSON() {
