@@ -148,8 +148,8 @@ test("a session that ends while somebody looks on says so, once, and asks no mor
 	await page.getByText("Your session has ended. Please sign in again.").waitFor();
 	expect(await page.getByRole("heading", { name: "Hello" }).count()).toBe(0);
 	expect(await page.evaluate(() => sessionStorage.getItem("legis.session"))).toBeNull();
-	await page.clock.install();
-	await page.clock.runFor(10_000);
+	// Longer than it looks again.
+	await page.waitForTimeout(7_000);
 	expect(refused).toBe(1);
 	expect(await barriers(page)).toEqual([]);
 	await context.close();
@@ -184,6 +184,103 @@ test("a change of plan is told before it is made, and shows without a reload onc
 		.waitFor();
 	expect([loads, faults]).toEqual([0, []]);
 	await page.screenshot({ path: join(SHOTS, "payer-1280.png"), fullPage: true });
+	// Nothing is offered unasked.
+	await page.reload();
+	await page.getByRole("button", { name: "Keep Professional" }).waitFor();
+	expect(await page.getByRole("button", { name: /^Go on|^Cancel/ }).count()).toBe(0);
+	await context.close();
+});
+
+/** What the gateway says of the account, made otherwise. */
+async function said(page: Page, change: (account: Record<string, never> & { entitlement: object }) => object) {
+	await page.route("**/api/account", async (route) => {
+		const response = await route.fetch();
+		await route.fulfill({ response, json: change(await response.json()) });
+	});
+}
+
+test("an account of a later release is told of, and the page goes on", async () => {
+	const { page, context, faults } = await open(1280, 900);
+	await signUp(page, `later-${Date.now()}@example.com`);
+	for (const entitlement of [{ plan: "team" }, { standing: "suspended" }]) {
+		await page.unroute("**/api/account");
+		await said(page, (account) => ({ ...account, entitlement: { ...account.entitlement, ...entitlement } }));
+		await page.getByText("The rules have changed since this page was loaded.").waitFor();
+		await page.reload();
+		await page.getByText("The rules have changed since this page was loaded.").waitFor();
+		await page.getByRole("button", { name: "Make a call" }).click();
+		await page.getByText("Infrastructure Investment and Jobs Act").waitFor();
+		await page.unroute("**/api/account");
+		await page.getByText(/calls used/).waitFor();
+	}
+	expect(faults).toEqual([]);
+	await context.close();
+});
+
+test("a gateway that does not answer for a while signs nobody out", async () => {
+	const { page, context } = await open(1280, 900);
+	await signUp(page, `patient-${Date.now()}@example.com`);
+	await page.route("**/api/account", (route) =>
+		route.fulfill({ status: 503, contentType: "application/problem+json", body: '{"detail":"Not now."}' }),
+	);
+	await page.reload();
+	await page.getByText("Not now. Trying again …").waitFor({ timeout: 20_000 });
+	expect(await barriers(page)).toEqual([]);
+	await page.unroute("**/api/account");
+	await page.getByRole("heading", { name: "Hello, Ada Lovelace" }).waitFor();
+	await context.close();
+});
+
+test("what a visitor wished is the first thing that is offered", async () => {
+	const { page, context } = await open(1280, 900);
+	await page.getByRole("button", { name: "Choose Developer" }).click();
+	await page.getByText("Yearly").click();
+	await signUp(page, `wish-${Date.now()}@example.com`);
+	await page.getByText("Developer begins at once: 1,000 calls left in this period.").waitFor();
+	const [asked] = await Promise.all([
+		page.waitForRequest("**/api/billing/checkout"),
+		page.getByRole("button", { name: "Go on with Developer" }).click(),
+	]);
+	expect(asked.postDataJSON()).toMatchObject({ plan: "starter", interval: "year" });
+	await context.close();
+});
+
+test("what is decided can be taken back; what was agreed by contract is not changed here", async () => {
+	const { page, context } = await open(1280, 900);
+	await signUp(page, `decided-${Date.now()}@example.com`);
+	const until = new Date(Date.now() + 20 * 86_400_000).toISOString();
+	const paid = { plan: "professional", standing: "active", interval: "month", paidUntil: until, version: 5 };
+	const cancelled = { ...paid, changes: [{ plan: "free", at: until }] };
+	await said(page, (account) => ({ ...account, entitlement: { ...account.entitlement, ...cancelled } }));
+	await page.getByRole("button", { name: "Keep Professional" }).click();
+	await page.getByText(/^Professional goes on:/).waitFor();
+	expect(await page.getByRole("button", { name: "Change to Free" }).count()).toBe(0);
+	expect(await page.getByRole("button", { name: "Change to Developer" }).count()).toBe(1);
+	expect(await barriers(page)).toEqual([]);
+
+	await page.unroute("**/api/account");
+	const agreed = { plan: "enterprise", standing: "active", version: 6 };
+	await said(page, (account) => ({ ...account, entitlement: { ...account.entitlement, ...agreed } }));
+	await page.getByText("Enterprise was agreed with us.").waitFor();
+	expect(await page.getByRole("button", { name: /^Change|^Pay|^Keep|^Choose/ }).count()).toBe(0);
+	await page.unroute("**/api/account");
+
+	// Whose grace is over is on Free, whatever they paid by.
+	const lapsed = { ...paid, standing: "past_due", version: 7, changes: [{ plan: "free", at: "2026-01-01T00:00:00Z" }] };
+	await said(page, (account) => ({ ...account, entitlement: { ...account.entitlement, ...lapsed } }));
+	await page.getByText("Yearly").click();
+	await page.getByRole("button", { name: "Change to Developer" }).click();
+	await page.getByText(/^Developer begins when what is due is paid/).waitFor();
+	expect(await page.getByRole("button", { name: /^Pay by/ }).count()).toBe(0);
+	await context.close();
+});
+
+test("nobody else's words are shown as the page's own", async () => {
+	const { page, context } = await open(1280, 900);
+	await page.goto(`${inject("base")}/?error=access_denied&error_description=Call+0900&state=x`);
+	await page.getByRole("heading", { name: "Sign up or sign in" }).waitFor();
+	expect(await page.getByText("Call 0900").count()).toBe(0);
+	expect(new URL(page.url()).search).toBe("");
 	await context.close();
 });
 
@@ -216,5 +313,10 @@ test("everything can be done with the keyboard", async () => {
 	await page.keyboard.type(`keys-${Date.now()}@example.com`);
 	await press("Enter");
 	await page.getByRole("heading", { name: "Hello" }).waitFor();
+	// A call leaves the focus where it was.
+	await page.getByRole("button", { name: "Make a call" }).focus();
+	await press("Enter");
+	await page.getByText("Infrastructure Investment and Jobs Act").waitFor();
+	expect(await page.evaluate(() => document.activeElement?.textContent)).toBe("Make a call");
 	await context.close();
 });

@@ -1,8 +1,8 @@
 import { type Plan, plan } from "legis-edge";
 import { type Client, QuotaExceeded } from "legis-edge/client";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { UsageBar } from "./usage-bar.tsx";
-import { useAccount } from "./use-account.ts";
+import { isKnown, useAccount } from "./use-account.ts";
 
 const CALLS = [
 	{ label: "Bills on infrastructure", path: "/api/bills?q=infrastructure" },
@@ -29,8 +29,16 @@ export function Dashboard({ client, stale }: Props) {
 	const [answer, setAnswer] = useState<Answer>();
 	const [busy, setBusy] = useState(false);
 
+	// What was refused on another plan says nothing any more.
+	const version = account?.entitlement.version;
+	// biome-ignore lint/correctness/useExhaustiveDependencies: it is what changes
+	useEffect(() => setAnswer(undefined), [version]);
+
 	/** The client decides first: a call that the gateway would refuse is not sent, unless one insists. */
 	const call = async (insist: boolean) => {
+		if (busy) {
+			return;
+		}
 		setBusy(true);
 		try {
 			const response = await client.call(path, { insist });
@@ -51,15 +59,16 @@ export function Dashboard({ client, stale }: Props) {
 	if (account === undefined) {
 		return null;
 	}
+	const known = isKnown(account, client.now());
 	return (
 		<section className="dashboard" aria-labelledby="usage-title">
 			<h1 id="usage-title">Hello{account.user.name ? `, ${account.user.name}` : ""}</h1>
-			{stale && (
+			{(stale || !known) && (
 				<p className="banner" role="status">
 					The rules have changed since this page was loaded. <a href="/">Load it again</a>.
 				</p>
 			)}
-			<UsageBar account={account} />
+			{known && <UsageBar account={account} now={client.now()} />}
 			<div className="try">
 				<div className="field">
 					<label htmlFor="path">Ask for</label>
@@ -71,7 +80,7 @@ export function Dashboard({ client, stale }: Props) {
 						))}
 					</select>
 				</div>
-				<button type="button" className="primary" disabled={busy} onClick={() => call(false)}>
+				<button type="button" className="primary" aria-disabled={busy} onClick={() => call(false)}>
 					{busy ? "Asking …" : "Make a call"}
 				</button>
 				<p className="note">
@@ -114,7 +123,7 @@ function Shown({ answer, insist, busy }: { answer: Answer; insist: () => void; b
 							</a>
 						)}
 						{answer.where === "page" && (
-							<button type="button" className="quiet" disabled={busy} onClick={insist}>
+							<button type="button" className="quiet" aria-disabled={busy} onClick={insist}>
 								Send it all the same
 							</button>
 						)}

@@ -1,20 +1,20 @@
 // Signing in: authorization code with PKCE, at whichever issuer the gateway trusts. Where that is comes from the gateway.
 
+import type { Interval, PublicAuthConfig } from "legis-edge";
+
 const KEY = "legis.session";
 const PENDING = "legis.pending";
 
-interface Issuer {
-	issuer: string;
-	auth0_client_id: string;
-	auth0_audience: string;
-	auth0_scope: string;
+/** A plan that a visitor would like, and how it is paid. */
+export interface Wish {
+	plan: string;
+	interval: Interval;
 }
 
 /** What was typed before the visit to the issuer. */
-export interface Pending {
+export interface Pending extends Wish {
 	email: string;
 	name?: string;
-	plan?: string;
 }
 
 interface StoredPending extends Pending {
@@ -32,6 +32,9 @@ export function signOut(): void {
 
 /** Leaves for the issuer. */
 export async function signIn(pending: Pending): Promise<void> {
+	if (crypto.subtle === undefined) {
+		throw new Error("Signing in needs a secure address: https, or this machine.");
+	}
 	const issuer = await configuration();
 	const [state, verifier] = [random(), random()];
 	sessionStorage.setItem(PENDING, JSON.stringify({ ...pending, state, verifier }));
@@ -56,18 +59,21 @@ export async function finishSignIn(): Promise<Pending | undefined> {
 	const answer = new URLSearchParams(location.search);
 	const stored = sessionStorage.getItem(PENDING);
 	const code = answer.get("code");
-	if (answer.has("error")) {
-		history.replaceState(null, "", location.pathname);
-		throw new Error(answer.get("error_description") ?? "The sign-in was not completed. Please try again.");
+	if (code === null && !answer.has("error")) {
+		return undefined;
 	}
-	if (code === null || stored === null) {
+	history.replaceState(null, "", location.pathname);
+	if (stored === null) {
 		return undefined;
 	}
 	const pending = JSON.parse(stored) as StoredPending;
 	sessionStorage.removeItem(PENDING);
-	history.replaceState(null, "", location.pathname);
+	// Anybody can make an address with a text in it: only what the issuer was asked for is shown.
 	if (answer.get("state") !== pending.state) {
 		throw new Error("The sign-in was not begun here. Please try again.");
+	}
+	if (code === null) {
+		throw new Error(answer.get("error_description") ?? "The sign-in was not completed. Please try again.");
 	}
 	const issuer = await configuration();
 	const response = await fetch(`${issuer.issuer}oauth/token`, {
@@ -79,8 +85,8 @@ export async function finishSignIn(): Promise<Pending | undefined> {
 			code_verifier: pending.verifier,
 			redirect_uri: redirectUri(),
 		}),
-	});
-	if (!response.ok) {
+	}).catch(() => undefined);
+	if (!response?.ok) {
 		throw new Error("The identity issuer did not confirm the sign-in. Please try again.");
 	}
 	const { access_token } = (await response.json()) as { access_token: string };
@@ -88,12 +94,12 @@ export async function finishSignIn(): Promise<Pending | undefined> {
 	return pending;
 }
 
-async function configuration(): Promise<Issuer> {
-	const response = await fetch("/api/config/auth/frontend");
-	if (!response.ok) {
+async function configuration(): Promise<PublicAuthConfig> {
+	const response = await fetch("/api/config/auth/frontend").catch(() => undefined);
+	if (!response?.ok) {
 		throw new Error("The gateway does not answer. Please try again in a moment.");
 	}
-	return (await response.json()) as Issuer;
+	return (await response.json()) as PublicAuthConfig;
 }
 
 function redirectUri(): string {

@@ -1,6 +1,7 @@
 import { plans, schemas, validate } from "legis-edge";
 import { type FormEvent, useState } from "react";
-import { signIn } from "./session.ts";
+import { signIn, type Wish } from "./session.ts";
+import { useReturn } from "./use-return.ts";
 
 interface Fields {
 	email: string;
@@ -9,19 +10,21 @@ interface Fields {
 }
 
 interface Props {
-	plan: string;
-	choosePlan: (slug: string) => void;
+	wish: Wish;
+	choose: (wish: Wish) => void;
 	error: string | undefined;
 }
 
 /** The sign-up form, held to core's rules while one types: the worker holds the same payload to the same rules. */
-export function SignUp({ plan, choosePlan, error }: Props) {
+export function SignUp({ wish, choose, error }: Props) {
 	const [typed, setTyped] = useState({ email: "", name: "" });
 	const [touched, setTouched] = useState<ReadonlySet<string>>(new Set());
 	const [failure, setFailure] = useState(error);
 	const [leaving, setLeaving] = useState(false);
 
-	const fields: Fields = { ...typed, plan };
+	useReturn(() => setLeaving(false));
+
+	const fields: Fields = { ...typed, plan: wish.plan };
 	const result = validate(schemas.registration, present(fields));
 	const issue = (field: keyof Fields) => {
 		if (!touched.has(field)) {
@@ -36,6 +39,9 @@ export function SignUp({ plan, choosePlan, error }: Props) {
 
 	const submit = (event: FormEvent) => {
 		event.preventDefault();
+		if (leaving) {
+			return;
+		}
 		setTouched(new Set(Object.keys(fields)));
 		if (!result.ok || fields.email === "") {
 			const first = result.ok ? "email" : String(result.issues[0]?.path[0]);
@@ -43,7 +49,7 @@ export function SignUp({ plan, choosePlan, error }: Props) {
 			return;
 		}
 		setLeaving(true);
-		signIn({ ...present(fields), email: fields.email }).catch((error: Error) => {
+		signIn({ ...wish, ...present(fields), email: fields.email }).catch((error: Error) => {
 			setLeaving(false);
 			setFailure(error.message);
 		});
@@ -81,7 +87,11 @@ export function SignUp({ plan, choosePlan, error }: Props) {
 				</Field>
 				<Field id="plan" label="Plan" hint="You start free; paying comes later" issue={issue("plan")}>
 					{(described) => (
-						<select {...described} value={fields.plan} onChange={(event) => choosePlan(event.target.value)}>
+						<select
+							{...described}
+							value={fields.plan}
+							onChange={(event) => choose({ ...wish, plan: event.target.value })}
+						>
 							{plans()
 								.filter((plan) => plan.prices.length > 0)
 								.map((plan) => (
@@ -95,7 +105,7 @@ export function SignUp({ plan, choosePlan, error }: Props) {
 				<p className="failure" role="alert">
 					{failure}
 				</p>
-				<button type="submit" className="primary" disabled={leaving}>
+				<button type="submit" className="primary" aria-disabled={leaving}>
 					{leaving ? "One moment …" : "Continue"}
 				</button>
 			</form>

@@ -1,10 +1,10 @@
 import { type Account, meter, plan, sessionProps } from "legis-edge";
 
 /** What is left, in figures and words that the package computes. */
-export function UsageBar({ account }: { account: Account }) {
-	const usage = meter(account, Date.now());
-	const name = plan(sessionProps(account, Date.now()).plan)?.name;
-	const next = account.entitlement.changes?.find((change) => Date.parse(change.at) > Date.now());
+export function UsageBar({ account, now }: { account: Account; now: number }) {
+	const usage = meter(account, now);
+	const name = plan(sessionProps(account, now).plan)?.name;
+	const next = account.entitlement.changes?.find((change) => Date.parse(change.at) > now);
 	return (
 		<div className={`usage ${usage.level}`}>
 			<p className="usage-head" aria-live="polite">
