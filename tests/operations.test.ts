@@ -419,6 +419,22 @@ describe("the doctor", () => {
 					/the keys of 127\.0\.0\.1:9 cannot be read/,
 				],
 				[
+					"a data service that fails",
+					async () => world.answer(() => 503),
+					async () => world.answer(() => 200),
+					[],
+					{},
+					/http:\/\/127\.0\.0\.1:\d+ answers 503/,
+				],
+				[
+					"a data service that is away",
+					async () => world.answer(() => 0),
+					async () => world.answer(() => 200),
+					[],
+					{},
+					/nothing answers at http:\/\/127\.0\.0\.1:\d+/,
+				],
+				[
 					"a clock that is off",
 					() => world.set({ clock: 120_000 }),
 					() => world.set({ clock: 0 }),
@@ -458,7 +474,7 @@ describe("the doctor", () => {
 
 describe("what is uploaded", () => {
 	/** Bytes as gzip of the module and its glue; raised only in a commit that says why. It shall come down to 250,000. */
-	const BUDGET = 515_000;
+	const BUDGET = 512_000;
 
 	test("the worker is within its budget", () => {
 		const files = ["worker.wasm", "glue.js"].map((name) => readFileSync(join(ROOT, "worker/build", name)));
@@ -540,19 +556,27 @@ describe("the operators' guide", () => {
 		await refused({ ...right, database_id: "legis" }, "npx wrangler d1 create legis");
 		await refused({ ...right, url: undefined }, "has no url");
 		await refused({ ...right, vars: {} }, "UPSTREAM_URL");
-		// Whatever the worker reads that is named like a secret.
-		const sources = readdirSync(join(ROOT, "worker/src"), { recursive: true, encoding: "utf8" });
-		const text = sources
-			.filter((name) => name.endsWith(".rs"))
-			.map((name) => readFileSync(join(ROOT, "worker/src", name), "utf8"))
-			.join("\n");
-		const secrets = new Set(
-			[...text.matchAll(/"([A-Z0-9]+(?:_[A-Z0-9]+)*_(?:SECRET|KEY|TOKEN))"/g)].map(([, name]) => name),
-		);
-		expect(secrets.size).toBeGreaterThan(4);
+		// What would take every call down is said before it does.
+		const vars = (more: object) => ({ ...right, vars: { ...right.vars, ...more } });
+		await refused(vars({ GRACE_DAYS: "13" }), "it must be 0, 2, 7, 14 or 21");
+		await refused(vars({ STRIPE_MODE: "prod" }), "it must be live or test");
+		await refused(vars({ STRIPE_PRICES: '{"price_1":"gold"}' }), "There is no plan of that name");
+		await refused(vars({ STRIPE_MOD: "live" }), "STRIPE_MOD, which nothing reads");
+		// Whatever the worker reads that is named like a secret, wherever it is written down.
+		const settings = readFileSync(join(ROOT, "core/src/settings.rs"), "utf8");
+		const names = [...settings.matchAll(/&str = "([A-Z0-9_]+)"/g)].map(([, name]) => name as string);
+		expect(names.length).toBeGreaterThan(15);
+		const secrets = names.filter((name) => /_(SECRET|KEY|TOKEN)$/.test(name));
 		for (const name of secrets) {
-			await refused({ ...right, vars: { ...right.vars, [name as string]: "x" } }, `wrangler secret put ${name}`);
-			expect(GUIDE).toContain(`\`${name}\``);
+			await refused(vars({ [name]: "x" }), `wrangler secret put ${name}`);
+		}
+		await refused({ ...right, METRICS_TOKEN: "x" }, "wrangler secret put METRICS_TOKEN");
+		await refused({ ...right, env: { live: { vars: { STRIPE_API_KEY: "x" } } } }, "wrangler secret put STRIPE_API_KEY");
+		const docs = ["operating", "billing", "mcp", "audit"].map((name) =>
+			readFileSync(join(ROOT, `docs/${name}.md`), "utf8"),
+		);
+		for (const name of names) {
+			expect(docs.join("\n"), name).toContain(`\`${name}\``);
 		}
 	});
 

@@ -1,7 +1,7 @@
 //! `cargo xtask audit`: what a deployment finds wrong with its data, and the repairs of it.
 
 use crate::operator::Operator;
-use crate::report;
+use crate::{dev, report};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::fs;
@@ -51,8 +51,9 @@ pub fn run(asked: &Asked<'_>) -> Result<()> {
     );
     if repairable > 0 && !asked.repair {
         println!(
-            "Repair them: cargo xtask audit --repair --url {}",
-            asked.url
+            "Repair them: cargo xtask audit --repair --url {}{}",
+            asked.url,
+            dev::option(asked.state)
         );
     }
     if serious > 0 {

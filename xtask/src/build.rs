@@ -16,6 +16,7 @@ pub fn all() -> Result<()> {
     generate::write()?;
     let package = stamped(
         "package",
+        "pkg/dist/index.js",
         &[
             "core",
             "wasm",
@@ -29,6 +30,7 @@ pub fn all() -> Result<()> {
     )?;
     let worker = stamped(
         "worker",
+        "worker/build/glue.js",
         &[
             "core",
             "worker",
@@ -41,6 +43,7 @@ pub fn all() -> Result<()> {
     )?;
     let page = stamped(
         "page",
+        "web/dist/index.html",
         &[
             "core",
             "wasm",
@@ -249,16 +252,16 @@ fn optimise(wasm: &[u8], to: &Path, level: &str) -> Result<()> {
 // What need not be built again.
 
 /// Does `work` unless `inputs` are as they were when it last succeeded; whether it was done.
-fn stamped(name: &str, inputs: &[&str], work: impl FnOnce() -> Result<()>) -> Result<bool> {
+fn stamped(
+    name: &str,
+    built: &str,
+    inputs: &[&str],
+    work: impl FnOnce() -> Result<()>,
+) -> Result<bool> {
     let root = paths::root();
     let stamp = root.join("target/stamps").join(name);
     let wanted = digest(inputs)?;
-    let built = match name {
-        "package" => root.join("pkg/dist/index.js"),
-        "worker" => root.join("worker/build/glue.js"),
-        _ => root.join("web/dist/index.html"),
-    };
-    if built.exists() && fs::read_to_string(&stamp).ok().as_deref() == Some(&wanted) {
+    if root.join(built).exists() && fs::read_to_string(&stamp).ok().as_deref() == Some(&wanted) {
         return Ok(false);
     }
     work()?;

@@ -4,6 +4,7 @@
 use crate::process::{command, quiet, shown};
 use crate::{build, doctor, paths, report};
 use anyhow::{Context, Result, bail, ensure};
+use legis_core::settings::{Place, SETTINGS, Setting};
 use serde_json::{Map, Value};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,23 +18,14 @@ const EXAMPLE: &str = r#"{
     "vars": { "UPSTREAM_URL": "https://data.example.com", "STRIPE_MODE": "test" }
   }"#;
 
-/// What may stand in no file.
-const SECRETS: [&str; 5] = [
-    "STRIPE_WEBHOOK_SECRET",
-    "STRIPE_API_KEY",
-    "MCP_SIGNING_SECRET",
-    "METRICS_TOKEN",
-    "AUTH0_MANAGEMENT_CLIENT_SECRET",
-];
-
 /// What wrangler is given, made anew from what the operator wrote.
 pub fn config(deployment: &Path) -> Result<PathBuf> {
-    Deployment::read(&paths::root().join(deployment))?.write("wrangler.deploy.json")
+    Deployment::read(deployment)?.write("wrangler.deploy.json")
 }
 
 /// Migrates, deploys and examines; with `dry_run` only bundles.
 pub fn run(deployment: &Path, dry_run: bool, state: &Path) -> Result<()> {
-    let overlay = Deployment::read(&paths::root().join(deployment))?;
+    let overlay = Deployment::read(deployment)?;
     build::all()?;
     if dry_run {
         // Another file than the one that other commands are given.
@@ -79,7 +71,13 @@ struct Deployment {
 }
 
 impl Deployment {
+    /// Reads the usual file, which is the project's, or one that is named as from where the command is given.
     fn read(file: &Path) -> Result<Self> {
+        let usual = paths::root().join(DEPLOYMENT);
+        let file = match file == Path::new(DEPLOYMENT) {
+            true => &usual,
+            false => file,
+        };
         let name = paths::short(file);
         let text = fs::read_to_string(file).map_err(|_| {
             anyhow::anyhow!("{name} is missing.\n  Write it; docs/operating.md says what may stand there:\n  {EXAMPLE}")
@@ -111,12 +109,28 @@ impl Deployment {
             is_uuid,
             "database_id of {name} is no id of a database.\n  npx wrangler d1 create legis prints it; npx wrangler d1 list shows it again."
         );
-        let vars = self.others.get("vars").and_then(Value::as_object);
-        for secret in SECRETS {
+        for setting in SETTINGS {
             ensure!(
-                !vars.is_some_and(|vars| vars.contains_key(secret)),
-                "{secret} is a secret, which stands in no file.\n  Take it out of {name}, then: npx wrangler secret put {secret} --config worker/wrangler.deploy.json"
+                setting.place == Place::Variable || !has_member(&self.others, setting.name),
+                "{0} is a secret, which stands in no file.\n  Take it out of {name}, then: npx wrangler secret put {0} --config worker/wrangler.deploy.json",
+                setting.name
             );
+        }
+        let vars = self.others.get("vars").and_then(Value::as_object);
+        for (variable, value) in vars.into_iter().flatten() {
+            let Some(setting) = Setting::named(variable) else {
+                bail!(
+                    "{name} sets {variable}, which nothing reads.\n  There are: {}",
+                    variables()
+                );
+            };
+            let said = value.as_str().map(str::to_owned);
+            let said = said.unwrap_or_else(|| value.to_string());
+            setting.check(&said).map_err(|reason| {
+                anyhow::anyhow!(
+                    "{reason}.\n  It stands in {name}, and every call would be refused."
+                )
+            })?;
         }
         let upstream = vars.and_then(|vars| vars.get("UPSTREAM_URL"));
         ensure!(
@@ -142,6 +156,24 @@ impl Deployment {
         members.extend(self.others.clone());
         Ok(base)
     }
+}
+
+/// Whether a member of that name is anywhere within.
+fn has_member(members: &Map<String, Value>, name: &str) -> bool {
+    members.iter().any(|(member, value)| {
+        member == name
+            || value
+                .as_object()
+                .is_some_and(|within| has_member(within, name))
+    })
+}
+
+fn variables() -> String {
+    let names = SETTINGS
+        .iter()
+        .filter(|setting| setting.place == Place::Variable)
+        .map(|setting| setting.name);
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// `worker/wrangler.jsonc`, whose comments are lines of their own.

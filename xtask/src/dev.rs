@@ -148,6 +148,14 @@ fn stop_on_signal(stop: Sender<()>) -> Result<()> {
     .context("cannot listen for Ctrl-C")
 }
 
+/// What a command is told of a state that is not the usual one.
+pub fn option(state: &Path) -> String {
+    match absolute(state) == absolute(Path::new(STATE)) {
+        true => String::new(),
+        false => format!(" --state {}", state.display()),
+    }
+}
+
 fn announce(ports: &Ports, state: &Path, start: Instant) {
     let gateway = format!("http://localhost:{}", ports.gateway);
     println!("\n  page          {gateway}/");
@@ -161,14 +169,15 @@ fn announce(ports: &Ports, state: &Path, start: Instant) {
         "\nReady in {:.1} s. Ctrl-C stops everything.\n",
         start.elapsed().as_secs_f32()
     );
+    let of = option(state);
     println!("Try, in another terminal:");
-    println!("  TOKEN=$(cargo xtask token --sub 'local|ada' --email ada@example.com)");
+    println!("  TOKEN=$(cargo xtask token --sub 'local|ada' --email ada@example.com{of})");
     println!("  curl -X POST -H \"Authorization: Bearer $TOKEN\" {gateway}/api/users/register");
     println!(
         "  curl -i -H \"Authorization: Bearer $TOKEN\" '{gateway}/api/bills?q=infrastructure'"
     );
     println!(
-        "  cargo xtask webhook customer.subscription.created --user 'local|ada' --plan professional --send {gateway}"
+        "  cargo xtask webhook customer.subscription.created --user 'local|ada' --plan professional --send {gateway}{of}"
     );
     let _ = std::io::stdout().flush();
 }
