@@ -64,6 +64,20 @@ impl CalledOff {
         }
     }
 
+    /// What a request that costs nothing calls off by its `id`: in a session that is used once. Clients of one server without
+    /// sessions may have the same ids.
+    ///
+    /// ```
+    /// use legis_core::called_off::CalledOff;
+    /// use serde_json::json;
+    /// assert!(CalledOff::by_reuse(Some("s"), &json!(3)).is_some());
+    /// assert!(CalledOff::by_reuse(None, &json!(3)).is_none());
+    /// ```
+    #[must_use]
+    pub fn by_reuse(session: Option<&str>, id: &Value) -> Option<Self> {
+        session.map(|session| Self::request(Some(session), id))
+    }
+
     /// A session.
     #[must_use]
     pub fn session(session: &str) -> Self {

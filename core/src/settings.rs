@@ -173,6 +173,18 @@ pub fn mcp_refusal(name: &str) -> Result<RefusalForm, String> {
         .ok_or_else(|| format!("{MCP_REFUSAL} is {name}; it must be result, text or status"))
 }
 
+/// Reads `METRICS_TOKEN`, which must not be guessed.
+///
+/// # Errors
+/// What it must be.
+pub fn metrics_token(secret: String) -> Result<String, String> {
+    const MIN: usize = 32;
+    match secret.len() >= MIN {
+        true => Ok(secret),
+        false => Err(format!("{METRICS_TOKEN} has fewer than {MIN} characters")),
+    }
+}
+
 /// Reads `MCP_SIGNING_SECRET`.
 ///
 /// # Errors

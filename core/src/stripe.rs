@@ -6,6 +6,7 @@
 
 pub mod apply;
 pub mod billing;
+pub mod checkout;
 pub mod customer;
 pub mod event;
 pub mod order;

@@ -16,7 +16,9 @@ use crate::platform::Outbound;
 use crate::stripe::events::{FIGURES, OF_EVENTS};
 use crate::stripe::settings;
 use legis_core::auth::claims::Caller;
-use legis_core::doctor::deployment::{Backlog, Issuer, Settings, Snapshot, allowed, examine};
+use legis_core::doctor::deployment::{
+    Backlog, Issuer, Settings, Snapshot, allowed, answered, examine,
+};
 use legis_core::doctor::sales::{ModeFound, Sales};
 use legis_core::json;
 use legis_core::plan;
@@ -95,7 +97,6 @@ async fn snapshot(
 
 /// Whether something answers at an address: what it says of a request that asks for nothing is its own.
 async fn answers(url: &str, service: Dependency) -> Result<(), String> {
-    const NOT_IMPLEMENTED: u16 = 501;
     let asked = Outbound {
         url: url.to_owned(),
         method: "HEAD".to_owned(),
@@ -103,10 +104,7 @@ async fn answers(url: &str, service: Dependency) -> Result<(), String> {
         body: JsValue::UNDEFINED,
     };
     match asked.ask(PATIENCE, service).await {
-        Ok((status @ (300..=399 | 500..), _)) if status != NOT_IMPLEMENTED => {
-            Err(format!("{url} answers {status}"))
-        }
-        Ok(_) => Ok(()),
+        Ok((status, _)) => answered(url, status),
         Err(failure) => Err(format!("nothing answers at {url}: {}", reason(failure))),
     }
 }

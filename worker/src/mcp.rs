@@ -100,9 +100,8 @@ async fn pass(request: &Request, env: &Env, context: &Context, line: &mut Line) 
             let called_off = CalledOff::request(session, &id);
             free(&passing, env, &caller, Some(called_off)).await
         }
-        // Clients of one server without sessions may have the same ids; who has a session uses each once.
         Ok(Message::Ask(id)) => {
-            let called_off = session.map(|session| CalledOff::request(Some(session), &id));
+            let called_off = CalledOff::by_reuse(session, &id);
             free(&passing, env, &caller, called_off).await
         }
         Ok(Message::Free) => free(&passing, env, &caller, None).await,

@@ -16,12 +16,9 @@ use legis_core::metrics::{self, AuditFound, CallCount, MEDIA_TYPE, Snapshot};
 use legis_core::problem::Problem;
 use legis_core::quota::Channel;
 use legis_core::row;
-use legis_core::settings::METRICS_TOKEN;
+use legis_core::settings::{METRICS_TOKEN, metrics_token};
 use legis_core::time::Timestamp;
 use worker::Env;
-
-/// A secret that cannot be guessed.
-const TOKEN_MIN: usize = 32;
 
 /// Whether the deployment's own scraper asks: it has no user, but a secret, which opens nothing else.
 pub(crate) fn is_scraper(request: &Request, env: &Env) -> Outcome<bool> {
@@ -34,13 +31,10 @@ pub(crate) fn is_scraper(request: &Request, env: &Env) -> Outcome<bool> {
 
 /// The secret, if there is one.
 pub(crate) fn token(env: &Env) -> Outcome<Option<String>> {
-    match variable::text(env, METRICS_TOKEN) {
-        Some(secret) if secret.len() < TOKEN_MIN => Err(Failure::new(
-            Problem::Misconfigured,
-            format!("{METRICS_TOKEN} has fewer than {TOKEN_MIN} characters"),
-        )),
-        secret => Ok(secret),
-    }
+    let secret = variable::text(env, METRICS_TOKEN).map(metrics_token);
+    secret
+        .transpose()
+        .map_err(|reason| Failure::new(Problem::Misconfigured, reason))
 }
 
 row! {

@@ -94,6 +94,26 @@ pub struct Backlog {
     pub alerting: u64,
 }
 
+/// What it means that a service behind the gateway answers a `HEAD` so. A redirection is none that a call is passed on by; who does
+/// not know the method (501) is there.
+///
+/// ```
+/// use legis_core::doctor::deployment::answered;
+/// assert!(answered("https://a.example", 404).is_ok() && answered("https://a.example", 501).is_ok());
+/// assert_eq!(answered("https://a.example", 301).unwrap_err(), "https://a.example answers 301");
+/// assert!(answered("https://a.example", 503).is_err());
+/// ```
+///
+/// # Errors
+/// What is wrong, in words for an operator.
+pub fn answered(url: &str, status: u16) -> Result<(), String> {
+    match status {
+        501 => Ok(()),
+        300..=399 | 500.. => Err(format!("{url} answers {status}")),
+        _ => Ok(()),
+    }
+}
+
 /// Everything that can be said of a deployment from the inside.
 #[must_use]
 pub fn examine(found: &Snapshot) -> Vec<Check> {

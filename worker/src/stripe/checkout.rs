@@ -16,7 +16,7 @@ use legis_core::payload::{AuthClient, CheckoutRequest, PortalRequest};
 use legis_core::plan::{Interval, PlanId};
 use legis_core::problem::Problem;
 use legis_core::schema::Origin;
-use legis_core::subscription::Standing;
+use legis_core::stripe::checkout::{may_buy, no_portal};
 use legis_core::time::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
@@ -61,21 +61,14 @@ pub(crate) async fn begin(request: &Request, env: &Env, caller: &Caller) -> Outc
         .ok_or(Problem::NotSold)?;
     let known = client::account(env, &caller.identity, Knowledge::Fresh, None).await?;
     let entitlement = &known.account.entitlement;
-    // Whose grace is over, and whom the portal cannot help because nobody knows them at Stripe, buys anew.
-    let is_lapsed = known.columns.stripe_customer_id.is_none()
-        && entitlement.plan_at(clock::now()) == PlanId::Free;
-    if entitlement.standing != Standing::Free && !is_lapsed {
-        return Err(match known.columns.stripe_customer_id {
-            Some(_) => Problem::AlreadySubscribed.into(),
-            None => Problem::NotManagedHere.into(),
-        });
-    }
+    let customer = known.columns.stripe_customer_id.as_deref();
+    may_buy(entitlement, customer, clock::now())?;
     let success = page(request, &configuration, asked.success_url.as_ref())?;
     let cancel = page(request, &configuration, asked.cancel_url.as_ref())?;
     let sub = &caller.identity.sub;
     let user = known.account.user.id;
-    let customer = match &known.columns.stripe_customer_id {
-        Some(customer) => customer.clone(),
+    let customer = match customer {
+        Some(customer) => customer.to_owned(),
         None => {
             // Two that come at once make one customer.
             let form = [("metadata[sub]", sub.as_str())];
@@ -127,11 +120,11 @@ pub(crate) async fn portal(request: &Request, env: &Env, caller: &Caller) -> Out
     };
     let configuration = configuration::load(env).await?;
     let known = client::account(env, &caller.identity, Knowledge::Fresh, None).await?;
-    let plan = known.account.entitlement.plan_at(clock::now());
-    let customer = known.columns.stripe_customer_id.ok_or(match plan {
-        PlanId::Free => Problem::NoCustomer,
-        _ => Problem::NotManagedHere,
-    })?;
+    let entitlement = &known.account.entitlement;
+    let customer = known
+        .columns
+        .stripe_customer_id
+        .ok_or_else(|| no_portal(entitlement, clock::now()))?;
     let back = page(request, &configuration, asked.return_url.as_ref())?;
     let form = [
         ("customer", customer.as_str()),

@@ -336,8 +336,7 @@ fn processed_statement(applied: &Applied) -> Statement {
 }
 
 fn snapshot_statement(snapshot: &Snapshot) -> Statement {
-    let text = |facts| json_text(facts);
-    let before = snapshot.before.as_ref().map(text);
+    let before = snapshot.before.as_ref().map(json_text);
     Statement::new(
         "INSERT INTO subscription_snapshots (id, customer_id, subscription_id, kind, facts, facts_before, seen, \
          created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, nullif(?7, '[]'), ?8) ON CONFLICT (id) DO NOTHING",
@@ -346,7 +345,7 @@ fn snapshot_statement(snapshot: &Snapshot) -> Statement {
             Value::Text(&snapshot.customer),
             Value::Text(&snapshot.subscription),
             Value::Text(snapshot.kind.as_str()),
-            Value::Text(&text(&snapshot.facts)),
+            Value::Text(&json_text(&snapshot.facts)),
             Value::OptionalText(before.as_deref()),
             Value::Text(&json_text(&snapshot.seen)),
             Value::Moment(snapshot.at),
